@@ -1,0 +1,16 @@
+//! Types and pure rules of the platform: symbols, prices, candles, decisions. No I/O, no clock, no log.
+//!
+//! The `serde` forms of these types are the contract between the services: they meet over HTTP and here.
+//! Money is [`rust_decimal::Decimal`] and travels as a JSON string; times are UTC and travel as RFC 3339.
+
+pub mod ask;
+pub mod decision;
+pub mod id;
+pub mod market;
+pub mod symbol;
+
+pub use ask::{Answer, AskOutcome, AskRequest, AskResponse, AskRefusal, TradingMode};
+pub use decision::{Action, Decision, DecisionRequest, Fallback, Indicators, StrategyName};
+pub use id::DecisionId;
+pub use market::{Candle, CandleSeries, Interval, PriceQuote, PriceSource, SymbolInfo, SymbolList};
+pub use symbol::{Symbol, SymbolError};
