@@ -1,0 +1,371 @@
+//! The switches of spec C5, and the standard `OTEL_*` variables they stand in front of.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Args;
+use secrecy::{ExposeSecret as _, SecretString};
+
+use crate::TelemetryError;
+
+/// How OTLP travels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum OtlpProtocol {
+    /// gRPC, by convention on port 4317.
+    Grpc,
+    /// Protobuf over HTTP, by convention on port 4318.
+    #[value(name = "http/protobuf", alias = "http")]
+    HttpProtobuf,
+}
+
+/// How log lines look on standard output.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum LogFormat {
+    /// Pretty on a terminal, JSON otherwise.
+    Auto,
+    /// For people.
+    Pretty,
+    /// One JSON object a line.
+    Json,
+}
+
+/// Telemetry settings of one process. `TELEMETRY_*` go before the `OTEL_*` variable of the same meaning.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Telemetry")]
+pub struct TelemetrySettings {
+    /// Send traces, metrics and logs, and serve /metrics
+    #[arg(long, env = "TELEMETRY_ENABLED", default_value_t = false, action = clap::ArgAction::Set, num_args = 0..=1, default_missing_value = "true")]
+    pub telemetry_enabled: bool,
+
+    /// `service.name`; the subcommand's name when left out [also: OTEL_SERVICE_NAME]
+    #[arg(long, env = "TELEMETRY_SERVICE_NAME")]
+    pub telemetry_service_name: Option<String>,
+
+    /// Where the Collector listens, http://127.0.0.1:4317 (gRPC) or :4318 (HTTP) [also: OTEL_EXPORTER_OTLP_ENDPOINT]
+    #[arg(long, env = "TELEMETRY_OTLP_ENDPOINT")]
+    pub telemetry_otlp_endpoint: Option<String>,
+
+    /// How OTLP travels; left out, port 4317 means gRPC and any other HTTP [also: OTEL_EXPORTER_OTLP_PROTOCOL]
+    #[arg(long, env = "TELEMETRY_OTLP_PROTOCOL")]
+    pub telemetry_otlp_protocol: Option<OtlpProtocol>,
+
+    /// Headers for every export, a JSON object of strings [also: OTEL_EXPORTER_OTLP_HEADERS]
+    #[arg(long, env = "TELEMETRY_OTLP_HEADERS", hide_env_values = true)]
+    pub telemetry_otlp_headers: Option<SecretString>,
+
+    /// A file that holds the headers
+    #[arg(
+        long,
+        env = "TELEMETRY_OTLP_HEADERS_FILE",
+        conflicts_with = "telemetry_otlp_headers"
+    )]
+    pub telemetry_otlp_headers_file: Option<PathBuf>,
+
+    /// Share of new traces that is kept, 0 to 1; a caller's choice is respected [also: OTEL_TRACES_SAMPLER]
+    #[arg(long, env = "TELEMETRY_SAMPLE_RATIO")]
+    pub telemetry_sample_ratio: Option<f64>,
+
+    /// How often metrics are sent, in milliseconds
+    #[arg(long, env = "OTEL_METRIC_EXPORT_INTERVAL", default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(100..))]
+    pub telemetry_metric_interval_ms: u64,
+
+    /// Longest a batch of spans or logs waits before it is sent, in milliseconds
+    #[arg(long, env = "TELEMETRY_BATCH_DELAY_MS", default_value_t = 1_000, value_parser = clap::value_parser!(u64).range(10..))]
+    pub telemetry_batch_delay_ms: u64,
+
+    /// Spans, and log records, that wait at most; further ones are dropped and counted
+    #[arg(long, env = "TELEMETRY_QUEUE_SIZE", default_value_t = 8_192, value_parser = clap::value_parser!(u32).range(512..))]
+    pub telemetry_queue_size: u32,
+
+    /// Longest flush on shut-down for all signals together, in milliseconds
+    #[arg(long, env = "TELEMETRY_SHUTDOWN_TIMEOUT_MS", default_value_t = 3_000)]
+    pub telemetry_shutdown_timeout_ms: u64,
+
+    /// `deployment.environment`
+    #[arg(long, env = "ENVIRONMENT", default_value = "development")]
+    pub environment: String,
+
+    /// Serve native /metrics; left out, as TELEMETRY_ENABLED says (true: native metrics alone, with no Collector)
+    #[arg(long, env = "METRICS_ENABLED")]
+    pub metrics_enabled: Option<bool>,
+
+    /// How log lines look on standard output
+    #[arg(long, env = "LOG_FORMAT", value_enum, default_value_t = LogFormat::Auto)]
+    pub log_format: LogFormat,
+
+    /// Which log lines: a level, or directives as for RUST_LOG
+    #[arg(long, env = "LOG_LEVEL", default_value = "info")]
+    pub log_level: String,
+}
+
+impl TelemetrySettings {
+    /// Everything off, log lines at `warn`: what a tool or a test that does not care wants.
+    #[must_use]
+    pub fn off() -> Self {
+        Self {
+            telemetry_enabled: false,
+            telemetry_service_name: None,
+            telemetry_otlp_endpoint: None,
+            telemetry_otlp_protocol: None,
+            telemetry_otlp_headers: None,
+            telemetry_otlp_headers_file: None,
+            telemetry_sample_ratio: None,
+            telemetry_metric_interval_ms: 10_000,
+            telemetry_batch_delay_ms: 1_000,
+            telemetry_queue_size: 8_192,
+            telemetry_shutdown_timeout_ms: 3_000,
+            environment: "development".to_owned(),
+            metrics_enabled: None,
+            log_format: LogFormat::Auto,
+            log_level: "warn".to_owned(),
+        }
+    }
+
+    /// Whether traces, metrics and logs are exported. The standard `OTEL_SDK_DISABLED=true` has the last word.
+    #[must_use]
+    pub fn exporting(&self) -> bool {
+        self.telemetry_enabled && !env_is("OTEL_SDK_DISABLED", "true")
+    }
+
+    /// Whether `/metrics` is served.
+    #[must_use]
+    pub fn native_metrics(&self) -> bool {
+        self.metrics_enabled.unwrap_or_else(|| self.exporting())
+    }
+
+    /// Whether one signal is exported: `OTEL_{TRACES,METRICS,LOGS}_EXPORTER` is `otlp` (default), `none`, or, for
+    /// metrics, `prometheus` (native only).
+    pub(crate) fn exports(&self, signal: Signal) -> Result<bool, TelemetryError> {
+        let setting = signal.exporter_variable();
+        match std::env::var(setting).as_deref() {
+            Err(_) | Ok("" | "otlp") => Ok(self.exporting()),
+            Ok("none") => Ok(false),
+            Ok("prometheus") if signal == Signal::Metrics => Ok(false),
+            Ok(other) => Err(TelemetryError::Setting {
+                setting,
+                reason: format!(
+                    "is {other:?}; it can be otlp or none (prometheus too, for metrics)"
+                ),
+            }),
+        }
+    }
+
+    pub(crate) fn ratio(&self) -> Result<Option<f64>, TelemetryError> {
+        match self.telemetry_sample_ratio {
+            Some(ratio) if !(0.0..=1.0).contains(&ratio) => Err(TelemetryError::Setting {
+                setting: "TELEMETRY_SAMPLE_RATIO",
+                reason: format!("is {ratio}; it is a share from 0 to 1"),
+            }),
+            ratio => Ok(ratio),
+        }
+    }
+
+    /// The protocol: as set, else as `OTEL_EXPORTER_OTLP_PROTOCOL` says, else by the endpoint's port.
+    pub(crate) fn protocol(&self) -> Result<OtlpProtocol, TelemetryError> {
+        if let Some(protocol) = self.telemetry_otlp_protocol {
+            return Ok(protocol);
+        }
+        match std::env::var("OTEL_EXPORTER_OTLP_PROTOCOL").as_deref() {
+            Ok("grpc") => return Ok(OtlpProtocol::Grpc),
+            Ok("http/protobuf") => return Ok(OtlpProtocol::HttpProtobuf),
+            Ok("") | Err(_) => {}
+            Ok(other) => {
+                return Err(TelemetryError::Setting {
+                    setting: "OTEL_EXPORTER_OTLP_PROTOCOL",
+                    reason: format!("is {other:?}; it can be grpc or http/protobuf"),
+                });
+            }
+        }
+        let endpoint = self
+            .telemetry_otlp_endpoint
+            .clone()
+            .or_else(|| std::env::var("OTEL_EXPORTER_OTLP_ENDPOINT").ok());
+        let port = endpoint
+            .as_deref()
+            .and_then(|text| url::Url::parse(text).ok())
+            .and_then(|url| url.port());
+        Ok(if port == Some(4317) {
+            OtlpProtocol::Grpc
+        } else {
+            OtlpProtocol::HttpProtobuf
+        })
+    }
+
+    /// Checks the endpoint's form here, so that a bad one is a sentence at start and not silence later.
+    pub(crate) fn endpoint(&self) -> Result<Option<String>, TelemetryError> {
+        let Some(text) = self
+            .telemetry_otlp_endpoint
+            .as_deref()
+            .filter(|text| !text.is_empty())
+        else {
+            return Ok(None);
+        };
+        let url = url::Url::parse(text).map_err(|error| TelemetryError::Setting {
+            setting: "TELEMETRY_OTLP_ENDPOINT",
+            reason: format!("is no URL like http://127.0.0.1:4317: {error}"),
+        })?;
+        if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
+            return Err(TelemetryError::Setting {
+                setting: "TELEMETRY_OTLP_ENDPOINT",
+                reason: "is no http:// or https:// URL with a host".to_owned(),
+            });
+        }
+        Ok(Some(text.trim_end_matches('/').to_owned()))
+    }
+
+    pub(crate) fn headers(&self) -> Result<HashMap<String, String>, TelemetryError> {
+        let text = match (
+            &self.telemetry_otlp_headers,
+            &self.telemetry_otlp_headers_file,
+        ) {
+            (Some(secret), _) => secret.expose_secret().to_owned(),
+            (None, Some(path)) => {
+                std::fs::read_to_string(path).map_err(|error| TelemetryError::Setting {
+                    setting: "TELEMETRY_OTLP_HEADERS_FILE",
+                    reason: format!("cannot be read: {error}"),
+                })?
+            }
+            (None, None) => return Ok(HashMap::new()),
+        };
+        if text.trim().is_empty() {
+            return Ok(HashMap::new());
+        }
+        // The parser's own message could quote the secret, so it is not passed on.
+        serde_json::from_str(&text).map_err(|_| TelemetryError::Setting {
+            setting: "TELEMETRY_OTLP_HEADERS",
+            reason: r#"is no JSON object of strings like {"Authorization": "Bearer ..."}"#
+                .to_owned(),
+        })
+    }
+
+    pub(crate) fn shutdown_timeout(&self) -> Duration {
+        Duration::from_millis(self.telemetry_shutdown_timeout_ms)
+    }
+}
+
+/// The three signals of OpenTelemetry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Signal {
+    Traces,
+    Metrics,
+    Logs,
+}
+
+impl Signal {
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Traces => "traces",
+            Self::Metrics => "metrics",
+            Self::Logs => "logs",
+        }
+    }
+
+    const fn exporter_variable(self) -> &'static str {
+        match self {
+            Self::Traces => "OTEL_TRACES_EXPORTER",
+            Self::Metrics => "OTEL_METRICS_EXPORTER",
+            Self::Logs => "OTEL_LOGS_EXPORTER",
+        }
+    }
+}
+
+fn env_is(name: &str, value: &str) -> bool {
+    std::env::var(name).is_ok_and(|found| found.eq_ignore_ascii_case(value))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn on() -> TelemetrySettings {
+        TelemetrySettings {
+            telemetry_enabled: true,
+            ..TelemetrySettings::off()
+        }
+    }
+
+    #[test]
+    fn off_by_default_and_native_metrics_follow() {
+        assert!(!TelemetrySettings::off().exporting());
+        assert!(!TelemetrySettings::off().native_metrics());
+        assert!(on().native_metrics());
+        assert!(
+            !TelemetrySettings {
+                metrics_enabled: Some(false),
+                ..on()
+            }
+            .native_metrics()
+        );
+        assert!(
+            TelemetrySettings {
+                metrics_enabled: Some(true),
+                ..TelemetrySettings::off()
+            }
+            .native_metrics()
+        );
+    }
+
+    #[test]
+    fn protocol_follows_the_port() {
+        let at = |endpoint: &str| TelemetrySettings {
+            telemetry_otlp_endpoint: Some(endpoint.into()),
+            ..on()
+        };
+        assert_eq!(
+            at("http://localhost:4317").protocol().unwrap(),
+            OtlpProtocol::Grpc
+        );
+        assert_eq!(
+            at("http://otel-collector:4318").protocol().unwrap(),
+            OtlpProtocol::HttpProtobuf
+        );
+    }
+
+    #[test]
+    fn bad_settings_are_sentences_without_secrets() {
+        let bad = TelemetrySettings {
+            telemetry_otlp_headers: Some("hunter2".into()),
+            ..on()
+        };
+        let message = bad.headers().unwrap_err().to_string();
+        assert!(
+            message.contains("TELEMETRY_OTLP_HEADERS") && !message.contains("hunter2"),
+            "{message}"
+        );
+        let bad = TelemetrySettings {
+            telemetry_otlp_endpoint: Some("localhost:4317".into()),
+            ..on()
+        };
+        assert!(
+            bad.endpoint()
+                .unwrap_err()
+                .to_string()
+                .contains("TELEMETRY_OTLP_ENDPOINT")
+        );
+        let bad = TelemetrySettings {
+            telemetry_sample_ratio: Some(1.5),
+            ..on()
+        };
+        assert!(bad.ratio().unwrap_err().to_string().contains("1.5"));
+        assert!(
+            !format!(
+                "{:?}",
+                TelemetrySettings {
+                    telemetry_otlp_headers: Some("hunter2".into()),
+                    ..on()
+                }
+            )
+            .contains("hunter2")
+        );
+    }
+
+    #[test]
+    fn headers_are_read() {
+        let settings = TelemetrySettings {
+            telemetry_otlp_headers: Some(r#"{"Authorization": "Bearer x"}"#.into()),
+            ..on()
+        };
+        assert_eq!(settings.headers().unwrap()["Authorization"], "Bearer x");
+    }
+}
