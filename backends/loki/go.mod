@@ -2,8 +2,8 @@ module crypto-telemetry/backends/loki
 
 go 1.26.5
 
-// Upstream's own replaces: not inherited, so repeated here. (Upstream also points pkg/push at its own
-// tree; the module version it requires is the same code and is what is used here.)
+// Upstream's own replaces: not inherited, so repeated here. All but one: upstream points pkg/push at a folder of
+// its own tree, which no module holds; the release of pkg/push that upstream requires stands in for it.
 replace (
 	github.com/Azure/azure-sdk-for-go => github.com/Azure/azure-sdk-for-go v68.0.0+incompatible
 	github.com/Azure/azure-storage-blob-go => github.com/MasslessParticle/azure-storage-blob-go v0.14.1-0.20240322194317-344980fda573
