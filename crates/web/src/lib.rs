@@ -1,1 +1,25 @@
-//! web
+//! What the HTTP of every service has in common.
+//!
+//! In: [`start`] serves health, metrics, the API description, tracing, limits and problems for errors.
+//! Out: [`Upstream`] calls others with trace headers, time limits, retries and a circuit breaker.
+
+mod background;
+mod error_body;
+mod health;
+mod metrics_middleware;
+mod problem;
+mod root_span;
+mod server;
+mod settings;
+mod upstream;
+
+pub use background::Background;
+pub use health::Readiness;
+pub use problem::Problem;
+pub use server::{RunningServer, Service, StartError, start};
+pub use settings::ServerSettings;
+pub use tokio_util::sync::CancellationToken;
+pub use upstream::{
+    BreakerSettings, Upstream, UpstreamError, UpstreamErrorKind, UpstreamRequest, UpstreamResponse,
+    UpstreamSettings,
+};

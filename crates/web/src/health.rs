@@ -1,0 +1,112 @@
+//! Liveness and readiness.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::{HttpResponse, web};
+use futures_util::future::{LocalBoxFuture, join_all};
+use serde::Serialize;
+
+type Check = Arc<dyn Fn() -> LocalBoxFuture<'static, Result<(), String>> + Send + Sync>;
+
+/// The dependencies a service needs to do its work, each by name.
+#[derive(Clone, Default)]
+pub struct Readiness {
+    checks: Vec<(&'static str, Check)>,
+}
+
+/// A check that takes longer than this has failed: a probe must be quick itself.
+const CHECK_TIMEOUT: Duration = Duration::from_secs(2);
+
+#[derive(Serialize)]
+struct Report {
+    status: &'static str,
+    service: &'static str,
+    version: &'static str,
+    checks: Vec<CheckReport>,
+}
+
+#[derive(Serialize)]
+struct CheckReport {
+    name: &'static str,
+    status: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    detail: Option<String>,
+}
+
+impl Readiness {
+    /// No dependency.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds a dependency; an `Err` says in a sentence what is wrong.
+    #[must_use]
+    pub fn check<F>(
+        mut self,
+        name: &'static str,
+        check: impl Fn() -> F + Send + Sync + 'static,
+    ) -> Self
+    where
+        F: Future<Output = Result<(), String>> + 'static,
+    {
+        self.checks
+            .push((name, Arc::new(move || Box::pin(check()))));
+        self
+    }
+
+    async fn report(&self, service: &'static str) -> Report {
+        let checks = join_all(self.checks.iter().map(|(name, check)| async move {
+            let outcome = tokio::time::timeout(CHECK_TIMEOUT, check())
+                .await
+                .unwrap_or_else(|_| Err(format!("no answer within {} s", CHECK_TIMEOUT.as_secs())));
+            CheckReport {
+                name,
+                status: if outcome.is_ok() { "ok" } else { "failing" },
+                detail: outcome.err(),
+            }
+        }))
+        .await;
+        let ready = checks.iter().all(|check| check.status == "ok");
+        Report {
+            status: if ready { "ok" } else { "unavailable" },
+            service,
+            version: env!("CARGO_PKG_VERSION"),
+            checks,
+        }
+    }
+}
+
+pub(crate) fn routes(
+    service: &'static str,
+    readiness: Readiness,
+) -> impl Fn(&mut web::ServiceConfig) + Clone {
+    move |config| {
+        let live = move || async move {
+            HttpResponse::Ok().json(Report {
+                status: "ok",
+                service,
+                version: env!("CARGO_PKG_VERSION"),
+                checks: Vec::new(),
+            })
+        };
+        config.route("/health/live", web::get().to(live));
+        for path in ["/health/ready", "/health"] {
+            let readiness = readiness.clone();
+            let ready = move || {
+                let readiness = readiness.clone();
+                async move {
+                    let report = readiness.report(service).await;
+                    if report.status == "ok" {
+                        HttpResponse::Ok().json(report)
+                    } else {
+                        HttpResponse::ServiceUnavailable().json(report)
+                    }
+                }
+            };
+            config.route(path, web::get().to(ready));
+        }
+    }
+}

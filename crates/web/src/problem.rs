@@ -1,0 +1,228 @@
+//! Errors as RFC 9457 problems.
+
+use std::fmt;
+use std::time::Duration;
+
+use actix_web::http::StatusCode;
+use actix_web::http::header::{CONTENT_TYPE, RETRY_AFTER};
+use actix_web::{HttpResponse, ResponseError};
+use serde::{Deserialize, Serialize};
+
+use crate::{UpstreamError, UpstreamErrorKind};
+
+/// What a caller is told when a request fails: a status, a bounded code, a sentence a person understands, and the
+/// trace id. Details that are not for callers belong in the log.
+#[derive(Debug, Clone)]
+pub struct Problem {
+    status: StatusCode,
+    code: String,
+    detail: String,
+    upstream: Option<String>,
+    retry_after: Option<Duration>,
+}
+
+/// The body of a problem, `application/problem+json` (RFC 9457 with the members `code`, `trace_id`, `upstream`).
+#[derive(Debug, Clone, Serialize, Deserialize, utoipa::ToSchema)]
+pub(crate) struct ProblemBody {
+    /// URN of the kind of problem.
+    #[serde(rename = "type")]
+    pub(crate) kind: String,
+    /// The status in words.
+    pub(crate) title: String,
+    /// The HTTP status.
+    pub(crate) status: u16,
+    /// A sentence for people.
+    pub(crate) detail: String,
+    /// A bounded word for machines.
+    pub(crate) code: String,
+    /// Trace of the request; absent when telemetry is off.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) trace_id: Option<String>,
+    /// The outside system or service that failed, if one did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) upstream: Option<String>,
+}
+
+/// Media type of problems.
+pub(crate) const PROBLEM_JSON: &str = "application/problem+json";
+
+impl Problem {
+    /// A problem with a bounded `code` in snake case and a sentence for people.
+    #[must_use]
+    pub fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
+        Self {
+            status,
+            code: code.to_owned(),
+            detail: detail.into(),
+            upstream: None,
+            retry_after: None,
+        }
+    }
+
+    /// Names who failed.
+    #[must_use]
+    pub fn upstream(mut self, name: impl Into<String>) -> Self {
+        self.upstream = Some(name.into());
+        self
+    }
+
+    /// Says when to try again, rounded up to seconds (`Retry-After`).
+    #[must_use]
+    pub const fn retry_after(mut self, after: Duration) -> Self {
+        self.retry_after = Some(after);
+        self
+    }
+
+    /// HTTP status.
+    #[must_use]
+    pub const fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// The bounded code.
+    #[must_use]
+    pub fn code(&self) -> &str {
+        &self.code
+    }
+
+    /// The sentence for people.
+    #[must_use]
+    pub fn detail(&self) -> &str {
+        &self.detail
+    }
+
+    /// Who failed, if somebody else did.
+    #[must_use]
+    pub fn failed_upstream(&self) -> Option<&str> {
+        self.upstream.as_deref()
+    }
+
+    pub(crate) fn respond(&self, route: &str) -> HttpResponse {
+        telemetry::metrics::http::SERVER_ERRORS.add(
+            1,
+            &[
+                ("route", route),
+                ("code", &self.code),
+                ("upstream", self.upstream.as_deref().unwrap_or("")),
+            ],
+        );
+        let mut response = HttpResponse::build(self.status);
+        response.insert_header((CONTENT_TYPE, PROBLEM_JSON));
+        if let Some(after) = self.retry_after {
+            let seconds = after.as_secs() + u64::from(after.subsec_nanos() > 0);
+            response.insert_header((RETRY_AFTER, seconds.to_string()));
+        }
+        response.json(ProblemBody {
+            kind: format!("urn:crypto-telemetry:problem:{}", self.code),
+            title: self.status.canonical_reason().unwrap_or("Error").to_owned(),
+            status: self.status.as_u16(),
+            detail: self.detail.clone(),
+            code: self.code.clone(),
+            trace_id: telemetry::trace_id(),
+            upstream: self.upstream.clone(),
+        })
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.code, self.detail)
+    }
+}
+
+impl std::error::Error for Problem {}
+
+impl ResponseError for Problem {
+    fn status_code(&self) -> StatusCode {
+        self.status
+    }
+
+    fn error_response(&self) -> HttpResponse {
+        // The route is known to the middleware only, which renders the body again with it: see error_body.rs.
+        let mut response = HttpResponse::new(self.status);
+        response.extensions_mut().insert(self.clone());
+        response
+    }
+}
+
+impl From<UpstreamError> for Problem {
+    fn from(error: UpstreamError) -> Self {
+        let name = error.upstream;
+        let problem = match error.kind {
+            UpstreamErrorKind::Timeout => Self::new(
+                StatusCode::GATEWAY_TIMEOUT,
+                "upstream_timeout",
+                format!("{name} did not answer in time. Try again in a moment."),
+            ),
+            UpstreamErrorKind::Connect(_) => Self::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "upstream_unreachable",
+                format!("{name} cannot be reached now. Try again in a moment."),
+            ),
+            UpstreamErrorKind::CircuitOpen { retry_after } => Self::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "upstream_unavailable",
+                format!(
+                    "{name} has failed repeatedly and is given a rest. Try again in {} s.",
+                    retry_after.as_secs() + 1
+                ),
+            )
+            .retry_after(retry_after),
+            UpstreamErrorKind::Status {
+                status: 429,
+                retry_after,
+                ..
+            } => {
+                let after = retry_after.unwrap_or(Duration::from_secs(1));
+                Self::new(
+                    StatusCode::SERVICE_UNAVAILABLE,
+                    "upstream_busy",
+                    format!(
+                        "{name} asks for fewer requests. Try again in {} s.",
+                        after.as_secs().max(1)
+                    ),
+                )
+                .retry_after(after)
+            }
+            UpstreamErrorKind::Status {
+                status,
+                ref body,
+                retry_after,
+            } => {
+                if let Some(problem) = passed_on(status, body, retry_after) {
+                    return problem;
+                }
+                Self::new(
+                    StatusCode::BAD_GATEWAY,
+                    "upstream_error",
+                    format!(
+                        "{name} answered with an error (HTTP {status}). Try again in a moment."
+                    ),
+                )
+            }
+            UpstreamErrorKind::Malformed(_) | UpstreamErrorKind::TooLarge => Self::new(
+                StatusCode::BAD_GATEWAY,
+                "upstream_malformed",
+                format!("{name} sent an answer that cannot be read."),
+            ),
+        };
+        problem.upstream(name)
+    }
+}
+
+/// A problem of one of our own services is passed on as it is: a 4xx because the caller can mend it, a 5xx because it
+/// names who really failed.
+fn passed_on(status: u16, body: &[u8], retry_after: Option<Duration>) -> Option<Problem> {
+    let body: ProblemBody = serde_json::from_slice(body).ok()?;
+    body.kind
+        .starts_with("urn:crypto-telemetry:problem:")
+        .then_some(())?;
+    let status = StatusCode::from_u16(status).ok()?;
+    (status.is_client_error() || body.upstream.is_some()).then_some(Problem {
+        status,
+        code: body.code,
+        detail: body.detail,
+        upstream: body.upstream,
+        retry_after,
+    })
+}

@@ -1,0 +1,93 @@
+//! The span of a request, with the names of OpenTelemetry's HTTP conventions and the caller's context as parent.
+
+use actix_web::Error;
+use actix_web::body::MessageBody;
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::header::HeaderMap;
+use opentelemetry::propagation::Extractor;
+use tracing::Span;
+use tracing::field::Empty;
+use tracing_actix_web::RootSpanBuilder;
+use tracing_opentelemetry::OpenTelemetrySpanExt as _;
+
+/// Builds the server span. Probes and scrapes get none: they would drown the traces people look for.
+pub(crate) struct ServerSpan;
+
+struct Headers<'a>(&'a HeaderMap);
+
+impl Extractor for Headers<'_> {
+    fn get(&self, key: &str) -> Option<&str> {
+        self.0.get(key).and_then(|value| value.to_str().ok())
+    }
+
+    fn keys(&self) -> Vec<&str> {
+        self.0
+            .keys()
+            .map(actix_web::http::header::HeaderName::as_str)
+            .collect()
+    }
+}
+
+/// Routes that machines poll.
+pub(crate) fn is_probe(path: &str) -> bool {
+    matches!(
+        path,
+        "/health" | "/health/live" | "/health/ready" | "/metrics"
+    )
+}
+
+/// The matched pattern, or one word for everything that matched nothing.
+pub(crate) fn route(request: &ServiceRequest) -> String {
+    request
+        .match_pattern()
+        .unwrap_or_else(|| "unmatched".to_owned())
+}
+
+impl RootSpanBuilder for ServerSpan {
+    fn on_request_start(request: &ServiceRequest) -> Span {
+        if is_probe(request.path()) {
+            return Span::none();
+        }
+        let route = route(request);
+        let method = request.method().as_str();
+        let span = tracing::info_span!(
+            "http_request",
+            otel.name = format!("{method} {route}"),
+            otel.kind = "server",
+            otel.status_code = Empty,
+            http.request.method = method,
+            http.route = route,
+            http.response.status_code = Empty,
+            url.path = request.path(),
+            url.scheme = "http",
+            client.address = request.peer_addr().map(|address| address.ip().to_string()),
+            error.type = Empty,
+            // What handlers know and callers look for; recorded where it applies.
+            crypto.symbol = Empty,
+            decision.id = Empty,
+            decision.action = Empty,
+            decision.strategy = Empty,
+            price.age_ms = Empty,
+            price.source = Empty,
+            upstream.failed = Empty,
+        );
+        if !span.is_disabled() {
+            let parent = telemetry::propagation::extract(&Headers(request.headers()));
+            // Fails only where no OpenTelemetry layer listens, and then there is nothing to connect.
+            let _ = span.set_parent(parent);
+        }
+        span
+    }
+
+    fn on_request_end<B: MessageBody>(span: Span, outcome: &Result<ServiceResponse<B>, Error>) {
+        let status = match outcome {
+            Ok(response) => response.status(),
+            Err(error) => error.as_response_error().status_code(),
+        };
+        span.record("http.response.status_code", status.as_u16());
+        if status.is_server_error() {
+            span.record("otel.status_code", "ERROR");
+            span.record("error.type", status.as_str());
+        }
+    }
+}

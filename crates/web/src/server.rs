@@ -1,0 +1,269 @@
+//! Server bootstrap.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use actix_web::dev::{Server, ServerHandle};
+use actix_web::error::{JsonPayloadError, PathError, QueryPayloadError};
+use actix_web::http::StatusCode;
+use actix_web::middleware::from_fn;
+use actix_web::rt::task::JoinHandle;
+use actix_web::{App, HttpResponse, HttpServer, web};
+use tracing_actix_web::TracingLogger;
+use url::Url;
+
+use crate::error_body::{RequestTimeout, problems};
+use crate::metrics_middleware::measure;
+use crate::root_span::ServerSpan;
+use crate::{Background, Problem, Readiness, ServerSettings, health};
+
+/// What a service is, beside its routes.
+pub struct Service {
+    /// Its one word: subcommand, process, `service.name`.
+    pub name: &'static str,
+    /// Its port where the settings give none.
+    pub default_port: u16,
+    /// The description of its API.
+    pub openapi: utoipa::openapi::OpenApi,
+    /// What it needs to do its work.
+    pub readiness: Readiness,
+}
+
+/// Why a service cannot start, in a sentence that says what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The port is taken or may not be used.
+    #[error(
+        "{service} cannot listen on {address}: {source}. Stop what listens there, or choose another port with --port or PORT."
+    )]
+    Bind {
+        /// Which service.
+        service: &'static str,
+        /// Where it should have listened.
+        address: SocketAddr,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The API description cannot be written as JSON.
+    #[error("the API description cannot be written: {0}")]
+    OpenApi(#[from] serde_json::Error),
+    /// A setting that cannot be used.
+    #[error("{setting}: {reason}")]
+    Setting {
+        /// The variable or flag.
+        setting: &'static str,
+        /// What is wrong with it, in words.
+        reason: String,
+    },
+}
+
+/// A service that listens.
+pub struct RunningServer {
+    name: &'static str,
+    address: SocketAddr,
+    handle: ServerHandle,
+    server: JoinHandle<std::io::Result<()>>,
+    background: Background,
+    grace: Duration,
+}
+
+/// Starts a service: its routes, and what every service has. Call it inside an actix system.
+///
+/// # Errors
+/// When the port cannot be had.
+pub fn start(
+    settings: &ServerSettings,
+    service: Service,
+    background: Background,
+    configure: impl Fn(&mut web::ServiceConfig) + Clone + Send + 'static,
+) -> Result<RunningServer, StartError> {
+    let Service {
+        name,
+        default_port,
+        openapi,
+        readiness,
+    } = service;
+    let address = SocketAddr::new(settings.host, settings.port.unwrap_or(default_port));
+    let description = openapi.to_json()?;
+    let timeout = RequestTimeout(settings.request_timeout());
+    let max_body_bytes = settings.max_body_bytes;
+    let factory = move || {
+        let description = description.clone();
+        App::new()
+            .app_data(timeout)
+            .app_data(web::PayloadConfig::new(max_body_bytes))
+            .app_data(json_config(max_body_bytes))
+            .app_data(
+                web::QueryConfig::default().error_handler(|error, _| query_problem(&error).into()),
+            )
+            .app_data(
+                web::PathConfig::default().error_handler(|error, _| path_problem(&error).into()),
+            )
+            .wrap(from_fn(problems))
+            .wrap(from_fn(measure))
+            .wrap(TracingLogger::<ServerSpan>::new())
+            .configure(health::routes(name, readiness.clone()))
+            .route("/metrics", web::get().to(metrics))
+            .route(
+                "/openapi.json",
+                web::get().to(move || {
+                    let description = description.clone();
+                    async move {
+                        HttpResponse::Ok()
+                            .content_type("application/json")
+                            .body(description)
+                    }
+                }),
+            )
+            .configure(configure.clone())
+    };
+    let grace = settings.shutdown_grace();
+    let bind_error = |source| StartError::Bind {
+        service: name,
+        address,
+        source,
+    };
+    let mut server = HttpServer::new(factory)
+        .disable_signals()
+        .shutdown_timeout(grace.as_secs().max(1))
+        .bind(address)
+        .map_err(bind_error)?;
+    if let Some(workers) = settings.workers {
+        server = server.workers(usize::from(workers));
+    }
+    let address = server.addrs().first().copied().unwrap_or(address);
+    let server: Server = server.run();
+    let handle = server.handle();
+    tracing::info!(address = %address, version = env!("CARGO_PKG_VERSION"), "{name} listens");
+    Ok(RunningServer {
+        name,
+        address,
+        handle,
+        server: actix_web::rt::spawn(server),
+        background,
+        grace,
+    })
+}
+
+impl RunningServer {
+    /// Where it listens.
+    #[must_use]
+    pub const fn addr(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// `http://host:port/`.
+    #[must_use]
+    pub fn base_url(&self) -> Url {
+        let text = format!("http://{}/", self.address);
+        match Url::parse(&text) {
+            Ok(url) => url,
+            Err(error) => unreachable!("a socket address is a valid authority: {error}"),
+        }
+    }
+
+    /// Stops accepting, lets running requests end, then ends the background tasks; bounded by the grace time twice.
+    pub async fn stop(self) {
+        // Tasks that hold requests open (streams of events) heed the token, so it is cancelled first.
+        self.background.token().cancel();
+        let limit = self.grace + Duration::from_millis(500);
+        if tokio::time::timeout(limit, self.handle.stop(true))
+            .await
+            .is_err()
+        {
+            tracing::warn!(
+                service = self.name,
+                "requests did not end in time and are cut off"
+            );
+            self.handle.stop(false).await;
+        }
+        self.background.stop(self.grace).await;
+        match self.server.await {
+            Ok(Ok(())) => tracing::info!("{} stopped", self.name),
+            Ok(Err(error)) => {
+                tracing::error!(error = %error, "{} stopped with an error", self.name)
+            }
+            Err(error) => tracing::error!(error = %error, "{} could not be joined", self.name),
+        }
+    }
+
+    /// Serves until `until` is ready (a signal), then stops.
+    pub async fn run_until(self, until: impl Future<Output = ()>) {
+        until.await;
+        self.stop().await;
+    }
+}
+
+async fn metrics() -> Result<HttpResponse, Problem> {
+    telemetry::metrics::render()
+        .map(|text| HttpResponse::Ok().content_type(telemetry::metrics::CONTENT_TYPE).body(text))
+        .ok_or_else(|| {
+            Problem::new(
+                StatusCode::NOT_FOUND,
+                "metrics_off",
+                "Metrics are off. TELEMETRY_ENABLED=true turns all telemetry on, METRICS_ENABLED=true these metrics alone.",
+            )
+        })
+}
+
+fn json_config(limit_bytes: usize) -> web::JsonConfig {
+    web::JsonConfig::default()
+        .limit(limit_bytes)
+        .error_handler(|error, _| json_problem(&error).into())
+}
+
+fn json_problem(error: &JsonPayloadError) -> Problem {
+    match error {
+        JsonPayloadError::OverflowKnownLength { length, limit } => Problem::new(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "body_too_large",
+            format!("The body has {length} bytes; at most {limit} are taken."),
+        ),
+        JsonPayloadError::Overflow { limit } => Problem::new(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "body_too_large",
+            format!("The body is too large; at most {limit} bytes are taken."),
+        ),
+        JsonPayloadError::ContentType => Problem::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "unsupported_media_type",
+            "The body must be JSON with Content-Type: application/json.",
+        ),
+        JsonPayloadError::Deserialize(error) if error.is_eof() => Problem::new(
+            StatusCode::BAD_REQUEST,
+            "bad_json",
+            "The body is empty or ends too early; JSON is expected.",
+        ),
+        JsonPayloadError::Deserialize(error) if error.is_data() => Problem::new(
+            StatusCode::BAD_REQUEST,
+            "bad_body",
+            format!("The body is not what this call takes: {error}."),
+        ),
+        JsonPayloadError::Deserialize(error) => Problem::new(
+            StatusCode::BAD_REQUEST,
+            "bad_json",
+            format!("The body is no valid JSON: {error}."),
+        ),
+        _ => Problem::new(
+            StatusCode::BAD_REQUEST,
+            "bad_body",
+            "The body could not be read.",
+        ),
+    }
+}
+
+fn query_problem(error: &QueryPayloadError) -> Problem {
+    Problem::new(
+        StatusCode::BAD_REQUEST,
+        "bad_query",
+        format!("The query cannot be understood: {error}."),
+    )
+}
+
+fn path_problem(error: &PathError) -> Problem {
+    Problem::new(
+        StatusCode::BAD_REQUEST,
+        "bad_path",
+        format!("The path cannot be understood: {error}."),
+    )
+}

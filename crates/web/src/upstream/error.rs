@@ -1,0 +1,99 @@
+//! How outgoing calls fail.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+
+/// An outgoing call that failed for good.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("{upstream}: {kind} (after {attempts} attempts)")]
+pub struct UpstreamError {
+    /// Who was called.
+    pub upstream: &'static str,
+    /// What went wrong in the last attempt.
+    pub kind: UpstreamErrorKind,
+    /// Attempts made; 0 when the circuit was open.
+    pub attempts: u32,
+}
+
+/// What went wrong.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum UpstreamErrorKind {
+    /// No connection, or it broke.
+    #[error("no connection: {0}")]
+    Connect(String),
+    /// No answer in time.
+    #[error("no answer in time")]
+    Timeout,
+    /// An answer other than 2xx.
+    #[error("HTTP {status}")]
+    Status {
+        /// The status.
+        status: u16,
+        /// The body, bounded.
+        body: Bytes,
+        /// What `Retry-After` said.
+        retry_after: Option<Duration>,
+    },
+    /// An answer that is not what was expected.
+    #[error("an answer that cannot be read: {0}")]
+    Malformed(String),
+    /// An answer larger than the limit.
+    #[error("an answer larger than the limit")]
+    TooLarge,
+    /// Not called: it failed repeatedly and is given a rest.
+    #[error("not called for another {} ms after repeated failures", retry_after.as_millis())]
+    CircuitOpen {
+        /// Until the next trial.
+        retry_after: Duration,
+    },
+}
+
+impl UpstreamError {
+    /// A bounded word for metrics.
+    #[must_use]
+    pub const fn label(&self) -> &'static str {
+        self.kind.label()
+    }
+}
+
+impl UpstreamErrorKind {
+    /// A bounded word for metrics and `error.type`.
+    #[must_use]
+    pub const fn label(&self) -> &'static str {
+        match self {
+            Self::Connect(_) => "connect",
+            Self::Timeout => "timeout",
+            Self::Status { status: 429, .. } => "too_many_requests",
+            Self::Status {
+                status: 400..=499, ..
+            } => "client_error",
+            Self::Status { .. } => "server_error",
+            Self::Malformed(_) => "malformed",
+            Self::TooLarge => "too_large",
+            Self::CircuitOpen { .. } => "circuit_open",
+        }
+    }
+
+    /// Whether the one called is at fault, for the circuit breaker: its refusals (4xx) are answers, not failures.
+    pub(crate) const fn is_failure(&self) -> bool {
+        match self {
+            Self::Connect(_) | Self::Timeout | Self::Malformed(_) => true,
+            Self::Status { status, .. } => *status >= 500,
+            Self::TooLarge | Self::CircuitOpen { .. } => false,
+        }
+    }
+
+    /// Whether another attempt may help.
+    pub(crate) const fn is_transient(&self) -> bool {
+        matches!(
+            self,
+            Self::Connect(_)
+                | Self::Timeout
+                | Self::Status {
+                    status: 429 | 502 | 503 | 504,
+                    ..
+                }
+        )
+    }
+}
