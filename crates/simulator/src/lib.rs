@@ -1,1 +1,2 @@
 //! simulator
+mod market;
