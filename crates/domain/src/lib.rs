@@ -7,9 +7,10 @@ pub mod ask;
 pub mod decision;
 pub mod id;
 pub mod market;
+pub mod strategy;
 pub mod symbol;
 
-pub use ask::{Answer, AskOutcome, AskRequest, AskResponse, AskRefusal, TradingMode};
+pub use ask::{Answer, AskOutcome, AskRefusal, AskRequest, AskResponse, TradingMode};
 pub use decision::{Action, Decision, DecisionRequest, Fallback, Indicators, StrategyName};
 pub use id::DecisionId;
 pub use market::{Candle, CandleSeries, Interval, PriceQuote, PriceSource, SymbolInfo, SymbolList};

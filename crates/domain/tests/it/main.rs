@@ -1,0 +1,3 @@
+//! Integration tests of the pure rules, on recorded prices.
+
+mod recorded_month;
