@@ -30,11 +30,7 @@ impl LogLine {
             LogFormat::Json => true,
         };
         let colour = terminal && std::env::var_os("NO_COLOR").is_none();
-        Self {
-            json,
-            colour,
-            service: service.to_owned(),
-        }
+        Self { json, colour, service: service.to_owned() }
     }
 }
 
@@ -47,9 +43,7 @@ struct Fields {
 impl Fields {
     fn put(&mut self, field: &Field, value: Value) {
         if field.name() == "message" {
-            self.message = value
-                .as_str()
-                .map_or_else(|| value.to_string(), str::to_owned);
+            self.message = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
         } else {
             self.others.insert(field.name().to_owned(), value);
         }
@@ -87,31 +81,19 @@ where
     S: Subscriber + for<'a> LookupSpan<'a>,
     N: for<'a> FormatFields<'a> + 'static,
 {
-    fn format_event(
-        &self,
-        _context: &FmtContext<'_, S, N>,
-        mut writer: Writer<'_>,
-        event: &Event<'_>,
-    ) -> fmt::Result {
+    fn format_event(&self, _context: &FmtContext<'_, S, N>, mut writer: Writer<'_>, event: &Event<'_>) -> fmt::Result {
         let mut fields = Fields::default();
         event.record(&mut fields);
         let context = opentelemetry::Context::current();
         let span = context.span();
-        let ids = span.span_context().is_valid().then(|| {
-            (
-                span.span_context().trace_id().to_string(),
-                span.span_context().span_id().to_string(),
-            )
-        });
+        let ids = span
+            .span_context()
+            .is_valid()
+            .then(|| (span.span_context().trace_id().to_string(), span.span_context().span_id().to_string()));
         let level = *event.metadata().level();
         if self.json {
             let mut line = Map::new();
-            line.insert(
-                "timestamp".into(),
-                Utc::now()
-                    .to_rfc3339_opts(SecondsFormat::Micros, true)
-                    .into(),
-            );
+            line.insert("timestamp".into(), Utc::now().to_rfc3339_opts(SecondsFormat::Micros, true).into());
             line.insert("level".into(), level.as_str().into());
             line.insert("service".into(), self.service.as_str().into());
             line.insert("target".into(), event.metadata().target().into());
@@ -125,11 +107,7 @@ where
             }
             return writeln!(writer, "{}", Value::Object(line));
         }
-        let (paint, dim, plain) = if self.colour {
-            (colour(level), "\x1b[2m", "\x1b[0m")
-        } else {
-            ("", "", "")
-        };
+        let (paint, dim, plain) = if self.colour { (colour(level), "\x1b[2m", "\x1b[0m") } else { ("", "", "") };
         write!(
             writer,
             "{dim}{}{plain} {paint}{:<5}{plain} {dim}{}{plain} {}",

@@ -8,10 +8,7 @@ use opentelemetry_sdk::propagation::{BaggagePropagator, TraceContextPropagator};
 
 /// The propagator of every process: `traceparent`, `tracestate`, `baggage`.
 pub(crate) fn propagator() -> TextMapCompositePropagator {
-    TextMapCompositePropagator::new(vec![
-        Box::new(TraceContextPropagator::new()),
-        Box::new(BaggagePropagator::new()),
-    ])
+    TextMapCompositePropagator::new(vec![Box::new(TraceContextPropagator::new()), Box::new(BaggagePropagator::new())])
 }
 
 /// Reads the caller's context from anything that can look headers up without regard to case.
@@ -22,33 +19,21 @@ pub fn extract(headers: &dyn Extractor) -> Context {
 
 /// Writes the headers that carry `context`. Nothing is written when telemetry is off.
 pub fn inject(context: &Context, headers: &mut dyn Injector) {
-    opentelemetry::global::get_text_map_propagator(|propagator| {
-        propagator.inject_context(context, headers)
-    });
+    opentelemetry::global::get_text_map_propagator(|propagator| propagator.inject_context(context, headers));
 }
 
 /// The current context with further baggage: it travels along the whole chain of calls made within it.
 #[must_use]
 pub fn with_baggage(entries: &[(&'static str, &str)]) -> Context {
     let context = Context::current();
-    let mut all: Vec<KeyValue> = context
-        .baggage()
-        .iter()
-        .map(|(key, (value, _))| KeyValue::new(key.clone(), value.to_string()))
-        .collect();
-    all.extend(
-        entries
-            .iter()
-            .map(|(key, value)| KeyValue::new(*key, (*value).to_owned())),
-    );
+    let mut all: Vec<KeyValue> =
+        context.baggage().iter().map(|(key, (value, _))| KeyValue::new(key.clone(), value.to_string())).collect();
+    all.extend(entries.iter().map(|(key, value)| KeyValue::new(*key, (*value).to_owned())));
     context.with_baggage(all)
 }
 
 /// One baggage entry of the current context.
 #[must_use]
 pub fn baggage(key: &str) -> Option<String> {
-    Context::current()
-        .baggage()
-        .get(key)
-        .map(ToString::to_string)
+    Context::current().baggage().get(key).map(ToString::to_string)
 }

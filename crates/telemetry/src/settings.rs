@@ -55,11 +55,7 @@ pub struct TelemetrySettings {
     pub telemetry_otlp_headers: Option<SecretString>,
 
     /// A file that holds the headers
-    #[arg(
-        long,
-        env = "TELEMETRY_OTLP_HEADERS_FILE",
-        conflicts_with = "telemetry_otlp_headers"
-    )]
+    #[arg(long, env = "TELEMETRY_OTLP_HEADERS_FILE", conflicts_with = "telemetry_otlp_headers")]
     pub telemetry_otlp_headers_file: Option<PathBuf>,
 
     /// Share of new traces that is kept, 0 to 1; a caller's choice is respected [also: OTEL_TRACES_SAMPLER]
@@ -144,9 +140,7 @@ impl TelemetrySettings {
             Ok("prometheus") if signal == Signal::Metrics => Ok(false),
             Ok(other) => Err(TelemetryError::Setting {
                 setting,
-                reason: format!(
-                    "is {other:?}; it can be otlp or none (prometheus too, for metrics)"
-                ),
+                reason: format!("is {other:?}; it can be otlp or none (prometheus too, for metrics)"),
             }),
         }
     }
@@ -177,28 +171,15 @@ impl TelemetrySettings {
                 });
             }
         }
-        let endpoint = self
-            .telemetry_otlp_endpoint
-            .clone()
-            .or_else(|| std::env::var("OTEL_EXPORTER_OTLP_ENDPOINT").ok());
-        let port = endpoint
-            .as_deref()
-            .and_then(|text| url::Url::parse(text).ok())
-            .and_then(|url| url.port());
-        Ok(if port == Some(4317) {
-            OtlpProtocol::Grpc
-        } else {
-            OtlpProtocol::HttpProtobuf
-        })
+        let endpoint =
+            self.telemetry_otlp_endpoint.clone().or_else(|| std::env::var("OTEL_EXPORTER_OTLP_ENDPOINT").ok());
+        let port = endpoint.as_deref().and_then(|text| url::Url::parse(text).ok()).and_then(|url| url.port());
+        Ok(if port == Some(4317) { OtlpProtocol::Grpc } else { OtlpProtocol::HttpProtobuf })
     }
 
     /// Checks the endpoint's form here, so that a bad one is a sentence at start and not silence later.
     pub(crate) fn endpoint(&self) -> Result<Option<String>, TelemetryError> {
-        let Some(text) = self
-            .telemetry_otlp_endpoint
-            .as_deref()
-            .filter(|text| !text.is_empty())
-        else {
+        let Some(text) = self.telemetry_otlp_endpoint.as_deref().filter(|text| !text.is_empty()) else {
             return Ok(None);
         };
         let url = url::Url::parse(text).map_err(|error| TelemetryError::Setting {
@@ -215,17 +196,12 @@ impl TelemetrySettings {
     }
 
     pub(crate) fn headers(&self) -> Result<HashMap<String, String>, TelemetryError> {
-        let text = match (
-            &self.telemetry_otlp_headers,
-            &self.telemetry_otlp_headers_file,
-        ) {
+        let text = match (&self.telemetry_otlp_headers, &self.telemetry_otlp_headers_file) {
             (Some(secret), _) => secret.expose_secret().to_owned(),
-            (None, Some(path)) => {
-                std::fs::read_to_string(path).map_err(|error| TelemetryError::Setting {
-                    setting: "TELEMETRY_OTLP_HEADERS_FILE",
-                    reason: format!("cannot be read: {error}"),
-                })?
-            }
+            (None, Some(path)) => std::fs::read_to_string(path).map_err(|error| TelemetryError::Setting {
+                setting: "TELEMETRY_OTLP_HEADERS_FILE",
+                reason: format!("cannot be read: {error}"),
+            })?,
             (None, None) => return Ok(HashMap::new()),
         };
         if text.trim().is_empty() {
@@ -234,8 +210,7 @@ impl TelemetrySettings {
         // The parser's own message could quote the secret, so it is not passed on.
         serde_json::from_str(&text).map_err(|_| TelemetryError::Setting {
             setting: "TELEMETRY_OTLP_HEADERS",
-            reason: r#"is no JSON object of strings like {"Authorization": "Bearer ..."}"#
-                .to_owned(),
+            reason: r#"is no JSON object of strings like {"Authorization": "Bearer ..."}"#.to_owned(),
         })
     }
 
@@ -279,10 +254,7 @@ mod tests {
     use super::*;
 
     fn on() -> TelemetrySettings {
-        TelemetrySettings {
-            telemetry_enabled: true,
-            ..TelemetrySettings::off()
-        }
+        TelemetrySettings { telemetry_enabled: true, ..TelemetrySettings::off() }
     }
 
     #[test]
@@ -290,82 +262,36 @@ mod tests {
         assert!(!TelemetrySettings::off().exporting());
         assert!(!TelemetrySettings::off().native_metrics());
         assert!(on().native_metrics());
-        assert!(
-            !TelemetrySettings {
-                metrics_enabled: Some(false),
-                ..on()
-            }
-            .native_metrics()
-        );
-        assert!(
-            TelemetrySettings {
-                metrics_enabled: Some(true),
-                ..TelemetrySettings::off()
-            }
-            .native_metrics()
-        );
+        assert!(!TelemetrySettings { metrics_enabled: Some(false), ..on() }.native_metrics());
+        assert!(TelemetrySettings { metrics_enabled: Some(true), ..TelemetrySettings::off() }.native_metrics());
     }
 
     #[test]
     fn protocol_follows_the_port() {
-        let at = |endpoint: &str| TelemetrySettings {
-            telemetry_otlp_endpoint: Some(endpoint.into()),
-            ..on()
-        };
-        assert_eq!(
-            at("http://localhost:4317").protocol().unwrap(),
-            OtlpProtocol::Grpc
-        );
-        assert_eq!(
-            at("http://otel-collector:4318").protocol().unwrap(),
-            OtlpProtocol::HttpProtobuf
-        );
+        let at = |endpoint: &str| TelemetrySettings { telemetry_otlp_endpoint: Some(endpoint.into()), ..on() };
+        assert_eq!(at("http://localhost:4317").protocol().unwrap(), OtlpProtocol::Grpc);
+        assert_eq!(at("http://otel-collector:4318").protocol().unwrap(), OtlpProtocol::HttpProtobuf);
     }
 
     #[test]
     fn bad_settings_are_sentences_without_secrets() {
-        let bad = TelemetrySettings {
-            telemetry_otlp_headers: Some("hunter2".into()),
-            ..on()
-        };
+        let bad = TelemetrySettings { telemetry_otlp_headers: Some("hunter2".into()), ..on() };
         let message = bad.headers().unwrap_err().to_string();
-        assert!(
-            message.contains("TELEMETRY_OTLP_HEADERS") && !message.contains("hunter2"),
-            "{message}"
-        );
-        let bad = TelemetrySettings {
-            telemetry_otlp_endpoint: Some("localhost:4317".into()),
-            ..on()
-        };
-        assert!(
-            bad.endpoint()
-                .unwrap_err()
-                .to_string()
-                .contains("TELEMETRY_OTLP_ENDPOINT")
-        );
-        let bad = TelemetrySettings {
-            telemetry_sample_ratio: Some(1.5),
-            ..on()
-        };
+        assert!(message.contains("TELEMETRY_OTLP_HEADERS") && !message.contains("hunter2"), "{message}");
+        let bad = TelemetrySettings { telemetry_otlp_endpoint: Some("localhost:4317".into()), ..on() };
+        assert!(bad.endpoint().unwrap_err().to_string().contains("TELEMETRY_OTLP_ENDPOINT"));
+        let bad = TelemetrySettings { telemetry_sample_ratio: Some(1.5), ..on() };
         assert!(bad.ratio().unwrap_err().to_string().contains("1.5"));
         assert!(
-            !format!(
-                "{:?}",
-                TelemetrySettings {
-                    telemetry_otlp_headers: Some("hunter2".into()),
-                    ..on()
-                }
-            )
-            .contains("hunter2")
+            !format!("{:?}", TelemetrySettings { telemetry_otlp_headers: Some("hunter2".into()), ..on() })
+                .contains("hunter2")
         );
     }
 
     #[test]
     fn headers_are_read() {
-        let settings = TelemetrySettings {
-            telemetry_otlp_headers: Some(r#"{"Authorization": "Bearer x"}"#.into()),
-            ..on()
-        };
+        let settings =
+            TelemetrySettings { telemetry_otlp_headers: Some(r#"{"Authorization": "Bearer x"}"#.into()), ..on() };
         assert_eq!(settings.headers().unwrap()["Authorization"], "Bearer x");
     }
 }

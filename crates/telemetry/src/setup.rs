@@ -6,9 +6,7 @@ use std::time::{Duration, Instant};
 use opentelemetry::trace::TracerProvider as _;
 use opentelemetry_appender_tracing::layer::OpenTelemetryTracingBridge;
 use opentelemetry_sdk::Resource;
-use opentelemetry_sdk::logs::{
-    BatchConfigBuilder as LogBatchConfigBuilder, BatchLogProcessor, SdkLoggerProvider,
-};
+use opentelemetry_sdk::logs::{BatchConfigBuilder as LogBatchConfigBuilder, BatchLogProcessor, SdkLoggerProvider};
 use opentelemetry_sdk::metrics::{PeriodicReader, SdkMeterProvider};
 use opentelemetry_sdk::trace::{
     BatchConfigBuilder as SpanBatchConfigBuilder, BatchSpanProcessor, Sampler, SdkTracerProvider,
@@ -18,8 +16,7 @@ use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
 use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::export::{
-    Gate, GatedLogProcessor, GatedSpanProcessor, OtlpBuilder, WatchedLogExporter,
-    WatchedSpanExporter,
+    Gate, GatedLogProcessor, GatedSpanProcessor, OtlpBuilder, WatchedLogExporter, WatchedSpanExporter,
 };
 use crate::logging::LogLine;
 use crate::metrics;
@@ -45,32 +42,20 @@ pub struct Telemetry {
 pub fn init(service_name: &str, settings: &TelemetrySettings) -> Result<Telemetry, TelemetryError> {
     // TLS to a Collector (and of every client of ours) uses ring; a second installation is not an error.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let from_environment = std::env::var("OTEL_SERVICE_NAME")
-        .ok()
-        .filter(|name| !name.is_empty());
-    let service_name = settings
-        .telemetry_service_name
-        .clone()
-        .or(from_environment)
-        .unwrap_or_else(|| service_name.to_owned());
+    let from_environment = std::env::var("OTEL_SERVICE_NAME").ok().filter(|name| !name.is_empty());
+    let service_name =
+        settings.telemetry_service_name.clone().or(from_environment).unwrap_or_else(|| service_name.to_owned());
     let ratio = settings.ratio()?;
     let log_filter = EnvFilter::builder()
         .parse(&settings.log_level)
-        .map_err(|error| TelemetryError::Setting {
-            setting: "LOG_LEVEL",
-            reason: error.to_string(),
-        })?;
+        .map_err(|error| TelemetryError::Setting { setting: "LOG_LEVEL", reason: error.to_string() })?;
     let instance_id = uuid::Uuid::new_v4().to_string();
     let resource = crate::resource::resource(&service_name, &settings.environment, &instance_id);
     let mut telemetry = Telemetry::default();
     telemetry.timeout = settings.shutdown_timeout();
 
     let exporting = settings.exporting();
-    let otlp = if exporting {
-        Some(OtlpBuilder::new(settings)?)
-    } else {
-        None
-    };
+    let otlp = if exporting { Some(OtlpBuilder::new(settings)?) } else { None };
     if exporting {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
@@ -80,26 +65,17 @@ pub fn init(service_name: &str, settings: &TelemetrySettings) -> Result<Telemetr
             .map_err(TelemetryError::Runtime)?;
         telemetry.runtime = Some(runtime);
     }
-    let handle = telemetry
-        .runtime
-        .as_ref()
-        .map(|runtime| runtime.handle().clone());
+    let handle = telemetry.runtime.as_ref().map(|runtime| runtime.handle().clone());
     let _entered = handle.as_ref().map(tokio::runtime::Handle::enter);
 
     // Metrics first: the gates of the other two count on them.
-    let otlp_metrics = otlp
-        .as_ref()
-        .filter(|_| settings.exports(Signal::Metrics).unwrap_or(false));
+    let otlp_metrics = otlp.as_ref().filter(|_| settings.exports(Signal::Metrics).unwrap_or(false));
     settings.exports(Signal::Metrics)?;
     if otlp_metrics.is_some() || settings.native_metrics() {
         let mut provider = SdkMeterProvider::builder().with_resource(resource.clone());
         if let Some(otlp) = otlp_metrics {
             let interval = Duration::from_millis(settings.telemetry_metric_interval_ms);
-            provider = provider.with_reader(
-                PeriodicReader::builder(otlp.metrics()?)
-                    .with_interval(interval)
-                    .build(),
-            );
+            provider = provider.with_reader(PeriodicReader::builder(otlp.metrics()?).with_interval(interval).build());
         }
         if settings.native_metrics() {
             let (exporter, registry) = native(&service_name, &settings.environment)?;
@@ -131,18 +107,10 @@ pub fn init(service_name: &str, settings: &TelemetrySettings) -> Result<Telemetr
             .with_max_export_batch_size(512)
             .with_scheduled_delay(delay)
             .build();
-        let exporter = WatchedSpanExporter {
-            gate: gate.clone(),
-            inner: otlp.spans()?,
-        };
-        let inner = BatchSpanProcessor::builder(exporter)
-            .with_batch_config(batches)
-            .build();
-        telemetry.traces = Some(
-            tracer_provider(ratio, &resource)
-                .with_span_processor(GatedSpanProcessor { gate, inner })
-                .build(),
-        );
+        let exporter = WatchedSpanExporter { gate: gate.clone(), inner: otlp.spans()? };
+        let inner = BatchSpanProcessor::builder(exporter).with_batch_config(batches).build();
+        telemetry.traces =
+            Some(tracer_provider(ratio, &resource).with_span_processor(GatedSpanProcessor { gate, inner }).build());
     }
     if settings.exports(Signal::Logs)? {
         let gate = Gate::new(Signal::Logs, capacity, otlp.target());
@@ -151,13 +119,8 @@ pub fn init(service_name: &str, settings: &TelemetrySettings) -> Result<Telemetr
             .with_max_export_batch_size(512)
             .with_scheduled_delay(delay)
             .build();
-        let exporter = WatchedLogExporter {
-            gate: gate.clone(),
-            inner: otlp.logs()?,
-        };
-        let inner = BatchLogProcessor::builder(exporter)
-            .with_batch_config(batches)
-            .build();
+        let exporter = WatchedLogExporter { gate: gate.clone(), inner: otlp.logs()? };
+        let inner = BatchLogProcessor::builder(exporter).with_batch_config(batches).build();
         telemetry.logs = Some(
             SdkLoggerProvider::builder()
                 .with_resource(resource)
@@ -166,14 +129,8 @@ pub fn init(service_name: &str, settings: &TelemetrySettings) -> Result<Telemetr
         );
     }
 
-    let spans = telemetry
-        .traces
-        .as_ref()
-        .map(|provider| span_layer(provider).with_filter(ours()));
-    let logs = telemetry
-        .logs
-        .as_ref()
-        .map(|provider| OpenTelemetryTracingBridge::new(provider).with_filter(ours()));
+    let spans = telemetry.traces.as_ref().map(|provider| span_layer(provider).with_filter(ours()));
+    let logs = telemetry.logs.as_ref().map(|provider| OpenTelemetryTracingBridge::new(provider).with_filter(ours()));
     tracing_subscriber::registry()
         .with(spans)
         .with(logs)
@@ -193,11 +150,7 @@ impl Telemetry {
 
     fn end(&mut self) {
         let deadline = Instant::now() + self.timeout;
-        let left = || {
-            deadline
-                .saturating_duration_since(Instant::now())
-                .max(Duration::from_millis(100))
-        };
+        let left = || deadline.saturating_duration_since(Instant::now()).max(Duration::from_millis(100));
         let mut unsent = Vec::new();
         if let Some(provider) = self.traces.take()
             && provider.shutdown_with_timeout(left()).is_err()
@@ -229,17 +182,11 @@ impl Drop for Telemetry {
     }
 }
 
-fn log_layer<S>(
-    settings: &TelemetrySettings,
-    service: &str,
-    filter: EnvFilter,
-) -> impl tracing_subscriber::Layer<S>
+fn log_layer<S>(settings: &TelemetrySettings, service: &str, filter: EnvFilter) -> impl tracing_subscriber::Layer<S>
 where
     S: tracing::Subscriber + for<'a> tracing_subscriber::registry::LookupSpan<'a>,
 {
-    tracing_subscriber::fmt::layer()
-        .event_format(LogLine::new(settings.log_format, service))
-        .with_filter(filter)
+    tracing_subscriber::fmt::layer().event_format(LogLine::new(settings.log_format, service)).with_filter(filter)
 }
 
 /// Tracer provider with the ratio sampler, if a ratio is set; else the SDK reads `OTEL_TRACES_SAMPLER`.
@@ -249,9 +196,7 @@ pub(crate) fn tracer_provider(
 ) -> opentelemetry_sdk::trace::TracerProviderBuilder {
     let provider = SdkTracerProvider::builder().with_resource(resource.clone());
     match ratio {
-        Some(ratio) => provider.with_sampler(Sampler::ParentBased(Box::new(
-            Sampler::TraceIdRatioBased(ratio),
-        ))),
+        Some(ratio) => provider.with_sampler(Sampler::ParentBased(Box::new(Sampler::TraceIdRatioBased(ratio)))),
         None => provider,
     }
 }
@@ -273,26 +218,14 @@ where
 
 /// What goes to OTLP: info and above, and nothing of the libraries that carry the export, which would feed itself.
 pub(crate) fn ours<S>() -> impl tracing_subscriber::layer::Filter<S> {
-    const CARRIERS: [&str; 9] = [
-        "h2",
-        "hyper",
-        "hyper_util",
-        "tonic",
-        "tower",
-        "reqwest",
-        "opentelemetry",
-        "rustls",
-        "telemetry::export",
-    ];
+    const CARRIERS: [&str; 9] =
+        ["h2", "hyper", "hyper_util", "tonic", "tower", "reqwest", "opentelemetry", "rustls", "telemetry::export"];
     FilterFn::new(|metadata: &tracing::Metadata<'_>| {
         let target = metadata.target();
         *metadata.level() <= tracing::Level::INFO
             && !CARRIERS.iter().any(|carrier| {
                 target.strip_prefix(carrier).is_some_and(|rest| {
-                    rest.is_empty()
-                        || rest.starts_with("::")
-                        || rest.starts_with('_')
-                        || rest.starts_with('-')
+                    rest.is_empty() || rest.starts_with("::") || rest.starts_with('_') || rest.starts_with('-')
                 })
             })
     })
@@ -303,13 +236,7 @@ pub(crate) fn ours<S>() -> impl tracing_subscriber::layer::Filter<S> {
 pub(crate) fn native(
     service_name: &str,
     environment: &str,
-) -> Result<
-    (
-        opentelemetry_prometheus::PrometheusExporter,
-        prometheus::Registry,
-    ),
-    TelemetryError,
-> {
+) -> Result<(opentelemetry_prometheus::PrometheusExporter, prometheus::Registry), TelemetryError> {
     let labels = HashMap::from([
         ("service_name".to_owned(), service_name.to_owned()),
         ("deployment_environment".to_owned(), environment.to_owned()),

@@ -23,10 +23,7 @@ impl SpanProcessor for Keep {
     fn on_start(&self, _span: &mut Span, _context: &Context) {}
 
     fn on_end(&self, span: SpanData) {
-        FINISHED
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(span);
+        FINISHED.lock().unwrap_or_else(PoisonError::into_inner).push(span);
     }
 
     fn force_flush(&self) -> OTelSdkResult {
@@ -42,10 +39,7 @@ impl SpanProcessor for Keep {
 ///
 /// # Panics
 /// When something else has installed a `tracing` subscriber.
-#[expect(
-    clippy::expect_used,
-    reason = "a test set-up that fails must fail the test"
-)]
+#[expect(clippy::expect_used, reason = "a test set-up that fails must fail the test")]
 pub fn init() {
     RUNNING.get_or_init(|| {
         let _ = rustls::crypto::ring::default_provider().install_default();
@@ -54,19 +48,12 @@ pub fn init() {
         let (exporter, registry) = native("test", "test").expect("native exporter");
         crate::metrics::serve_from(registry).expect("first set-up");
         install_metrics(
-            SdkMeterProvider::builder()
-                .with_resource(resource.clone())
-                .with_reader(exporter)
-                .build(),
+            SdkMeterProvider::builder().with_resource(resource.clone()).with_reader(exporter).build(),
             &mut telemetry,
         );
         opentelemetry::global::set_text_map_propagator(crate::propagation::propagator());
-        let provider = tracer_provider(Some(1.0), &resource)
-            .with_span_processor(Keep)
-            .build();
-        tracing_subscriber::registry()
-            .with(span_layer(&provider).with_filter(ours()))
-            .init();
+        let provider = tracer_provider(Some(1.0), &resource).with_span_processor(Keep).build();
+        tracing_subscriber::registry().with(span_layer(&provider).with_filter(ours())).init();
         telemetry
     });
 }
@@ -74,17 +61,11 @@ pub fn init() {
 /// Every span that has ended in this test process, of all tests: pick yours by trace id or attribute.
 #[must_use]
 pub fn finished_spans() -> Vec<SpanData> {
-    FINISHED
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner)
-        .clone()
+    FINISHED.lock().unwrap_or_else(PoisonError::into_inner).clone()
 }
 
 /// One attribute of a span as text.
 #[must_use]
 pub fn attribute(span: &SpanData, key: &str) -> Option<String> {
-    span.attributes
-        .iter()
-        .find(|attribute| attribute.key.as_str() == key)
-        .map(|found| found.value.to_string())
+    span.attributes.iter().find(|attribute| attribute.key.as_str() == key).map(|found| found.value.to_string())
 }

@@ -47,10 +47,7 @@ impl Background {
                 }
                 Ok(Err(_)) => {}
                 Err(_) => {
-                    tracing::warn!(
-                        task = name,
-                        "a background task did not end in time and is dropped"
-                    );
+                    tracing::warn!(task = name, "a background task did not end in time and is dropped");
                     task.abort();
                 }
             }

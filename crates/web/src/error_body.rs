@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use actix_web::body::{BodySize, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::error::InternalError;
 use actix_web::http::{StatusCode, header};
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpResponse};
 
 use crate::Problem;
-use crate::root_span::{is_probe, route};
+use crate::root_span::{UNMATCHED, is_probe, route};
 
 /// Longest a request may take; the middleware finds it among the application's data.
 #[derive(Debug, Clone, Copy)]
@@ -21,31 +22,25 @@ pub(crate) async fn problems(
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {
     let route = route(&request);
-    let method = request.method().clone();
-    let probe = is_probe(request.path());
-    let limit = request
-        .app_data::<RequestTimeout>()
-        .map_or(Duration::from_secs(30), |limit| limit.0);
-    let http_request = request.request().clone();
+    let method = request.method().as_str().to_owned();
+    let path = request.path().to_owned();
+    let limit = request.app_data::<RequestTimeout>().map_or(Duration::from_secs(30), |limit| limit.0);
     let outcome = match tokio::time::timeout(limit, next.call(request)).await {
         Ok(Ok(response)) => response.map_into_boxed_body(),
+        // There is no request left to answer with: the rendered response travels inside the error.
         Ok(Err(error)) => {
-            let response = error.error_response();
-            ServiceResponse::new(http_request, response)
+            let status = error.as_response_error().status_code();
+            let problem = error.as_error::<Problem>().cloned();
+            let problem = problem.unwrap_or_else(|| default_problem(status, &method, &path));
+            return Err(rendered(problem, &route));
         }
         Err(_elapsed) => {
             let problem = Problem::new(
                 StatusCode::GATEWAY_TIMEOUT,
                 "request_timeout",
-                format!(
-                    "The request took longer than {} ms and was given up.",
-                    limit.as_millis()
-                ),
+                format!("The request took longer than {} ms and was given up.", limit.as_millis()),
             );
-            ServiceResponse::new(
-                http_request,
-                actix_web::ResponseError::error_response(&problem),
-            )
+            return Err(rendered(problem, &route));
         }
     };
     let status = outcome.status();
@@ -55,43 +50,42 @@ pub(crate) async fn problems(
     let known = outcome.response().extensions().get::<Problem>().cloned();
     // A body somebody wrote on purpose (a simulated exchange's own error, a readiness report) stays as it is.
     let has_type = outcome.headers().contains_key(header::CONTENT_TYPE);
-    let empty = matches!(
-        outcome.response().body().size(),
-        BodySize::None | BodySize::Sized(0)
-    );
-    if known.is_none() && (probe || (has_type && !empty)) {
+    let empty = matches!(outcome.response().body().size(), BodySize::None | BodySize::Sized(0));
+    if known.is_none() && (is_probe(&path) || (has_type && !empty)) {
         return Ok(outcome);
     }
-    let problem =
-        known.unwrap_or_else(|| default_problem(status, method.as_str(), outcome.request().path()));
-    if status.is_server_error() {
-        // Once, here: whoever made the problem has no need to log it again.
-        tracing::error!(
-            code = problem.code(),
-            upstream = problem.failed_upstream(),
-            status = status.as_u16(),
-            "{}",
-            problem.detail()
-        );
-    } else {
-        tracing::info!(
-            code = problem.code(),
-            status = status.as_u16(),
-            "{}",
-            problem.detail()
-        );
-    }
-    let mut response: HttpResponse = problem.respond(&route);
+    // actix treats a route's method as part of the match and says 404: the path is known, so it is the method.
+    let status =
+        if status == StatusCode::NOT_FOUND && route != UNMATCHED { StatusCode::METHOD_NOT_ALLOWED } else { status };
+    let problem = known.unwrap_or_else(|| default_problem(status, &method, &path));
+    let mut response = answer(&problem, &route);
     for (name, value) in outcome.headers() {
         if name == header::ALLOW || name == header::WWW_AUTHENTICATE {
             response.headers_mut().insert(name.clone(), value.clone());
         }
     }
     let (request, _) = outcome.into_parts();
-    if let Some(name) = problem.failed_upstream() {
+    Ok(ServiceResponse::new(request, response))
+}
+
+fn rendered(problem: Problem, route: &str) -> Error {
+    let response = answer(&problem, route);
+    InternalError::from_response(problem, response).into()
+}
+
+/// Logs the problem, here and nowhere else, and writes it.
+fn answer(problem: &Problem, route: &str) -> HttpResponse {
+    let status = problem.status();
+    let (code, upstream) = (problem.code(), problem.failed_upstream());
+    if status.is_server_error() {
+        tracing::error!(code, upstream, status = status.as_u16(), "{}", problem.detail());
+    } else {
+        tracing::info!(code, upstream, status = status.as_u16(), "{}", problem.detail());
+    }
+    if let Some(name) = upstream {
         tracing::Span::current().record("upstream.failed", name);
     }
-    Ok(ServiceResponse::new(request, response))
+    problem.respond(route)
 }
 
 fn default_problem(status: StatusCode, method: &str, path: &str) -> Problem {
@@ -106,28 +100,17 @@ fn default_problem(status: StatusCode, method: &str, path: &str) -> Problem {
             "method_not_allowed",
             format!("{path} cannot be called with {method}. GET /openapi.json lists what can."),
         ),
-        StatusCode::PAYLOAD_TOO_LARGE => Problem::new(
-            status,
-            "body_too_large",
-            "The body is larger than this service takes.",
-        ),
-        StatusCode::UNSUPPORTED_MEDIA_TYPE => Problem::new(
-            status,
-            "unsupported_media_type",
-            "The body must be JSON with Content-Type: application/json.",
-        ),
+        StatusCode::PAYLOAD_TOO_LARGE => {
+            Problem::new(status, "body_too_large", "The body is larger than this service takes.")
+        }
+        StatusCode::UNSUPPORTED_MEDIA_TYPE => {
+            Problem::new(status, "unsupported_media_type", "The body must be JSON with Content-Type: application/json.")
+        }
         status if status.is_client_error() => Problem::new(
             status,
             "bad_request",
-            format!(
-                "The request cannot be understood ({}).",
-                status.canonical_reason().unwrap_or("client error")
-            ),
+            format!("The request cannot be understood ({}).", status.canonical_reason().unwrap_or("client error")),
         ),
-        status => Problem::new(
-            status,
-            "internal_error",
-            "Something went wrong here. The trace id leads to what.",
-        ),
+        status => Problem::new(status, "internal_error", "Something went wrong here. The trace id leads to what."),
     }
 }

@@ -44,16 +44,11 @@ impl Readiness {
 
     /// Adds a dependency; an `Err` says in a sentence what is wrong.
     #[must_use]
-    pub fn check<F>(
-        mut self,
-        name: &'static str,
-        check: impl Fn() -> F + Send + Sync + 'static,
-    ) -> Self
+    pub fn check<F>(mut self, name: &'static str, check: impl Fn() -> F + Send + Sync + 'static) -> Self
     where
         F: Future<Output = Result<(), String>> + 'static,
     {
-        self.checks
-            .push((name, Arc::new(move || Box::pin(check()))));
+        self.checks.push((name, Arc::new(move || Box::pin(check()))));
         self
     }
 
@@ -62,27 +57,15 @@ impl Readiness {
             let outcome = tokio::time::timeout(CHECK_TIMEOUT, check())
                 .await
                 .unwrap_or_else(|_| Err(format!("no answer within {} s", CHECK_TIMEOUT.as_secs())));
-            CheckReport {
-                name,
-                status: if outcome.is_ok() { "ok" } else { "failing" },
-                detail: outcome.err(),
-            }
+            CheckReport { name, status: if outcome.is_ok() { "ok" } else { "failing" }, detail: outcome.err() }
         }))
         .await;
         let ready = checks.iter().all(|check| check.status == "ok");
-        Report {
-            status: if ready { "ok" } else { "unavailable" },
-            service,
-            version: env!("CARGO_PKG_VERSION"),
-            checks,
-        }
+        Report { status: if ready { "ok" } else { "unavailable" }, service, version: env!("CARGO_PKG_VERSION"), checks }
     }
 }
 
-pub(crate) fn routes(
-    service: &'static str,
-    readiness: Readiness,
-) -> impl Fn(&mut web::ServiceConfig) + Clone {
+pub(crate) fn routes(service: &'static str, readiness: Readiness) -> impl Fn(&mut web::ServiceConfig) + Clone {
     move |config| {
         let live = move || async move {
             HttpResponse::Ok().json(Report {

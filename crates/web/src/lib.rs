@@ -20,6 +20,5 @@ pub use server::{RunningServer, Service, StartError, start};
 pub use settings::ServerSettings;
 pub use tokio_util::sync::CancellationToken;
 pub use upstream::{
-    BreakerSettings, Upstream, UpstreamError, UpstreamErrorKind, UpstreamRequest, UpstreamResponse,
-    UpstreamSettings,
+    BreakerSettings, Upstream, UpstreamError, UpstreamErrorKind, UpstreamRequest, UpstreamResponse, UpstreamSettings,
 };

@@ -35,10 +35,7 @@ pub(crate) async fn measure(
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {
     if is_probe(request.path()) {
-        return next
-            .call(request)
-            .await
-            .map(ServiceResponse::map_into_boxed_body);
+        return next.call(request).await.map(ServiceResponse::map_into_boxed_body);
     }
     let active = Active::new(bounded_method(&request).to_owned(), route(&request));
     let started = Instant::now();
@@ -53,11 +50,7 @@ pub(crate) async fn measure(
     if !streaming || status.is_client_error() || status.is_server_error() {
         SERVER_REQUEST_DURATION.record(
             duration.as_secs_f64(),
-            &[
-                ("method", &active.method),
-                ("route", &active.route),
-                ("status_code", status.as_str()),
-            ],
+            &[("method", &active.method), ("route", &active.route), ("status_code", status.as_str())],
         );
     }
     response.map(ServiceResponse::map_into_boxed_body)

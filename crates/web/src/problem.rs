@@ -50,13 +50,7 @@ impl Problem {
     /// A problem with a bounded `code` in snake case and a sentence for people.
     #[must_use]
     pub fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
-        Self {
-            status,
-            code: code.to_owned(),
-            detail: detail.into(),
-            upstream: None,
-            retry_after: None,
-        }
+        Self { status, code: code.to_owned(), detail: detail.into(), upstream: None, retry_after: None }
     }
 
     /// Names who failed.
@@ -98,14 +92,8 @@ impl Problem {
     }
 
     pub(crate) fn respond(&self, route: &str) -> HttpResponse {
-        telemetry::metrics::http::SERVER_ERRORS.add(
-            1,
-            &[
-                ("route", route),
-                ("code", &self.code),
-                ("upstream", self.upstream.as_deref().unwrap_or("")),
-            ],
-        );
+        telemetry::metrics::http::SERVER_ERRORS
+            .add(1, &[("route", route), ("code", &self.code), ("upstream", self.upstream.as_deref().unwrap_or(""))]);
         let mut response = HttpResponse::build(self.status);
         response.insert_header((CONTENT_TYPE, PROBLEM_JSON));
         if let Some(after) = self.retry_after {
@@ -168,36 +156,23 @@ impl From<UpstreamError> for Problem {
                 ),
             )
             .retry_after(retry_after),
-            UpstreamErrorKind::Status {
-                status: 429,
-                retry_after,
-                ..
-            } => {
+            UpstreamErrorKind::Status { status: 429, retry_after, .. } => {
                 let after = retry_after.unwrap_or(Duration::from_secs(1));
                 Self::new(
                     StatusCode::SERVICE_UNAVAILABLE,
                     "upstream_busy",
-                    format!(
-                        "{name} asks for fewer requests. Try again in {} s.",
-                        after.as_secs().max(1)
-                    ),
+                    format!("{name} asks for fewer requests. Try again in {} s.", after.as_secs().max(1)),
                 )
                 .retry_after(after)
             }
-            UpstreamErrorKind::Status {
-                status,
-                ref body,
-                retry_after,
-            } => {
+            UpstreamErrorKind::Status { status, ref body, retry_after } => {
                 if let Some(problem) = passed_on(status, body, retry_after) {
                     return problem;
                 }
                 Self::new(
                     StatusCode::BAD_GATEWAY,
                     "upstream_error",
-                    format!(
-                        "{name} answered with an error (HTTP {status}). Try again in a moment."
-                    ),
+                    format!("{name} answered with an error (HTTP {status}). Try again in a moment."),
                 )
             }
             UpstreamErrorKind::Malformed(_) | UpstreamErrorKind::TooLarge => Self::new(
@@ -214,9 +189,7 @@ impl From<UpstreamError> for Problem {
 /// names who really failed.
 fn passed_on(status: u16, body: &[u8], retry_after: Option<Duration>) -> Option<Problem> {
     let body: ProblemBody = serde_json::from_slice(body).ok()?;
-    body.kind
-        .starts_with("urn:crypto-telemetry:problem:")
-        .then_some(())?;
+    body.kind.starts_with("urn:crypto-telemetry:problem:").then_some(())?;
     let status = StatusCode::from_u16(status).ok()?;
     (status.is_client_error() || body.upstream.is_some()).then_some(Problem {
         status,

@@ -21,26 +21,21 @@ impl Extractor for Headers<'_> {
     }
 
     fn keys(&self) -> Vec<&str> {
-        self.0
-            .keys()
-            .map(actix_web::http::header::HeaderName::as_str)
-            .collect()
+        self.0.keys().map(actix_web::http::header::HeaderName::as_str).collect()
     }
 }
 
 /// Routes that machines poll.
 pub(crate) fn is_probe(path: &str) -> bool {
-    matches!(
-        path,
-        "/health" | "/health/live" | "/health/ready" | "/metrics"
-    )
+    matches!(path, "/health" | "/health/live" | "/health/ready" | "/metrics")
 }
+
+/// The route of requests that matched nothing.
+pub(crate) const UNMATCHED: &str = "unmatched";
 
 /// The matched pattern, or one word for everything that matched nothing.
 pub(crate) fn route(request: &ServiceRequest) -> String {
-    request
-        .match_pattern()
-        .unwrap_or_else(|| "unmatched".to_owned())
+    request.match_pattern().unwrap_or_else(|| UNMATCHED.to_owned())
 }
 
 impl RootSpanBuilder for ServerSpan {

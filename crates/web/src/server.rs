@@ -77,12 +77,7 @@ pub fn start(
     background: Background,
     configure: impl Fn(&mut web::ServiceConfig) + Clone + Send + 'static,
 ) -> Result<RunningServer, StartError> {
-    let Service {
-        name,
-        default_port,
-        openapi,
-        readiness,
-    } = service;
+    let Service { name, default_port, openapi, readiness } = service;
     let address = SocketAddr::new(settings.host, settings.port.unwrap_or(default_port));
     let description = openapi.to_json()?;
     let timeout = RequestTimeout(settings.request_timeout());
@@ -93,12 +88,8 @@ pub fn start(
             .app_data(timeout)
             .app_data(web::PayloadConfig::new(max_body_bytes))
             .app_data(json_config(max_body_bytes))
-            .app_data(
-                web::QueryConfig::default().error_handler(|error, _| query_problem(&error).into()),
-            )
-            .app_data(
-                web::PathConfig::default().error_handler(|error, _| path_problem(&error).into()),
-            )
+            .app_data(web::QueryConfig::default().error_handler(|error, _| query_problem(&error).into()))
+            .app_data(web::PathConfig::default().error_handler(|error, _| path_problem(&error).into()))
             .wrap(from_fn(problems))
             .wrap(from_fn(measure))
             .wrap(TracingLogger::<ServerSpan>::new())
@@ -108,21 +99,13 @@ pub fn start(
                 "/openapi.json",
                 web::get().to(move || {
                     let description = description.clone();
-                    async move {
-                        HttpResponse::Ok()
-                            .content_type("application/json")
-                            .body(description)
-                    }
+                    async move { HttpResponse::Ok().content_type("application/json").body(description) }
                 }),
             )
             .configure(configure.clone())
     };
     let grace = settings.shutdown_grace();
-    let bind_error = |source| StartError::Bind {
-        service: name,
-        address,
-        source,
-    };
+    let bind_error = |source| StartError::Bind { service: name, address, source };
     let mut server = HttpServer::new(factory)
         .disable_signals()
         .shutdown_timeout(grace.as_secs().max(1))
@@ -135,14 +118,7 @@ pub fn start(
     let server: Server = server.run();
     let handle = server.handle();
     tracing::info!(address = %address, version = env!("CARGO_PKG_VERSION"), "{name} listens");
-    Ok(RunningServer {
-        name,
-        address,
-        handle,
-        server: actix_web::rt::spawn(server),
-        background,
-        grace,
-    })
+    Ok(RunningServer { name, address, handle, server: actix_web::rt::spawn(server), background, grace })
 }
 
 impl RunningServer {
@@ -167,14 +143,8 @@ impl RunningServer {
         // Tasks that hold requests open (streams of events) heed the token, so it is cancelled first.
         self.background.token().cancel();
         let limit = self.grace + Duration::from_millis(500);
-        if tokio::time::timeout(limit, self.handle.stop(true))
-            .await
-            .is_err()
-        {
-            tracing::warn!(
-                service = self.name,
-                "requests did not end in time and are cut off"
-            );
+        if tokio::time::timeout(limit, self.handle.stop(true)).await.is_err() {
+            tracing::warn!(service = self.name, "requests did not end in time and are cut off");
             self.handle.stop(false).await;
         }
         self.background.stop(self.grace).await;
@@ -207,9 +177,7 @@ async fn metrics() -> Result<HttpResponse, Problem> {
 }
 
 fn json_config(limit_bytes: usize) -> web::JsonConfig {
-    web::JsonConfig::default()
-        .limit(limit_bytes)
-        .error_handler(|error, _| json_problem(&error).into())
+    web::JsonConfig::default().limit(limit_bytes).error_handler(|error, _| json_problem(&error).into())
 }
 
 fn json_problem(error: &JsonPayloadError) -> Problem {
@@ -229,41 +197,23 @@ fn json_problem(error: &JsonPayloadError) -> Problem {
             "unsupported_media_type",
             "The body must be JSON with Content-Type: application/json.",
         ),
-        JsonPayloadError::Deserialize(error) if error.is_eof() => Problem::new(
-            StatusCode::BAD_REQUEST,
-            "bad_json",
-            "The body is empty or ends too early; JSON is expected.",
-        ),
-        JsonPayloadError::Deserialize(error) if error.is_data() => Problem::new(
-            StatusCode::BAD_REQUEST,
-            "bad_body",
-            format!("The body is not what this call takes: {error}."),
-        ),
-        JsonPayloadError::Deserialize(error) => Problem::new(
-            StatusCode::BAD_REQUEST,
-            "bad_json",
-            format!("The body is no valid JSON: {error}."),
-        ),
-        _ => Problem::new(
-            StatusCode::BAD_REQUEST,
-            "bad_body",
-            "The body could not be read.",
-        ),
+        JsonPayloadError::Deserialize(error) if error.is_eof() => {
+            Problem::new(StatusCode::BAD_REQUEST, "bad_json", "The body is empty or ends too early; JSON is expected.")
+        }
+        JsonPayloadError::Deserialize(error) if error.is_data() => {
+            Problem::new(StatusCode::BAD_REQUEST, "bad_body", format!("The body is not what this call takes: {error}."))
+        }
+        JsonPayloadError::Deserialize(error) => {
+            Problem::new(StatusCode::BAD_REQUEST, "bad_json", format!("The body is no valid JSON: {error}."))
+        }
+        _ => Problem::new(StatusCode::BAD_REQUEST, "bad_body", "The body could not be read."),
     }
 }
 
 fn query_problem(error: &QueryPayloadError) -> Problem {
-    Problem::new(
-        StatusCode::BAD_REQUEST,
-        "bad_query",
-        format!("The query cannot be understood: {error}."),
-    )
+    Problem::new(StatusCode::BAD_REQUEST, "bad_query", format!("The query cannot be understood: {error}."))
 }
 
 fn path_problem(error: &PathError) -> Problem {
-    Problem::new(
-        StatusCode::BAD_REQUEST,
-        "bad_path",
-        format!("The path cannot be understood: {error}."),
-    )
+    Problem::new(StatusCode::BAD_REQUEST, "bad_path", format!("The path cannot be understood: {error}."))
 }

@@ -31,13 +31,7 @@ pub(crate) struct Gate {
 
 impl Gate {
     pub(crate) fn new(signal: Signal, capacity: usize, target: String) -> Arc<Self> {
-        Arc::new(Self {
-            signal,
-            capacity,
-            waiting: AtomicUsize::new(0),
-            failing: AtomicBool::new(false),
-            target,
-        })
+        Arc::new(Self { signal, capacity, waiting: AtomicUsize::new(0), failing: AtomicBool::new(false), target })
     }
 
     /// Takes a place in the queue, or counts a drop.
@@ -49,10 +43,7 @@ impl Gate {
             })
             .is_ok();
         if !taken {
-            DROPPED.add(
-                1,
-                &[("signal", self.signal.as_str()), ("reason", "queue_full")],
-            );
+            DROPPED.add(1, &[("signal", self.signal.as_str()), ("reason", "queue_full")]);
         }
         taken
     }
@@ -62,9 +53,7 @@ impl Gate {
         // Never below zero: a batch the gate has not seen would otherwise open it for ever.
         let _ = self
             .waiting
-            .fetch_update(Ordering::AcqRel, Ordering::Acquire, |waiting| {
-                Some(waiting.saturating_sub(items))
-            });
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, |waiting| Some(waiting.saturating_sub(items)));
         let count = u64::try_from(items).unwrap_or(u64::MAX);
         match result {
             Ok(()) => {
@@ -74,13 +63,7 @@ impl Gate {
                 }
             }
             Err(error) => {
-                DROPPED.add(
-                    count,
-                    &[
-                        ("signal", self.signal.as_str()),
-                        ("reason", "export_failed"),
-                    ],
-                );
+                DROPPED.add(count, &[("signal", self.signal.as_str()), ("reason", "export_failed")]);
                 // Once an outage, not once a batch.
                 if !self.failing.swap(true, Ordering::AcqRel) {
                     tracing::warn!(target: "telemetry::export", signal = self.signal.as_str(), error = %error,
@@ -162,9 +145,7 @@ pub(crate) struct WatchedSpanExporter<E> {
 
 impl<E> fmt::Debug for WatchedSpanExporter<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("WatchedSpanExporter")
-            .field("gate", &self.gate)
-            .finish_non_exhaustive()
+        f.debug_struct("WatchedSpanExporter").field("gate", &self.gate).finish_non_exhaustive()
     }
 }
 
@@ -197,9 +178,7 @@ pub(crate) struct WatchedLogExporter<E> {
 
 impl<E> fmt::Debug for WatchedLogExporter<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("WatchedLogExporter")
-            .field("gate", &self.gate)
-            .finish_non_exhaustive()
+        f.debug_struct("WatchedLogExporter").field("gate", &self.gate).finish_non_exhaustive()
     }
 }
 
@@ -238,10 +217,6 @@ mod tests {
         assert_eq!((0..5).filter(|_| gate.admit()).count(), 2);
         gate.settle(3, &Err(OTelSdkError::Timeout(Duration::from_secs(1))));
         gate.settle(100, &Ok(()));
-        assert_eq!(
-            (0..9).filter(|_| gate.admit()).count(),
-            3,
-            "settling too much opens no further place"
-        );
+        assert_eq!((0..9).filter(|_| gate.admit()).count(), 3, "settling too much opens no further place");
     }
 }

@@ -3,7 +3,5 @@
 mod gate;
 mod otlp;
 
-pub(crate) use gate::{
-    Gate, GatedLogProcessor, GatedSpanProcessor, WatchedLogExporter, WatchedSpanExporter,
-};
+pub(crate) use gate::{Gate, GatedLogProcessor, GatedSpanProcessor, WatchedLogExporter, WatchedSpanExporter};
 pub(crate) use otlp::OtlpBuilder;

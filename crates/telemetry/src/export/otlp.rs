@@ -21,11 +21,7 @@ pub(crate) struct OtlpBuilder {
 
 impl OtlpBuilder {
     pub(crate) fn new(settings: &TelemetrySettings) -> Result<Self, TelemetryError> {
-        Ok(Self {
-            protocol: settings.protocol()?,
-            endpoint: settings.endpoint()?,
-            headers: settings.headers()?,
-        })
+        Ok(Self { protocol: settings.protocol()?, endpoint: settings.endpoint()?, headers: settings.headers()? })
     }
 
     /// Where exports go, for messages.
@@ -38,36 +34,24 @@ impl OtlpBuilder {
 
     pub(crate) fn spans(&self) -> Result<SpanExporter, TelemetryError> {
         match self.protocol {
-            OtlpProtocol::Grpc => self
-                .grpc(SpanExporter::builder().with_tonic(), Signal::Traces)?
-                .build(),
-            OtlpProtocol::HttpProtobuf => self
-                .http(SpanExporter::builder().with_http(), "/v1/traces")
-                .build(),
+            OtlpProtocol::Grpc => self.grpc(SpanExporter::builder().with_tonic(), Signal::Traces)?.build(),
+            OtlpProtocol::HttpProtobuf => self.http(SpanExporter::builder().with_http(), "/v1/traces").build(),
         }
         .map_err(|error| failed(Signal::Traces, &error))
     }
 
     pub(crate) fn metrics(&self) -> Result<MetricExporter, TelemetryError> {
         match self.protocol {
-            OtlpProtocol::Grpc => self
-                .grpc(MetricExporter::builder().with_tonic(), Signal::Metrics)?
-                .build(),
-            OtlpProtocol::HttpProtobuf => self
-                .http(MetricExporter::builder().with_http(), "/v1/metrics")
-                .build(),
+            OtlpProtocol::Grpc => self.grpc(MetricExporter::builder().with_tonic(), Signal::Metrics)?.build(),
+            OtlpProtocol::HttpProtobuf => self.http(MetricExporter::builder().with_http(), "/v1/metrics").build(),
         }
         .map_err(|error| failed(Signal::Metrics, &error))
     }
 
     pub(crate) fn logs(&self) -> Result<LogExporter, TelemetryError> {
         match self.protocol {
-            OtlpProtocol::Grpc => self
-                .grpc(LogExporter::builder().with_tonic(), Signal::Logs)?
-                .build(),
-            OtlpProtocol::HttpProtobuf => self
-                .http(LogExporter::builder().with_http(), "/v1/logs")
-                .build(),
+            OtlpProtocol::Grpc => self.grpc(LogExporter::builder().with_tonic(), Signal::Logs)?.build(),
+            OtlpProtocol::HttpProtobuf => self.http(LogExporter::builder().with_http(), "/v1/logs").build(),
         }
         .map_err(|error| failed(Signal::Logs, &error))
     }
@@ -78,8 +62,7 @@ impl OtlpBuilder {
     {
         let mut headers = HeaderMap::new();
         for (name, value) in &self.headers {
-            let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value))
-            else {
+            let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) else {
                 return Err(TelemetryError::Exporter {
                     signal: signal.as_str(),
                     reason: "a header in TELEMETRY_OTLP_HEADERS has a name or value that gRPC cannot carry".to_owned(),
@@ -111,8 +94,5 @@ impl OtlpBuilder {
 }
 
 fn failed(signal: Signal, error: &opentelemetry_otlp::ExporterBuildError) -> TelemetryError {
-    TelemetryError::Exporter {
-        signal: signal.as_str(),
-        reason: error.to_string(),
-    }
+    TelemetryError::Exporter { signal: signal.as_str(), reason: error.to_string() }
 }

@@ -85,16 +85,12 @@ impl Spec {
 
     fn attributes(&self, labels: &[(&'static str, &str)]) -> Vec<KeyValue> {
         debug_assert!(
-            labels.len() == self.labels.len()
-                && labels.iter().all(|(name, _)| self.labels.contains(name)),
+            labels.len() == self.labels.len() && labels.iter().all(|(name, _)| self.labels.contains(name)),
             "{} is declared with labels {:?} and was used with {labels:?}",
             self.name,
             self.labels,
         );
-        labels
-            .iter()
-            .map(|(name, value)| KeyValue::new(*name, (*value).to_owned()))
-            .collect()
+        labels.iter().map(|(name, value)| KeyValue::new(*name, (*value).to_owned())).collect()
     }
 }
 
@@ -184,9 +180,8 @@ impl Gauge {
 }
 
 /// Bucket bounds for latencies, in seconds: fine around the promises of the specification (20 ms, 100 ms, 1 s).
-pub(crate) const LATENCY_BUCKETS_SECONDS: &[f64] = &[
-    0.001, 0.0025, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
-];
+pub(crate) const LATENCY_BUCKETS_SECONDS: &[f64] =
+    &[0.001, 0.0025, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
 
 /// A distribution.
 #[derive(Debug)]
@@ -206,11 +201,7 @@ impl Histogram {
     /// Declares one with bucket bounds of its own, in the metric's unit.
     #[must_use]
     pub const fn with_buckets(spec: Spec, bounds: &'static [f64]) -> Self {
-        Self {
-            spec,
-            bounds,
-            instrument: OnceLock::new(),
-        }
+        Self { spec, bounds, instrument: OnceLock::new() }
     }
 
     /// Records one value, in the metric's unit.
@@ -246,32 +237,18 @@ mod tests {
     use super::*;
 
     fn spec(name: &'static str, unit: &'static str) -> Spec {
-        Spec {
-            name,
-            unit,
-            labels: &[],
-            help: "",
-        }
+        Spec { name, unit, labels: &[], help: "" }
     }
 
     #[test]
     fn otel_names_lose_what_exporters_add() {
         assert_eq!(spec("asks_total", "{ask}").otel_name(Kind::Counter), "asks");
-        assert_eq!(
-            spec("ask_duration_seconds", "s").otel_name(Kind::Histogram),
-            "ask_duration"
-        );
-        assert_eq!(
-            spec("process_cpu_seconds_total", "s").otel_name(Kind::Counter),
-            "process_cpu"
-        );
+        assert_eq!(spec("ask_duration_seconds", "s").otel_name(Kind::Histogram), "ask_duration");
+        assert_eq!(spec("process_cpu_seconds_total", "s").otel_name(Kind::Counter), "process_cpu");
         assert_eq!(
             spec("http_server_request_duration_seconds", "s").otel_name(Kind::Histogram),
             "http.server.request.duration"
         );
-        assert_eq!(
-            spec("queue_depth", "{item}").otel_name(Kind::Gauge),
-            "queue_depth"
-        );
+        assert_eq!(spec("queue_depth", "{item}").otel_name(Kind::Gauge), "queue_depth");
     }
 }

@@ -23,9 +23,7 @@ pub use registry::{all, markdown};
 static NATIVE: OnceLock<prometheus::Registry> = OnceLock::new();
 
 pub(crate) fn serve_from(registry: prometheus::Registry) -> Result<(), crate::TelemetryError> {
-    NATIVE
-        .set(registry)
-        .map_err(|_| crate::TelemetryError::AlreadySet)
+    NATIVE.set(registry).map_err(|_| crate::TelemetryError::AlreadySet)
 }
 
 /// Content type of [`render`]: Prometheus text exposition format 0.0.4.

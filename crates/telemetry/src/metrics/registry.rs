@@ -19,9 +19,7 @@ fn groups() -> [(&'static str, &'static [&'static dyn Metric]); 7] {
 
 /// Every metric there is.
 pub fn all() -> impl Iterator<Item = &'static dyn Metric> {
-    groups()
-        .into_iter()
-        .flat_map(|(_, metrics)| metrics.iter().copied())
+    groups().into_iter().flat_map(|(_, metrics)| metrics.iter().copied())
 }
 
 /// The text of docs/METRICS.md.
@@ -35,18 +33,10 @@ pub fn markdown() -> String {
          carries `service_name` and `deployment_environment`. Histograms have `_bucket`, `_sum` and `_count`.\n",
     );
     for (title, metrics) in groups() {
-        let _ = writeln!(
-            text,
-            "\n## {title}\n\n| metric | kind | unit | labels | meaning |\n|---|---|---|---|---|"
-        );
+        let _ = writeln!(text, "\n## {title}\n\n| metric | kind | unit | labels | meaning |\n|---|---|---|---|---|");
         for metric in metrics {
             let spec = metric.spec();
-            let labels = spec
-                .labels
-                .iter()
-                .map(|label| format!("`{label}`"))
-                .collect::<Vec<_>>()
-                .join(", ");
+            let labels = spec.labels.iter().map(|label| format!("`{label}`")).collect::<Vec<_>>().join(", ");
             let _ = writeln!(
                 text,
                 "| `{}` | {} | {} | {} | {} |",
@@ -75,9 +65,7 @@ mod tests {
             let spec = metric.spec();
             assert!(seen.insert(spec.name), "{} is declared twice", spec.name);
             assert!(
-                spec.name
-                    .bytes()
-                    .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_'),
+                spec.name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_'),
                 "{} is no Prometheus name in snake case",
                 spec.name
             );
@@ -94,17 +82,12 @@ mod tests {
                 spec.name
             );
             assert!(
-                matches!(spec.unit, "s" | "By")
-                    || (spec.unit.starts_with('{') && spec.unit.ends_with('}')),
+                matches!(spec.unit, "s" | "By") || (spec.unit.starts_with('{') && spec.unit.ends_with('}')),
                 "{}: unit {:?} would change the name in an exporter",
                 spec.name,
                 spec.unit
             );
-            assert!(
-                spec.help.len() > 10 && !spec.help.contains('|'),
-                "{}: say what one learns from it",
-                spec.name
-            );
+            assert!(spec.help.len() > 10 && !spec.help.contains('|'), "{}: say what one learns from it", spec.name);
         }
     }
 }

@@ -30,11 +30,7 @@ pub(super) struct Breaker {
 
 impl Breaker {
     pub(super) fn new(name: &'static str, settings: BreakerSettings) -> Self {
-        Self {
-            name,
-            settings,
-            state: Mutex::new(State::Closed { failures: 0 }),
-        }
+        Self { name, settings, state: Mutex::new(State::Closed { failures: 0 }) }
     }
 
     /// Whether a call may go out at `now`; an `Err` says how long to wait.
@@ -42,13 +38,9 @@ impl Breaker {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         match *state {
             State::Closed { .. } => Ok(()),
-            State::Open { until } | State::HalfOpen { trial_until: until } if now < until => {
-                Err(until - now)
-            }
+            State::Open { until } | State::HalfOpen { trial_until: until } if now < until => Err(until - now),
             State::Open { .. } | State::HalfOpen { .. } => {
-                *state = State::HalfOpen {
-                    trial_until: now + self.settings.open_for,
-                };
+                *state = State::HalfOpen { trial_until: now + self.settings.open_for };
                 self.report(1.0);
                 tracing::info!(upstream = self.name, "circuit half open: one trial call");
                 Ok(())
@@ -59,10 +51,7 @@ impl Breaker {
     pub(super) fn succeeded(&self) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         if !matches!(*state, State::Closed { .. }) {
-            tracing::info!(
-                upstream = self.name,
-                "circuit closed: calls go through again"
-            );
+            tracing::info!(upstream = self.name, "circuit closed: calls go through again");
             self.report(0.0);
         }
         *state = State::Closed { failures: 0 };
@@ -77,9 +66,7 @@ impl Breaker {
             State::Open { .. } => return,
         };
         if failures >= self.settings.failures {
-            *state = State::Open {
-                until: now + self.settings.open_for,
-            };
+            *state = State::Open { until: now + self.settings.open_for };
             self.report(2.0);
             tracing::warn!(
                 upstream = self.name,
@@ -103,31 +90,19 @@ mod tests {
     #[test]
     fn opens_tries_once_and_closes() {
         let open_for = Duration::from_secs(5);
-        let breaker = Breaker::new(
-            "test",
-            BreakerSettings {
-                failures: 2,
-                open_for,
-            },
-        );
+        let breaker = Breaker::new("test", BreakerSettings { failures: 2, open_for });
         let start = Instant::now();
         breaker.failed(start);
         assert_eq!(breaker.admit(start), Ok(()), "one failure does not open it");
         breaker.succeeded();
         breaker.failed(start);
         breaker.failed(start);
-        assert_eq!(
-            breaker.admit(start + Duration::from_secs(1)),
-            Err(Duration::from_secs(4))
-        );
+        assert_eq!(breaker.admit(start + Duration::from_secs(1)), Err(Duration::from_secs(4)));
         let later = start + open_for;
         assert_eq!(breaker.admit(later), Ok(()), "the trial");
         assert!(breaker.admit(later).is_err(), "only one trial");
         breaker.failed(later);
-        assert!(
-            breaker.admit(later).is_err(),
-            "a failed trial opens it again"
-        );
+        assert!(breaker.admit(later).is_err(), "a failed trial opens it again");
         let later = later + open_for;
         assert_eq!(breaker.admit(later), Ok(()));
         breaker.succeeded();
@@ -138,13 +113,7 @@ mod tests {
     #[test]
     fn a_trial_that_never_ended_does_not_block_for_ever() {
         let open_for = Duration::from_secs(5);
-        let breaker = Breaker::new(
-            "test",
-            BreakerSettings {
-                failures: 1,
-                open_for,
-            },
-        );
+        let breaker = Breaker::new("test", BreakerSettings { failures: 1, open_for });
         let start = Instant::now();
         breaker.failed(start);
         assert_eq!(breaker.admit(start + open_for), Ok(()));

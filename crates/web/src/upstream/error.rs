@@ -65,9 +65,7 @@ impl UpstreamErrorKind {
             Self::Connect(_) => "connect",
             Self::Timeout => "timeout",
             Self::Status { status: 429, .. } => "too_many_requests",
-            Self::Status {
-                status: 400..=499, ..
-            } => "client_error",
+            Self::Status { status: 400..=499, .. } => "client_error",
             Self::Status { .. } => "server_error",
             Self::Malformed(_) => "malformed",
             Self::TooLarge => "too_large",
@@ -86,14 +84,6 @@ impl UpstreamErrorKind {
 
     /// Whether another attempt may help.
     pub(crate) const fn is_transient(&self) -> bool {
-        matches!(
-            self,
-            Self::Connect(_)
-                | Self::Timeout
-                | Self::Status {
-                    status: 429 | 502 | 503 | 504,
-                    ..
-                }
-        )
+        matches!(self, Self::Connect(_) | Self::Timeout | Self::Status { status: 429 | 502 | 503 | 504, .. })
     }
 }

@@ -60,9 +60,7 @@ impl Upstream {
     #[must_use]
     pub fn new(settings: UpstreamSettings) -> Self {
         let breaker = Breaker::new(settings.name, settings.breaker);
-        Self {
-            shared: Arc::new(Shared { settings, breaker }),
-        }
+        Self { shared: Arc::new(Shared { settings, breaker }) }
     }
 
     /// Who it is, as errors and metrics call it.

@@ -113,10 +113,7 @@ impl UpstreamRequest {
 
     /// A bearer token.
     pub fn bearer(self, token: &SecretString) -> Self {
-        self.header(
-            "authorization",
-            &format!("Bearer {}", token.expose_secret()),
-        )
+        self.header("authorization", &format!("Bearer {}", token.expose_secret()))
     }
 
     /// A JSON body.
@@ -124,8 +121,7 @@ impl UpstreamRequest {
         match serde_json::to_vec(body) {
             Ok(bytes) => {
                 self.body = Some(bytes.into());
-                self.headers
-                    .insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+                self.headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
             }
             Err(error) => self.broken = Some(format!("body: {error}")),
         }
@@ -152,25 +148,12 @@ impl UpstreamRequest {
         let settings = &self.upstream.shared.settings;
         let breaker = &self.upstream.shared.breaker;
         let deadline = Instant::now() + self.timeout.unwrap_or(settings.total_timeout);
-        let max_attempts = if self.retryable {
-            settings.max_attempts.max(1)
-        } else {
-            1
-        };
-        let error = |kind, attempts| UpstreamError {
-            upstream: settings.name,
-            kind,
-            attempts,
-        };
+        let max_attempts = if self.retryable { settings.max_attempts.max(1) } else { 1 };
+        let error = |kind, attempts| UpstreamError { upstream: settings.name, kind, attempts };
         if let Some(reason) = self.broken.clone() {
-            return Err(error(
-                UpstreamErrorKind::Malformed(format!("the request cannot be sent: {reason}")),
-                0,
-            ));
+            return Err(error(UpstreamErrorKind::Malformed(format!("the request cannot be sent: {reason}")), 0));
         }
-        let url = self
-            .url()
-            .map_err(|reason| error(UpstreamErrorKind::Malformed(reason), 0))?;
+        let url = self.url().map_err(|reason| error(UpstreamErrorKind::Malformed(reason), 0))?;
         let mut attempt = 1;
         loop {
             if let Err(retry_after) = breaker.admit(Instant::now()) {
@@ -179,10 +162,7 @@ impl UpstreamRequest {
                     retry_after_ms = millis(retry_after),
                     "not called: circuit open"
                 );
-                return Err(error(
-                    UpstreamErrorKind::CircuitOpen { retry_after },
-                    attempt - 1,
-                ));
+                return Err(error(UpstreamErrorKind::CircuitOpen { retry_after }, attempt - 1));
             }
             let left = deadline.saturating_duration_since(Instant::now());
             let limit = self.timeout.unwrap_or(settings.attempt_timeout).min(left);
@@ -225,25 +205,12 @@ impl UpstreamRequest {
         let base = &self.upstream.shared.settings.base_url;
         let path = self.path.as_deref().unwrap_or(self.template);
         let mut url = base.clone();
-        url.set_path(&format!(
-            "{}/{}",
-            base.path().trim_end_matches('/'),
-            path.trim_start_matches('/')
-        ));
+        url.set_path(&format!("{}/{}", base.path().trim_end_matches('/'), path.trim_start_matches('/')));
         url.set_query(self.query.as_deref());
-        if url.cannot_be_a_base() {
-            Err("the base URL cannot have a path".to_owned())
-        } else {
-            Ok(url)
-        }
+        if url.cannot_be_a_base() { Err("the base URL cannot have a path".to_owned()) } else { Ok(url) }
     }
 
-    async fn attempt(
-        &self,
-        url: &Url,
-        attempt: u32,
-        limit: Duration,
-    ) -> Result<UpstreamResponse, UpstreamErrorKind> {
+    async fn attempt(&self, url: &Url, attempt: u32, limit: Duration) -> Result<UpstreamResponse, UpstreamErrorKind> {
         let name = self.upstream.shared.settings.name;
         let method = self.method.as_str();
         // The query is left out: it may hold what is nobody's business.
@@ -264,9 +231,7 @@ impl UpstreamRequest {
         );
         let started = Instant::now();
         let outcome = async {
-            tokio::time::timeout(limit, self.exchange(url, limit))
-                .await
-                .unwrap_or(Err(UpstreamErrorKind::Timeout))
+            tokio::time::timeout(limit, self.exchange(url, limit)).await.unwrap_or(Err(UpstreamErrorKind::Timeout))
         }
         .instrument(span.clone())
         .await;
@@ -281,35 +246,22 @@ impl UpstreamRequest {
             if let UpstreamErrorKind::Status { status, .. } = kind {
                 span.record("http.response.status_code", *status);
             }
-            span.in_scope(
-                || tracing::warn!(upstream = name, error = %kind, "outgoing call failed"),
-            );
+            span.in_scope(|| tracing::warn!(upstream = name, error = %kind, "outgoing call failed"));
         } else if let Ok(response) = &outcome {
             span.record("http.response.status_code", response.status);
         }
-        CLIENT_REQUEST_DURATION.record(
-            started.elapsed().as_secs_f64(),
-            &[("upstream", name), ("method", method), ("outcome", &label)],
-        );
+        CLIENT_REQUEST_DURATION
+            .record(started.elapsed().as_secs_f64(), &[("upstream", name), ("method", method), ("outcome", &label)]);
         outcome
     }
 
-    async fn exchange(
-        &self,
-        url: &Url,
-        limit: Duration,
-    ) -> Result<UpstreamResponse, UpstreamErrorKind> {
+    async fn exchange(&self, url: &Url, limit: Duration) -> Result<UpstreamResponse, UpstreamErrorKind> {
         let settings = &self.upstream.shared.settings;
-        let mut request = client()
-            .request(self.method.clone(), url.as_str())
-            .timeout(limit);
+        let mut request = client().request(self.method.clone(), url.as_str()).timeout(limit);
         for (name, value) in &self.headers {
             request = request.insert_header((name.clone(), value.clone()));
         }
-        telemetry::propagation::inject(
-            &Span::current().context(),
-            &mut Headers(request.headers_mut()),
-        );
+        telemetry::propagation::inject(&Span::current().context(), &mut Headers(request.headers_mut()));
         let sent = match &self.body {
             Some(body) => request.send_body(body.clone()),
             None => request.send(),
@@ -320,14 +272,10 @@ impl UpstreamRequest {
             other => UpstreamErrorKind::Connect(other.to_string()),
         })?;
         let status = response.status();
-        let body = response
-            .body()
-            .limit(settings.max_response_bytes)
-            .await
-            .map_err(|error| match error {
-                PayloadError::Overflow => UpstreamErrorKind::TooLarge,
-                other => UpstreamErrorKind::Connect(format!("the answer broke off: {other}")),
-            })?;
+        let body = response.body().limit(settings.max_response_bytes).await.map_err(|error| match error {
+            PayloadError::Overflow => UpstreamErrorKind::TooLarge,
+            other => UpstreamErrorKind::Connect(format!("the answer broke off: {other}")),
+        })?;
         if status.is_success() {
             return Ok(UpstreamResponse {
                 upstream: settings.name,
@@ -341,11 +289,7 @@ impl UpstreamRequest {
             .get("retry-after")
             .and_then(|value| value.to_str().ok())
             .and_then(|value| parse_retry_after(value, chrono::Utc::now()));
-        Err(UpstreamErrorKind::Status {
-            status: status.as_u16(),
-            body,
-            retry_after,
-        })
+        Err(UpstreamErrorKind::Status { status: status.as_u16(), body, retry_after })
     }
 }
 

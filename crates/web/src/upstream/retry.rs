@@ -12,17 +12,12 @@ pub(super) fn wait(attempt: u32, retry_after: Option<Duration>) -> Duration {
     if let Some(asked) = retry_after {
         return asked;
     }
-    let cap = FIRST
-        .saturating_mul(2_u32.saturating_pow(attempt.saturating_sub(1)))
-        .min(LONGEST);
+    let cap = FIRST.saturating_mul(2_u32.saturating_pow(attempt.saturating_sub(1))).min(LONGEST);
     cap.mul_f64(rand::rng().random_range(0.0..=1.0))
 }
 
 /// `Retry-After` as seconds or as an HTTP date.
-pub(super) fn parse_retry_after(
-    value: &str,
-    now: chrono::DateTime<chrono::Utc>,
-) -> Option<Duration> {
+pub(super) fn parse_retry_after(value: &str, now: chrono::DateTime<chrono::Utc>) -> Option<Duration> {
     if let Ok(seconds) = value.trim().parse::<u64>() {
         return Some(Duration::from_secs(seconds));
     }
@@ -40,26 +35,15 @@ mod tests {
             assert!(wait(attempt, None) <= LONGEST);
         }
         assert!(wait(1, None) <= FIRST);
-        assert_eq!(
-            wait(1, Some(Duration::from_secs(7))),
-            Duration::from_secs(7)
-        );
+        assert_eq!(wait(1, Some(Duration::from_secs(7))), Duration::from_secs(7));
     }
 
     #[test]
     fn retry_after_in_both_forms() {
-        let now = chrono::DateTime::parse_from_rfc3339("2026-11-21T10:00:00Z")
-            .unwrap()
-            .to_utc();
+        let now = chrono::DateTime::parse_from_rfc3339("2026-11-21T10:00:00Z").unwrap().to_utc();
         assert_eq!(parse_retry_after("3", now), Some(Duration::from_secs(3)));
-        assert_eq!(
-            parse_retry_after("Sat, 21 Nov 2026 10:00:05 GMT", now),
-            Some(Duration::from_secs(5))
-        );
-        assert_eq!(
-            parse_retry_after("Sat, 21 Nov 2026 09:00:00 GMT", now),
-            Some(Duration::ZERO)
-        );
+        assert_eq!(parse_retry_after("Sat, 21 Nov 2026 10:00:05 GMT", now), Some(Duration::from_secs(5)));
+        assert_eq!(parse_retry_after("Sat, 21 Nov 2026 09:00:00 GMT", now), Some(Duration::ZERO));
         assert_eq!(parse_retry_after("soon", now), None);
     }
 }

@@ -15,10 +15,7 @@ pub struct BreakerSettings {
 
 impl Default for BreakerSettings {
     fn default() -> Self {
-        Self {
-            failures: 10,
-            open_for: Duration::from_secs(2),
-        }
+        Self { failures: 10, open_for: Duration::from_secs(2) }
     }
 }
 

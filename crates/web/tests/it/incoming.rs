@@ -1,0 +1,124 @@
+//! What callers of a service see.
+
+use actix_web::http::Method;
+use opentelemetry::trace::{SpanKind, Status};
+use telemetry::testing::{attribute, finished_spans};
+use web::Readiness;
+
+use crate::support::{call, call_with, service};
+
+const JSON: &str = "application/json";
+
+#[actix_web::test]
+async fn every_error_is_a_problem_with_a_sentence_and_the_trace_id() {
+    let (server, _) = service(Readiness::new());
+    let large = vec![b' '; 2_000];
+    type Body<'a> = Option<(&'a str, Vec<u8>)>;
+    let cases: [(Method, &str, Body<'_>, u16, &str); 10] = [
+        (Method::GET, "/nowhere", None, 404, "not_found"),
+        (Method::GET, "/echo", None, 405, "method_not_allowed"),
+        (Method::POST, "/echo", Some((JSON, b"{".to_vec())), 400, "bad_json"),
+        (Method::POST, "/echo", Some((JSON, Vec::new())), 400, "bad_json"),
+        (Method::POST, "/echo", Some((JSON, br#"{"number":"x"}"#.to_vec())), 400, "bad_body"),
+        (Method::POST, "/echo", Some(("text/plain", b"{}".to_vec())), 415, "unsupported_media_type"),
+        (Method::POST, "/echo", Some((JSON, large)), 413, "body_too_large"),
+        (Method::GET, "/number/x", None, 400, "bad_path"),
+        (Method::GET, "/slow", None, 504, "request_timeout"),
+        (Method::GET, "/refuse", None, 404, "unknown_symbol"),
+    ];
+    for (method, path, body, status, code) in cases {
+        let answer = call(&server, method, path, body).await;
+        let problem = answer.json();
+        assert_eq!((answer.status, problem["code"].as_str()), (status, Some(code)), "{path}: {}", answer.text);
+        assert_eq!(answer.content_type, "application/problem+json", "{path}");
+        assert_eq!(problem["status"], status, "{path}");
+        assert!(problem["detail"].as_str().unwrap().len() > 10, "{path}: {}", answer.text);
+        assert_eq!(problem["type"], format!("urn:crypto-telemetry:problem:{code}"));
+        let trace_id = problem["trace_id"].as_str().unwrap();
+        assert!(
+            finished_spans().iter().any(|span| span.span_context.trace_id().to_string() == trace_id),
+            "{path}: the trace id leads to no span"
+        );
+    }
+    let metrics = telemetry::metrics::render().unwrap();
+    for wanted in [
+        r#"http_server_errors_total{code="unknown_symbol",route="/refuse",upstream="binance",deployment_environment="test",service_name="test"}"#,
+        r#"http_server_request_duration_seconds_count{method="GET",route="unmatched",status_code="404",deployment_environment="test",service_name="test"} 1"#,
+        r#"http_server_active_requests{method="POST",route="/echo",deployment_environment="test",service_name="test"} 0"#,
+    ] {
+        assert!(metrics.contains(wanted), "{wanted} is not in\n{metrics}");
+    }
+    assert!(!metrics.contains("/nowhere"), "a path from outside became a label");
+    server.stop().await;
+}
+
+#[actix_web::test]
+async fn a_body_written_on_purpose_is_left_alone() {
+    let (server, _) = service(Readiness::new());
+    let answer = call(&server, Method::GET, "/own-error", None).await;
+    assert_eq!((answer.status, answer.json()["code"].as_i64()), (400, Some(-1121)));
+    server.stop().await;
+}
+
+#[actix_web::test]
+async fn the_callers_trace_and_baggage_go_on() {
+    let (server, _) = service(Readiness::new());
+    let trace_id = "4bf92f3577b34da6a3ce929d0e0e4736";
+    let traceparent = format!("00-{trace_id}-00f067aa0ba902b7-01");
+    let headers = [("traceparent", traceparent.as_str()), ("baggage", "user.id=u1")];
+    let answer = call_with(&server, Method::GET, "/headers", None, &headers).await.json();
+    assert_eq!(answer["trace_id"], trace_id);
+    assert_eq!(answer["baggage_user"], "u1");
+    server.stop().await;
+    let spans = finished_spans();
+    let span = spans.iter().find(|span| span.span_context.trace_id().to_string() == trace_id).unwrap();
+    assert_eq!(span.parent_span_id.to_string(), "00f067aa0ba902b7");
+    assert_eq!((span.span_kind.clone(), span.name.as_ref()), (SpanKind::Server, "GET /headers"));
+    assert_eq!(attribute(span, "http.route").as_deref(), Some("/headers"));
+    assert_eq!(attribute(span, "http.response.status_code").as_deref(), Some("200"));
+    assert_eq!(span.status, Status::Unset);
+}
+
+#[actix_web::test]
+async fn an_unsampled_caller_is_respected() {
+    let (server, _) = service(Readiness::new());
+    let trace_id = "11112222333344445555666677778888";
+    let traceparent = format!("00-{trace_id}-00f067aa0ba902b7-00");
+    let answer = call_with(&server, Method::GET, "/headers", None, &[("traceparent", &traceparent)]).await.json();
+    assert_eq!(answer["trace_id"], trace_id);
+    server.stop().await;
+    let kept = finished_spans()
+        .into_iter()
+        .any(|span| span.span_context.trace_id().to_string() == trace_id && span.span_context.is_sampled());
+    assert!(!kept, "a trace its caller did not sample was kept");
+}
+
+#[actix_web::test]
+async fn readiness_names_what_is_missing_and_live_does_not_care() {
+    let readiness = Readiness::new()
+        .check("database", || async { Ok(()) })
+        .check("exchange", || async { Err("the exchange does not answer".to_owned()) });
+    let (server, _) = service(readiness);
+    for path in ["/health/ready", "/health"] {
+        let answer = call(&server, Method::GET, path, None).await;
+        assert_eq!(answer.status, 503);
+        let report = answer.json();
+        assert_eq!(report["checks"][0]["status"], "ok");
+        assert_eq!(report["checks"][1]["name"], "exchange");
+        assert_eq!(report["checks"][1]["detail"], "the exchange does not answer");
+    }
+    assert_eq!(call(&server, Method::GET, "/health/live", None).await.status, 200);
+    assert_eq!(call(&server, Method::GET, "/openapi.json", None).await.json()["openapi"], "3.1.0");
+    server.stop().await;
+}
+
+#[actix_web::test]
+async fn a_taken_port_is_a_sentence() {
+    let (server, _) = service(Readiness::new());
+    let settings = web::ServerSettings { port: Some(server.addr().port()), ..web::ServerSettings::ephemeral() };
+    let openapi = utoipa::openapi::OpenApiBuilder::new().build();
+    let second = web::Service { name: "second", default_port: 0, openapi, readiness: Readiness::new() };
+    let error = web::start(&settings, second, web::Background::new(), |_| {}).err().unwrap().to_string();
+    assert!(error.contains(&server.addr().to_string()) && error.contains("--port"), "{error}");
+    server.stop().await;
+}

@@ -1,0 +1,7 @@
+//! The web crate over real sockets.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod incoming;
+mod outgoing;
+mod support;
