@@ -8,7 +8,7 @@ use tracing::Instrument as _;
 use web::{Upstream, UpstreamSettings};
 
 use crate::semconv::Chat;
-use crate::wire::{ApiError, ChatRequest, ChatResponse, JsonSchema, Message, ResponseFormat, Role, Usage};
+use crate::wire::{ChatRequest, ChatResponse, JsonSchema, Message, ResponseFormat, Role, Usage};
 use crate::{ChatError, ChatErrorKind, Settings, Spent};
 
 /// Longest time that a `Retry-After` keeps the client from calling; a server that asks for more is asked again then.
@@ -109,7 +109,7 @@ impl Client {
 
     async fn exchange(&self, prompt: &Prompt, chat: &Chat<'_>) -> Result<Completion, ChatError> {
         if let Some(rest) = self.resting(Instant::now()) {
-            let kind = ChatErrorKind::RateLimited { retry_after: Some(rest), api: ApiError::default() };
+            let kind = ChatErrorKind::RateLimited { retry_after: Some(rest), api: Box::default() };
             return Err(ChatError { kind, spent: Spent::Nothing });
         }
         let mut call = self.upstream.post("/v1/chat/completions").json(&self.request(prompt));

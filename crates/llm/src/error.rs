@@ -44,7 +44,7 @@ pub enum ChatErrorKind {
         /// When to try again, if it said so.
         retry_after: Option<Duration>,
         /// What the server said.
-        api: ApiError,
+        api: Box<ApiError>,
     },
     /// 401 or 403.
     #[error("does not accept the API key (HTTP {status})")]
@@ -52,7 +52,7 @@ pub enum ChatErrorKind {
         /// The HTTP status.
         status: u16,
         /// What the server said.
-        api: ApiError,
+        api: Box<ApiError>,
     },
     /// Another 4xx: the request is wrong for this server or model.
     #[error("does not accept the request (HTTP {status})")]
@@ -60,7 +60,7 @@ pub enum ChatErrorKind {
         /// The HTTP status.
         status: u16,
         /// What the server said.
-        api: ApiError,
+        api: Box<ApiError>,
     },
     /// 5xx, or a status that has no place here.
     #[error("failed (HTTP {status})")]
@@ -68,7 +68,7 @@ pub enum ChatErrorKind {
         /// The HTTP status.
         status: u16,
         /// What the server said.
-        api: ApiError,
+        api: Box<ApiError>,
     },
     /// No connection, or it broke.
     #[error("cannot be reached")]
@@ -152,7 +152,7 @@ impl ChatError {
             UpstreamErrorKind::TooLarge => (ChatErrorKind::TooLarge, Spent::Unknown),
             UpstreamErrorKind::Status { status, body, retry_after } => {
                 let api = serde_json::from_slice::<ErrorBody>(&body).map(|body| body.error).unwrap_or_default();
-                let api = without_key(api, settings.api_key.as_ref());
+                let api = Box::new(without_key(api, settings.api_key.as_ref()));
                 let kind = match status {
                     429 => ChatErrorKind::RateLimited { retry_after, api },
                     401 | 403 => ChatErrorKind::Unauthorized { status, api },

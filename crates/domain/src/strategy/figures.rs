@@ -12,10 +12,7 @@ pub fn price(value: Decimal) -> Decimal {
         4
     } else {
         // Five significant digits, whatever the number of leading zeroes.
-        return value
-            .round_sf_with_strategy(5, RoundingStrategy::MidpointAwayFromZero)
-            .unwrap_or(value)
-            .normalize();
+        return value.round_sf_with_strategy(5, RoundingStrategy::MidpointAwayFromZero).unwrap_or(value).normalize();
     };
     fixed(value, decimals)
 }
@@ -24,18 +21,13 @@ pub fn price(value: Decimal) -> Decimal {
 #[must_use]
 pub fn percent(value: Decimal) -> String {
     let rounded = fixed(value.abs(), 2);
-    if rounded.is_zero() && !value.is_zero() {
-        "less than 0.01%".to_owned()
-    } else {
-        format!("{rounded}%")
-    }
+    if rounded.is_zero() && !value.is_zero() { "less than 0.01%".to_owned() } else { format!("{rounded}%") }
 }
 
 /// Exactly this many decimals, halves away from zero.
 #[must_use]
 pub fn fixed(value: Decimal, decimals: u32) -> Decimal {
-    let mut rounded =
-        value.round_dp_with_strategy(decimals, RoundingStrategy::MidpointAwayFromZero);
+    let mut rounded = value.round_dp_with_strategy(decimals, RoundingStrategy::MidpointAwayFromZero);
     rounded.rescale(decimals);
     rounded
 }

@@ -38,9 +38,8 @@ pub struct Opinion {
 /// A confidence as it is published: within 0 and 1, two decimals, halves away from zero.
 #[must_use]
 pub fn confidence(value: Decimal) -> Decimal {
-    let mut rounded = value
-        .clamp(Decimal::ZERO, Decimal::ONE)
-        .round_dp_with_strategy(2, RoundingStrategy::MidpointAwayFromZero);
+    let mut rounded =
+        value.clamp(Decimal::ZERO, Decimal::ONE).round_dp_with_strategy(2, RoundingStrategy::MidpointAwayFromZero);
     // "0.50", not "0.5": the same width in every reply.
     rounded.rescale(2);
     rounded

@@ -20,11 +20,7 @@ impl RandomStrategy {
     /// A sequence of its own for each seed.
     #[must_use]
     pub fn new(seed: u64) -> Self {
-        Self {
-            seed,
-            drawn: 0,
-            generator: Xoshiro256PlusPlus::seed_from_u64(seed),
-        }
+        Self { seed, drawn: 0, generator: Xoshiro256PlusPlus::seed_from_u64(seed) }
     }
 
     /// The next one of the sequence. The market is not looked at, so there are no indicators.
@@ -59,23 +55,15 @@ mod tests {
     #[test]
     fn a_seed_is_a_sequence() {
         assert_eq!(sequence(7), sequence(7));
-        let actions = |seed| {
-            sequence(seed)
-                .into_iter()
-                .map(|opinion| opinion.action)
-                .collect::<Vec<_>>()
-        };
+        let actions = |seed| sequence(seed).into_iter().map(|opinion| opinion.action).collect::<Vec<_>>();
         assert_ne!(actions(7), actions(8));
     }
 
     /// Recorded once: whoever changes the generator or the draws breaks every recorded run.
     #[test]
     fn the_sequence_of_a_seed_never_changes() {
-        let first: Vec<String> = sequence(42)
-            .iter()
-            .take(4)
-            .map(|opinion| format!("{} {}", opinion.action, opinion.confidence))
-            .collect();
+        let first: Vec<String> =
+            sequence(42).iter().take(4).map(|opinion| format!("{} {}", opinion.action, opinion.confidence)).collect();
         assert_eq!(first, ["HOLD 0.32", "HOLD 0.70", "HOLD 0.59", "BUY 0.61"]);
         assert_eq!(
             sequence(42)[1].reason,
@@ -87,15 +75,8 @@ mod tests {
     fn every_action_occurs_and_confidences_are_in_range() {
         let opinions = sequence(1);
         for action in [Action::Buy, Action::Sell, Action::Hold] {
-            assert!(
-                opinions.iter().any(|opinion| opinion.action == action),
-                "{action} never drawn"
-            );
+            assert!(opinions.iter().any(|opinion| opinion.action == action), "{action} never drawn");
         }
-        assert!(
-            opinions
-                .iter()
-                .all(|o| (Decimal::ZERO..=Decimal::ONE).contains(&o.confidence))
-        );
+        assert!(opinions.iter().all(|o| (Decimal::ZERO..=Decimal::ONE).contains(&o.confidence)));
     }
 }

@@ -27,13 +27,7 @@ impl Rsi {
     /// One over this many changes; Wilder used 14.
     #[must_use]
     pub fn new(period: NonZeroU32) -> Self {
-        Self {
-            period,
-            last: None,
-            changes: 0,
-            average_gain: Decimal::ZERO,
-            average_loss: Decimal::ZERO,
-        }
+        Self { period, last: None, changes: 0, average_gain: Decimal::ZERO, average_loss: Decimal::ZERO }
     }
 
     /// Takes the next value.
@@ -149,10 +143,7 @@ mod tests {
             dec!(33.090483),
             dec!(37.788772),
         ];
-        let rounded: Vec<Decimal> = indices(&closes)
-            .into_iter()
-            .map(|index| index.round_dp(6))
-            .collect();
+        let rounded: Vec<Decimal> = indices(&closes).into_iter().map(|index| index.round_dp(6)).collect();
         assert_eq!(rounded, expected);
     }
 

@@ -17,11 +17,7 @@ impl Sma {
     /// One of this many values.
     #[must_use]
     pub fn new(window: NonZeroU32) -> Self {
-        Self {
-            window,
-            values: VecDeque::new(),
-            sum: Decimal::ZERO,
-        }
+        Self { window, values: VecDeque::new(), sum: Decimal::ZERO }
     }
 
     /// Takes the next value.

@@ -78,9 +78,7 @@ impl Technical {
         for close in view.closes() {
             technical.push(*close);
         }
-        technical.opinion(view.price()).ok_or(NotEnoughCandles {
-            given: view.closes().len(),
-        })
+        technical.opinion(view.price()).ok_or(NotEnoughCandles { given: view.closes().len() })
     }
 
     /// Takes the close of the next closed candle.
@@ -121,10 +119,7 @@ impl Technical {
             rsi,
             gap_percent: share(fast - slow, slow),
             price_gap_percent: share(price - fast, fast),
-            recent_cross: self
-                .last_cross
-                .filter(|(_, age)| *age < CROSS_WINDOW)
-                .map(|(side, _)| side),
+            recent_cross: self.last_cross.filter(|(_, age)| *age < CROSS_WINDOW).map(|(side, _)| side),
         };
         let verdict = readings.verdict();
         Some(Opinion {
@@ -142,8 +137,7 @@ impl Technical {
 
 /// `part` of `whole` in percent.
 fn share(part: Decimal, whole: Decimal) -> Decimal {
-    (part / whole * dec!(100))
-        .round_dp_with_strategy(PERCENT_DECIMALS, RoundingStrategy::MidpointAwayFromZero)
+    (part / whole * dec!(100)).round_dp_with_strategy(PERCENT_DECIMALS, RoundingStrategy::MidpointAwayFromZero)
 }
 
 #[cfg(test)]
@@ -189,10 +183,7 @@ mod tests {
     #[test]
     fn a_dead_market_is_a_sure_hold() {
         let dead = opinion(&vec![dec!(46000); 300], dec!(46000)).unwrap();
-        assert_eq!(
-            (dead.action, dead.confidence.to_string().as_str()),
-            (Action::Hold, "1.00")
-        );
+        assert_eq!((dead.action, dead.confidence.to_string().as_str()), (Action::Hold, "1.00"));
         assert_eq!(
             dead.reason,
             "No trend: the 50-candle average 46000.00 is 0.00% above the 200-candle average 46000.00, within the 0.20% that \
@@ -205,38 +196,20 @@ mod tests {
     fn steady_moves_are_vetoed_by_the_rsi() {
         let rise = opinion(&walk(&[1_000; 300]), dec!(49100)).unwrap();
         assert_eq!((rise.action, rise.confidence), (Action::Hold, dec!(1.00)));
-        assert!(
-            rise.reason
-                .starts_with("Uptrend, but RSI 100.0 is overbought (70 or more)"),
-            "{}",
-            rise.reason
-        );
+        assert!(rise.reason.starts_with("Uptrend, but RSI 100.0 is overbought (70 or more)"), "{}", rise.reason);
         let fall = opinion(&walk(&[-1_000; 300]), dec!(42900)).unwrap();
         assert_eq!((fall.action, fall.confidence), (Action::Hold, dec!(1.00)));
-        assert!(
-            fall.reason
-                .starts_with("Downtrend, but RSI 0.0 is oversold (30 or less)"),
-            "{}",
-            fall.reason
-        );
+        assert!(fall.reason.starts_with("Downtrend, but RSI 0.0 is oversold (30 or less)"), "{}", fall.reason);
     }
 
     /// Two steps up, one down: a trend with an RSI near 2/3. Expected numbers computed by a Python script from the
     /// definitions (exact fractions for the averages, 40 digits for the RSI).
     #[test]
     fn a_climb_with_rests_is_a_buy_and_its_mirror_a_sell() {
-        let steps: Vec<i64> = (0..300)
-            .map(|i| if i % 3 == 2 { -1_000 } else { 1_000 })
-            .collect();
+        let steps: Vec<i64> = (0..300).map(|i| if i % 3 == 2 { -1_000 } else { 1_000 }).collect();
         let buy = opinion(&walk(&steps), dec!(47000)).unwrap();
-        assert_eq!(
-            (buy.action, buy.confidence.to_string().as_str()),
-            (Action::Buy, "0.81")
-        );
-        assert_eq!(
-            buy.indicators,
-            indicators(dec!(46925), dec!(46675), dec!(64.17))
-        );
+        assert_eq!((buy.action, buy.confidence.to_string().as_str()), (Action::Buy, "0.81"));
+        assert_eq!(buy.indicators, indicators(dec!(46925), dec!(46675), dec!(64.17)));
         assert_eq!(
             buy.reason,
             "Uptrend: the 50-candle average 46925.00 is 0.54% above the 200-candle average 46675.00, and the price 47000.00 is \
@@ -244,10 +217,7 @@ mod tests {
         );
         // The same market at a price below the fast average.
         let pulled_back = opinion(&walk(&steps), dec!(46900)).unwrap();
-        assert_eq!(
-            (pulled_back.action, pulled_back.confidence),
-            (Action::Hold, dec!(0.68))
-        );
+        assert_eq!((pulled_back.action, pulled_back.confidence), (Action::Hold, dec!(0.68)));
         assert_eq!(
             pulled_back.reason,
             "Uptrend, but the price 46900.00 is 0.05% below the 50-candle average 46925.00, so it is not the moment to buy. \
@@ -256,14 +226,8 @@ mod tests {
 
         let mirrored: Vec<i64> = steps.iter().map(|step| -step).collect();
         let sell = opinion(&walk(&mirrored), dec!(45000)).unwrap();
-        assert_eq!(
-            (sell.action, sell.confidence.to_string().as_str()),
-            (Action::Sell, "0.81")
-        );
-        assert_eq!(
-            sell.indicators,
-            indicators(dec!(45075), dec!(45325), dec!(35.83))
-        );
+        assert_eq!((sell.action, sell.confidence.to_string().as_str()), (Action::Sell, "0.81"));
+        assert_eq!(sell.indicators, indicators(dec!(45075), dec!(45325), dec!(35.83)));
         assert_eq!(
             sell.reason,
             "Downtrend: the 50-candle average 45075.00 is 0.55% below the 200-candle average 45325.00, and the price 45000.00 \
@@ -272,11 +236,7 @@ mod tests {
     }
 
     fn indicators(fast: Decimal, slow: Decimal, rsi: Decimal) -> Indicators {
-        Indicators {
-            sma_fast: Some(fast),
-            sma_slow: Some(slow),
-            rsi: Some(rsi),
-        }
+        Indicators { sma_fast: Some(fast), sma_slow: Some(slow), rsi: Some(rsi) }
     }
 
     proptest! {

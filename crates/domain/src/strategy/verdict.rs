@@ -65,9 +65,7 @@ impl Verdict {
     pub(super) fn action(self) -> Action {
         match self {
             Self::Follow(Trend { side: Side::Up, .. }) => Action::Buy,
-            Self::Follow(Trend {
-                side: Side::Down, ..
-            }) => Action::Sell,
+            Self::Follow(Trend { side: Side::Down, .. }) => Action::Sell,
             Self::Flat | Self::Pullback(_) | Self::Exhausted(_) => Action::Hold,
         }
     }
@@ -79,10 +77,7 @@ impl Readings {
             return Verdict::Flat;
         };
         let (left, exhausted) = match trend.side {
-            Side::Up => (
-                self.price_gap_percent < Decimal::ZERO,
-                self.rsi >= OVERBOUGHT,
-            ),
+            Side::Up => (self.price_gap_percent < Decimal::ZERO, self.rsi >= OVERBOUGHT),
             Side::Down => (self.price_gap_percent > Decimal::ZERO, self.rsi <= OVERSOLD),
         };
         match (left, exhausted) {
@@ -94,11 +89,7 @@ impl Readings {
 
     fn trend(&self) -> Option<Trend> {
         if self.gap_percent.abs() >= DEAD_BAND_PERCENT {
-            let side = if self.gap_percent.is_sign_positive() {
-                Side::Up
-            } else {
-                Side::Down
-            };
+            let side = if self.gap_percent.is_sign_positive() { Side::Up } else { Side::Down };
             return Some(Trend { side, early: false });
         }
         self.recent_cross.map(|side| Trend { side, early: true })
@@ -117,35 +108,23 @@ impl Readings {
         let calm = Decimal::ONE - (self.rsi - NEUTRAL).abs() / NEUTRAL;
         dec!(0.50)
             + match verdict {
-                Verdict::Flat => {
-                    dec!(0.40) * (Decimal::ONE - gap / DEAD_BAND_PERCENT) + dec!(0.10) * calm
-                }
+                Verdict::Flat => dec!(0.40) * (Decimal::ONE - gap / DEAD_BAND_PERCENT) + dec!(0.10) * calm,
                 Verdict::Pullback(_) => {
-                    dec!(0.40)
-                        * (self.price_gap_percent.abs() / DEAD_BAND_PERCENT).min(Decimal::ONE)
+                    dec!(0.40) * (self.price_gap_percent.abs() / DEAD_BAND_PERCENT).min(Decimal::ONE)
                         + dec!(0.10) * calm
                 }
                 Verdict::Exhausted(Trend { side: Side::Up, .. }) => {
                     dec!(0.50) * (self.rsi - OVERBOUGHT) / (dec!(100) - OVERBOUGHT)
                 }
-                Verdict::Exhausted(Trend {
-                    side: Side::Down, ..
-                }) => dec!(0.50) * (OVERSOLD - self.rsi) / OVERSOLD,
+                Verdict::Exhausted(Trend { side: Side::Down, .. }) => dec!(0.50) * (OVERSOLD - self.rsi) / OVERSOLD,
                 Verdict::Follow(trend) => {
                     let lead = match trend.side {
                         Side::Up => self.rsi - NEUTRAL,
                         Side::Down => NEUTRAL - self.rsi,
                     };
-                    let agreement =
-                        (lead / (OVERBOUGHT - NEUTRAL)).clamp(-Decimal::ONE, Decimal::ONE);
-                    let cross = if self.recent_cross.is_some() {
-                        dec!(0.05)
-                    } else {
-                        Decimal::ZERO
-                    };
-                    dec!(0.35) * (gap / FULL_TREND_PERCENT).min(Decimal::ONE)
-                        + dec!(0.10) * agreement
-                        + cross
+                    let agreement = (lead / (OVERBOUGHT - NEUTRAL)).clamp(-Decimal::ONE, Decimal::ONE);
+                    let cross = if self.recent_cross.is_some() { dec!(0.05) } else { Decimal::ZERO };
+                    dec!(0.35) * (gap / FULL_TREND_PERCENT).min(Decimal::ONE) + dec!(0.10) * agreement + cross
                 }
             }
     }
@@ -156,11 +135,7 @@ impl Readings {
         let slow = format!("{SLOW_WINDOW}-candle average {}", price(self.slow));
         let gap = percent(self.gap_percent);
         let rsi = fixed(self.rsi, 1);
-        let over = if self.gap_percent.is_sign_negative() {
-            "below"
-        } else {
-            "above"
-        };
+        let over = if self.gap_percent.is_sign_negative() { "below" } else { "above" };
         match verdict {
             Verdict::Flat => format!(
                 "No trend: the {fast} is {gap} {over} the {slow}, within the {DEAD_BAND_PERCENT}% that count as noise, and \

@@ -10,16 +10,13 @@ use crate::{Candle, DecisionRequest, Symbol};
 pub const MAX_CANDLES: usize = 1000;
 
 /// Prices beyond these are no prices of anything; within them no computation of a strategy can overflow.
-const PRICE_RANGE: std::ops::RangeInclusive<Decimal> =
-    dec!(0.000000000001)..=dec!(1_000_000_000_000);
+const PRICE_RANGE: std::ops::RangeInclusive<Decimal> = dec!(0.000000000001)..=dec!(1_000_000_000_000);
 
 /// Why a market as stated by a caller cannot be decided on.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum MarketError {
     /// Price of one symbol, candles of another.
-    #[error(
-        "the price is of {price} but the candles are of {candles}; both have to be of the same symbol"
-    )]
+    #[error("the price is of {price} but the candles are of {candles}; both have to be of the same symbol")]
     SymbolMismatch {
         /// Symbol of the price.
         price: Symbol,
@@ -62,9 +59,7 @@ pub enum MarketError {
         price: Decimal,
     },
     /// The price is too old to decide on.
-    #[error(
-        "the price was {age_ms} ms old when it was read; a decision needs one of at most {max_age_ms} ms"
-    )]
+    #[error("the price was {age_ms} ms old when it was read; a decision needs one of at most {max_age_ms} ms")]
     StalePrice {
         /// Age in milliseconds.
         age_ms: u64,
@@ -103,15 +98,10 @@ impl MarketView {
     pub fn new(request: &DecisionRequest, max_age_ms: u64) -> Result<Self, MarketError> {
         let (quote, series) = (&request.price, &request.candles);
         if quote.symbol != series.symbol {
-            return Err(MarketError::SymbolMismatch {
-                price: quote.symbol.clone(),
-                candles: series.symbol.clone(),
-            });
+            return Err(MarketError::SymbolMismatch { price: quote.symbol.clone(), candles: series.symbol.clone() });
         }
         if series.candles.len() > MAX_CANDLES {
-            return Err(MarketError::TooManyCandles {
-                given: series.candles.len(),
-            });
+            return Err(MarketError::TooManyCandles { given: series.candles.len() });
         }
         if !PRICE_RANGE.contains(&quote.price) {
             return Err(MarketError::BadPrice { price: quote.price });
@@ -131,20 +121,12 @@ impl MarketView {
             }
         }
         if quote.age_ms > max_age_ms {
-            return Err(MarketError::StalePrice {
-                age_ms: quote.age_ms,
-                max_age_ms,
-            });
+            return Err(MarketError::StalePrice { age_ms: quote.age_ms, max_age_ms });
         }
         Ok(Self {
             symbol: quote.symbol.clone(),
             price: quote.price,
-            closes: series
-                .candles
-                .iter()
-                .filter(|candle| candle.closed)
-                .map(|candle| candle.close)
-                .collect(),
+            closes: series.candles.iter().filter(|candle| candle.closed).map(|candle| candle.close).collect(),
         })
     }
 
@@ -168,21 +150,9 @@ impl MarketView {
 }
 
 fn check_prices(position: usize, candle: &Candle) -> Result<(), MarketError> {
-    let prices = [
-        ("open", candle.open),
-        ("high", candle.high),
-        ("low", candle.low),
-        ("close", candle.close),
-    ];
-    match prices
-        .into_iter()
-        .find(|(_, price)| !PRICE_RANGE.contains(price))
-    {
-        Some((field, price)) => Err(MarketError::BadCandle {
-            position,
-            field,
-            price,
-        }),
+    let prices = [("open", candle.open), ("high", candle.high), ("low", candle.low), ("close", candle.close)];
+    match prices.into_iter().find(|(_, price)| !PRICE_RANGE.contains(price)) {
+        Some((field, price)) => Err(MarketError::BadCandle { position, field, price }),
         None => Ok(()),
     }
 }
@@ -241,14 +211,8 @@ mod tests {
         let mut request = request(5);
         request.candles.candles[4].closed = false;
         let view = MarketView::new(&request, 30_000).unwrap();
-        assert_eq!(
-            view.closes(),
-            [dec!(46000), dec!(46001), dec!(46002), dec!(46003)]
-        );
-        assert_eq!(
-            (view.symbol().as_str(), view.price()),
-            ("BTCUSDT", dec!(46100))
-        );
+        assert_eq!(view.closes(), [dec!(46000), dec!(46001), dec!(46002), dec!(46003)]);
+        assert_eq!((view.symbol().as_str(), view.price()), ("BTCUSDT", dec!(46100)));
     }
 
     #[test]
@@ -259,38 +223,22 @@ mod tests {
             "the price is of BTCUSDT but the candles are of ETHUSDT; both have to be of the same symbol"
         );
         let swapped = error_of(|request| request.candles.candles.swap(2, 3));
-        assert!(
-            matches!(swapped, MarketError::UnorderedCandles { position: 4, .. }),
-            "{swapped:?}"
-        );
+        assert!(matches!(swapped, MarketError::UnorderedCandles { position: 4, .. }), "{swapped:?}");
         let twice = error_of(|request| {
             let copy = request.candles.candles[0].clone();
             request.candles.candles.insert(0, copy);
         });
-        assert!(
-            matches!(twice, MarketError::UnorderedCandles { position: 2, .. }),
-            "{twice:?}"
-        );
+        assert!(matches!(twice, MarketError::UnorderedCandles { position: 2, .. }), "{twice:?}");
         for price in [dec!(0), dec!(-1), dec!(1000000000001), Decimal::MAX] {
-            assert_eq!(
-                error_of(|request| request.price.price = price),
-                MarketError::BadPrice { price }
-            );
+            assert_eq!(error_of(|request| request.price.price = price), MarketError::BadPrice { price });
             assert_eq!(
                 error_of(|request| request.candles.candles[1].low = price),
-                MarketError::BadCandle {
-                    position: 2,
-                    field: "low",
-                    price
-                }
+                MarketError::BadCandle { position: 2, field: "low", price }
             );
         }
         assert_eq!(
             error_of(|request| request.price.age_ms = 30_001),
-            MarketError::StalePrice {
-                age_ms: 30_001,
-                max_age_ms: 30_000
-            }
+            MarketError::StalePrice { age_ms: 30_001, max_age_ms: 30_000 }
         );
     }
 
@@ -298,10 +246,7 @@ mod tests {
     fn takes_a_thousand_candles_and_no_more() {
         assert!(MarketView::new(&request(1000), 30_000).is_ok());
         let error = MarketView::new(&request(1001), 30_000).unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "1001 candles were given; at most 1000 are taken"
-        );
+        assert_eq!(error.to_string(), "1001 candles were given; at most 1000 are taken");
         assert_eq!(error.label(), "too_many_candles");
     }
 }

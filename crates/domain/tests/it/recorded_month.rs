@@ -11,10 +11,8 @@ use rust_decimal::Decimal;
 use rust_decimal_macros::dec;
 
 fn closes() -> Vec<Decimal> {
-    let path =
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("../simulator/data/btc-perp-1m-2022-01.csv.gz");
-    let file =
-        File::open(&path).unwrap_or_else(|error| panic!("cannot open {}: {error}", path.display()));
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../simulator/data/btc-perp-1m-2022-01.csv.gz");
+    let file = File::open(&path).unwrap_or_else(|error| panic!("cannot open {}: {error}", path.display()));
     csv::Reader::from_reader(GzDecoder::new(file))
         .records()
         .map(|record| record.unwrap().get(4).unwrap().parse().unwrap())
@@ -53,9 +51,7 @@ fn every_minute_is_decided_as_computed_independently() {
             assert!(minute < 214, "no opinion at minute {minute}");
             continue;
         };
-        *counts
-            .entry(rule(opinion.action, &opinion.reason))
-            .or_default() += 1;
+        *counts.entry(rule(opinion.action, &opinion.reason)).or_default() += 1;
         confidences += opinion.confidence;
         // Spot checks of single minutes, from the same script.
         let stated = (opinion.action, opinion.confidence, opinion.indicators.rsi);

@@ -231,7 +231,8 @@ async fn connections_that_break_may_have_cost_something_those_never_made_did_not
     let hung_up = failure("hanging-up", Reply::HangUp).await;
     assert_eq!((hung_up.kind.label(), hung_up.spent), ("unreachable", Spent::Unknown));
     let broke_off = failure("breaking-off", Reply::BreakOff).await;
-    assert_eq!((broke_off.kind.label(), broke_off.spent), ("unreachable", Spent::Unknown));
+    // awc hands on what came of a body that ends too early; half a JSON document is none.
+    assert_eq!((broke_off.kind.label(), broke_off.spent), ("malformed", Spent::Unknown));
 
     // A port that was bound a moment ago: nobody listens there any more.
     let gone = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
