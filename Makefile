@@ -1,0 +1,47 @@
+# The commands of this project where there is no Nix. Needs Rust (rustup takes the version of
+# rust-toolchain.toml), Go and bash; everything else is built here. `make` alone lists the targets.
+
+.DEFAULT_GOAL := help
+SHELL := bash
+
+# A target's text for `make help` stands after ## in its first line.
+.PHONY: help
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: up
+up: backends binary ## Build what is missing and start everything (DETACH=1: in the background)
+	@scripts/up.sh
+
+.PHONY: down
+down: ## Stop what `make up` started
+	@scripts/down.sh
+
+.PHONY: test
+test: check-config ## Check all configuration and run all tests
+	cargo test --workspace
+
+.PHONY: check-config
+check-config: backends ## Have every program check its configuration
+	@scripts/check-config.sh
+
+.PHONY: backends
+backends: ## Build Collector, Prometheus, Tempo, Loki and process-compose (about 10 minutes, once)
+	@scripts/build-backends.sh
+
+.PHONY: binary
+binary: ## Build the crypto-telemetry binary
+	@cargo build --release --locked -p crypto-telemetry
+
+.PHONY: regenerate-otelcol
+regenerate-otelcol: ## Make backends/otelcol anew after a change of its builder-config.yaml
+	@scripts/regenerate-otelcol.sh
+
+.PHONY: clean-data
+clean-data: ## Remove everything the stack wrote: databases, metrics, traces, logs
+	@scripts/clean-data.sh
+
+.PHONY: clean
+clean: clean-data ## Remove everything built and written here (not the cache that clones share)
+	rm -rf .build
+	cargo clean

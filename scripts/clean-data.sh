@@ -1,0 +1,19 @@
+#!/usr/bin/env bash
+# Removes the data folder of the stack, unless a stack is running on it.
+set -euo pipefail
+# shellcheck source=scripts/stack-env.sh
+. "$(dirname "$0")/stack-env.sh"
+
+if [ -S "$socket" ] && process-compose process list "${client[@]}" >/dev/null 2>&1; then
+  echo "clean-data: the stack is running on $CRYPTO_TELEMETRY_DATA; 'make down' first" >&2
+  exit 1
+fi
+# The folder is the user's to choose: only what the stack makes there is removed, and never a home or a disk
+# that was named by mistake.
+for part in grafana logs loki otelcol process-compose prometheus tempo services; do
+  rm -rf "${CRYPTO_TELEMETRY_DATA:?}/$part"
+done
+if [ -d "$CRYPTO_TELEMETRY_DATA" ]; then
+  rmdir --ignore-fail-on-non-empty "$CRYPTO_TELEMETRY_DATA"
+fi
+echo "clean-data: $CRYPTO_TELEMETRY_DATA is clean"

@@ -1,0 +1,44 @@
+#!/usr/bin/env bash
+# Starts the stack with process-compose. `make up` calls this after building; it builds nothing itself.
+#
+#   scripts/up.sh                  everything; the screen of process-compose on a terminal, else its log
+#   DETACH=1 scripts/up.sh         in the background; comes back when everything is ready (scripts/down.sh stops it)
+#   scripts/up.sh tempo loki       only these and what they depend on
+set -euo pipefail
+# shellcheck source=scripts/stack-env.sh
+. "$(dirname "$0")/stack-env.sh"
+
+die() { printf 'up: %s\n' "$*" >&2; exit 1; }
+
+command -v process-compose >/dev/null || die "process-compose is not built yet: run 'make backends'"
+if [ -S "$socket" ]; then
+  if process-compose process list "${client[@]}" >/dev/null 2>&1; then
+    die "a stack with the data folder $CRYPTO_TELEMETRY_DATA is running already: 'make down' stops it"
+  fi
+  # What a killed process-compose left behind.
+  rm -f "$socket"
+fi
+
+mkdir -p "$CRYPTO_TELEMETRY_DATA/logs"
+# Ports, tools, disk: said in a sentence before anything starts. A partial start is for whoever knows.
+if [ $# -eq 0 ]; then
+  crypto-telemetry preflight
+fi
+
+options=(
+  -f "$CRYPTO_TELEMETRY_ROOT/process-compose.yaml"
+  # Settings come from the environment only: the preflight would not see those of a .env file.
+  --disable-dotenv
+  # Its own API on a socket: its default port, 8080, is the gateway's, and it binds every interface.
+  -U -u "$socket"
+  -L "$CRYPTO_TELEMETRY_DATA/logs/process-compose.log"
+)
+if [ -n "${DETACH:-}" ]; then
+  process-compose up "$@" "${options[@]}" -D -t=false >/dev/null
+  wait_ready
+  echo "up: everything is ready; 'make down' stops it, logs are in $CRYPTO_TELEMETRY_DATA/logs"
+elif [ -t 0 ] && [ -t 1 ]; then
+  exec process-compose up "$@" "${options[@]}"
+else
+  exec process-compose up "$@" "${options[@]}" -t=false
+fi
