@@ -21,6 +21,9 @@ pub use setup::{Telemetry, init};
 
 use opentelemetry::trace::TraceContextExt as _;
 
+/// Target of the one log line a request; it goes to the logs and not onto the span, which says the same.
+pub const ACCESS_LOG: &str = "access";
+
 /// Trace id of the current span as 32 hex digits; `None` outside any span or when telemetry is off.
 #[must_use]
 pub fn trace_id() -> Option<String> {

@@ -129,7 +129,7 @@ pub fn init(service_name: &str, settings: &TelemetrySettings) -> Result<Telemetr
         );
     }
 
-    let spans = telemetry.traces.as_ref().map(|provider| span_layer(provider).with_filter(ours()));
+    let spans = telemetry.traces.as_ref().map(|provider| span_layer(provider).with_filter(spans_and_their_events()));
     let logs = telemetry.logs.as_ref().map(|provider| OpenTelemetryTracingBridge::new(provider).with_filter(ours()));
     tracing_subscriber::registry()
         .with(spans)
@@ -214,6 +214,12 @@ where
         .with_threads(false)
         .with_target(false)
         .with_tracked_inactivity(false)
+}
+
+/// What goes into traces: as [`ours`], without access lines.
+pub(crate) fn spans_and_their_events<S>() -> impl tracing_subscriber::layer::Filter<S> {
+    use tracing_subscriber::filter::FilterExt as _;
+    ours().and(FilterFn::new(|metadata: &tracing::Metadata<'_>| metadata.target() != crate::ACCESS_LOG))
 }
 
 /// What goes to OTLP: info and above, and nothing of the libraries that carry the export, which would feed itself.

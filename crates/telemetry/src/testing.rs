@@ -11,7 +11,7 @@ use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
 use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::Telemetry;
-use crate::setup::{install_metrics, native, ours, span_layer, tracer_provider};
+use crate::setup::{install_metrics, native, span_layer, spans_and_their_events, tracer_provider};
 
 static FINISHED: Mutex<Vec<SpanData>> = Mutex::new(Vec::new());
 static RUNNING: OnceLock<Telemetry> = OnceLock::new();
@@ -53,7 +53,7 @@ pub fn init() {
         );
         opentelemetry::global::set_text_map_propagator(crate::propagation::propagator());
         let provider = tracer_provider(Some(1.0), &resource).with_span_processor(Keep).build();
-        tracing_subscriber::registry().with(span_layer(&provider).with_filter(ours())).init();
+        tracing_subscriber::registry().with(span_layer(&provider).with_filter(spans_and_their_events())).init();
         telemetry
     });
 }
@@ -68,4 +68,20 @@ pub fn finished_spans() -> Vec<SpanData> {
 #[must_use]
 pub fn attribute(span: &SpanData, key: &str) -> Option<String> {
     span.attributes.iter().find(|attribute| attribute.key.as_str() == key).map(|found| found.value.to_string())
+}
+
+/// Values of the series of a metric that carry all these labels, whatever else they carry.
+///
+/// A histogram is asked for by its parts: `…_count`, `…_sum`.
+#[must_use]
+pub fn metric_values(name: &str, labels: &[(&str, &str)]) -> Vec<f64> {
+    let text = crate::metrics::render().unwrap_or_default();
+    text.lines()
+        .filter_map(|line| {
+            let (series, value) = line.rsplit_once(' ')?;
+            let (found, found_labels) = series.split_once('{').unwrap_or((series, ""));
+            let wanted = labels.iter().all(|(label, value)| found_labels.contains(&format!("{label}=\"{value}\"")));
+            (found == name && wanted).then(|| value.parse().ok())?
+        })
+        .collect()
 }

@@ -53,6 +53,18 @@ pub(crate) async fn measure(
             &[("method", &active.method), ("route", &active.route), ("status_code", status.as_str())],
         );
     }
+    // One line a request: what leads from a log to its trace. It is no span event, the span says all of it.
+    tracing::info!(
+        target: telemetry::ACCESS_LOG,
+        method = active.method,
+        route = active.route,
+        status = status.as_u16(),
+        duration_ms = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX),
+        "{} {} {}",
+        active.method,
+        active.route,
+        status.as_u16(),
+    );
     response.map(ServiceResponse::map_into_boxed_body)
 }
 

@@ -3,11 +3,7 @@
 //! Telemetry is set up once a process, so every scenario is a child: this test program again, told by a variable
 //! which scenario to play. The child prints what it saw as JSON on its last line.
 
-#![expect(
-    clippy::unwrap_used,
-
-    reason = "a test fails by panicking and a child answers by printing"
-)]
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking and a child answers by printing")]
 
 mod child;
 mod collector;
