@@ -188,3 +188,18 @@ fn counted(report: &Report, name: &str, signal: &str) -> u64 {
         .map(|line| line.rsplit(' ').next().unwrap().parse::<u64>().unwrap())
         .sum()
 }
+
+/// Two copies of one of these have globals of their own, and spans vanish in silence: docs/adr/0002.
+#[test]
+fn there_is_one_copy_of_each_opentelemetry_crate() {
+    let lock = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../Cargo.lock")).unwrap();
+    let mut seen: HashMap<&str, u32> = HashMap::new();
+    for name in lock.lines().filter_map(|line| line.strip_prefix("name = \"")?.strip_suffix('"')) {
+        if name.contains("opentelemetry") || name == "tracing-subscriber" || name == "tracing-actix-web" {
+            *seen.entry(name).or_default() += 1;
+        }
+    }
+    assert!(seen.contains_key("opentelemetry_sdk") && seen.contains_key("tracing-opentelemetry"), "{seen:?}");
+    let twice: Vec<_> = seen.into_iter().filter(|(_, copies)| *copies > 1).collect();
+    assert_eq!(twice, []);
+}
