@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use rust_decimal::Decimal;
 use rust_decimal_macros::dec;
 
-use crate::{Candle, DecisionRequest, Symbol};
+use crate::{Candle, DecisionRequest, Interval, Symbol};
 
 /// Most candles of a request: what market-data-service (and Binance) give at once.
 pub const MAX_CANDLES: usize = 1000;
@@ -87,6 +87,7 @@ impl MarketError {
 pub struct MarketView {
     symbol: Symbol,
     price: Decimal,
+    interval: Interval,
     closes: Vec<Decimal>,
 }
 
@@ -126,6 +127,7 @@ impl MarketView {
         Ok(Self {
             symbol: quote.symbol.clone(),
             price: quote.price,
+            interval: series.interval,
             closes: series.candles.iter().filter(|candle| candle.closed).map(|candle| candle.close).collect(),
         })
     }
@@ -140,6 +142,12 @@ impl MarketView {
     #[must_use]
     pub fn price(&self) -> Decimal {
         self.price
+    }
+
+    /// Length of a candle.
+    #[must_use]
+    pub const fn interval(&self) -> Interval {
+        self.interval
     }
 
     /// Closing prices of the closed candles, oldest first.
@@ -162,7 +170,7 @@ mod tests {
     use chrono::TimeDelta;
 
     use super::*;
-    use crate::{CandleSeries, Interval, PriceQuote, PriceSource};
+    use crate::{CandleSeries, PriceQuote, PriceSource};
 
     fn request(candles: i32) -> DecisionRequest {
         let start: DateTime<Utc> = "2022-01-01T00:00:00Z".parse().unwrap();
