@@ -81,10 +81,7 @@ impl FromStr for StrategyName {
     type Err = StrategyNameError;
 
     fn from_str(text: &str) -> Result<Self, StrategyNameError> {
-        Self::ALL
-            .into_iter()
-            .find(|name| name.as_str() == text)
-            .ok_or(StrategyNameError)
+        Self::ALL.into_iter().find(|name| name.as_str() == text).ok_or(StrategyNameError)
     }
 }
 

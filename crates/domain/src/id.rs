@@ -9,9 +9,7 @@ use serde::{Deserialize, Serialize};
 ///
 /// It serves as idempotency key, exchange client order id (which allows `[a-zA-Z0-9]{1,40}`, lower-cased by the
 /// exchange), span attribute and audit row.
-#[derive(
-    Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, utoipa::ToSchema,
-)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(try_from = "String", into = "String")]
 #[schema(value_type = String, example = "4bf92f3577b34da6a3ce929d0e0e4736")]
 pub struct DecisionId(String);
@@ -39,13 +37,8 @@ impl FromStr for DecisionId {
     type Err = DecisionIdError;
 
     fn from_str(text: &str) -> Result<Self, DecisionIdError> {
-        let well_formed = text.len() == 32
-            && text
-                .bytes()
-                .all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
-        well_formed
-            .then(|| Self(text.to_owned()))
-            .ok_or(DecisionIdError)
+        let well_formed = text.len() == 32 && text.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
+        well_formed.then(|| Self(text.to_owned())).ok_or(DecisionIdError)
     }
 }
 
@@ -78,9 +71,6 @@ mod tests {
         let id = DecisionId::from_bytes([0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15]);
         assert_eq!(id.as_str(), "000102030405060708090a0b0c0d0e0f");
         assert_eq!(id.as_str().parse(), Ok(id));
-        assert_eq!(
-            "000102030405060708090A0B0C0D0E0F".parse::<DecisionId>(),
-            Err(DecisionIdError)
-        );
+        assert_eq!("000102030405060708090A0B0C0D0E0F".parse::<DecisionId>(), Err(DecisionIdError));
     }
 }

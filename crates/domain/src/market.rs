@@ -100,19 +100,7 @@ pub struct SymbolList {
 }
 
 /// Candle intervals that are served, in Binance's spelling.
-#[derive(
-    Debug,
-    Clone,
-    Copy,
-    PartialEq,
-    Eq,
-    Hash,
-    PartialOrd,
-    Ord,
-    Serialize,
-    Deserialize,
-    utoipa::ToSchema,
-)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, utoipa::ToSchema)]
 pub enum Interval {
     /// One minute.
     #[serde(rename = "1m")]
@@ -135,12 +123,7 @@ pub struct IntervalError;
 
 impl Interval {
     /// Every interval, shortest first.
-    pub const ALL: [Self; 4] = [
-        Self::OneMinute,
-        Self::FiveMinutes,
-        Self::FifteenMinutes,
-        Self::OneHour,
-    ];
+    pub const ALL: [Self; 4] = [Self::OneMinute, Self::FiveMinutes, Self::FifteenMinutes, Self::OneHour];
 
     /// In Binance's spelling.
     #[must_use]
@@ -175,9 +158,6 @@ impl FromStr for Interval {
     type Err = IntervalError;
 
     fn from_str(text: &str) -> Result<Self, IntervalError> {
-        Self::ALL
-            .into_iter()
-            .find(|interval| interval.as_str() == text)
-            .ok_or(IntervalError)
+        Self::ALL.into_iter().find(|interval| interval.as_str() == text).ok_or(IntervalError)
     }
 }

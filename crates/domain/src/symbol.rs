@@ -9,9 +9,7 @@ use serde::{Deserialize, Serialize};
 ///
 /// Bounded to [`Symbol::MAX_LEN`] so that it is safe as a path segment and as a metric label
 /// (the services further restrict labels to the symbols they are configured for).
-#[derive(
-    Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, utoipa::ToSchema,
-)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(try_from = "String", into = "String")]
 #[schema(value_type = String, example = "BTCUSDT")]
 pub struct Symbol(String);
@@ -36,9 +34,7 @@ impl Symbol {
     /// Most characters of a symbol (Binance's own filter is `^[A-Z0-9-_.]{1,20}$`).
     pub const MAX_LEN: usize = 20;
     /// Quote currencies, longest first, by which a pair is split.
-    const QUOTES: [&'static str; 9] = [
-        "FDUSD", "USDT", "USDC", "TUSD", "BUSD", "USD", "EUR", "BTC", "ETH",
-    ];
+    const QUOTES: [&'static str; 9] = ["FDUSD", "USDT", "USDC", "TUSD", "BUSD", "USD", "EUR", "BTC", "ETH"];
 
     /// The symbol as text, upper case.
     #[must_use]
@@ -101,18 +97,12 @@ mod tests {
         let symbol: Symbol = " btcusdt ".parse().unwrap();
         assert_eq!(symbol.as_str(), "BTCUSDT");
         assert_eq!(symbol.split(), Some(("BTC", "USDT")));
-        assert_eq!(
-            "ETHBTC".parse::<Symbol>().unwrap().split(),
-            Some(("ETH", "BTC"))
-        );
+        assert_eq!("ETHBTC".parse::<Symbol>().unwrap().split(), Some(("ETH", "BTC")));
     }
 
     #[test]
     fn refuses_with_a_reason() {
-        assert_eq!(
-            "BTC".parse::<Symbol>(),
-            Err(SymbolError::Length { actual: 3 })
-        );
+        assert_eq!("BTC".parse::<Symbol>(), Err(SymbolError::Length { actual: 3 }));
         assert_eq!("BTC/USDT".parse::<Symbol>(), Err(SymbolError::Character));
         assert_eq!("".parse::<Symbol>(), Err(SymbolError::Length { actual: 0 }));
         assert_eq!("ÄÖÜUSDT".parse::<Symbol>(), Err(SymbolError::Character));

@@ -52,6 +52,15 @@ impl<'a> Chat<'a> {
             server.address = settings.base_url.host_str(),
             server.port = settings.base_url.port_or_known_default(),
         );
+        let chat = Self { span, started: Instant::now(), settings };
+        if !chat.span.is_disabled() {
+            chat.asked(prompt);
+        }
+        chat
+    }
+
+    fn asked(&self, prompt: &Prompt) {
+        let (span, settings) = (&self.span, self.settings);
         span.set_attribute(OPERATION_NAME, OPERATION);
         span.set_attribute(PROVIDER_NAME, settings.provider.clone());
         span.set_attribute(OUTPUT_TYPE, "json");
@@ -64,7 +73,6 @@ impl<'a> Chat<'a> {
             span.set_attribute(SYSTEM_INSTRUCTIONS, parts(&prompt.system));
             span.set_attribute(INPUT_MESSAGES, messages("user", &prompt.user, None));
         }
-        Self { span, started: Instant::now(), settings }
     }
 
     pub(crate) fn span(&self) -> Span {
