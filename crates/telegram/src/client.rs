@@ -112,11 +112,7 @@ impl Client {
         }
         // A long poll is open all day and belongs to no request: at the usual level it would be a trace of its own every
         // half minute that tells nothing and spoils every latency percentile.
-        if method == LONG_POLL {
-            call_span!(tracing::Level::DEBUG)
-        } else {
-            call_span!(tracing::Level::INFO)
-        }
+        if method == LONG_POLL { call_span!(tracing::Level::DEBUG) } else { call_span!(tracing::Level::INFO) }
     }
 
     async fn exchange<Output: DeserializeOwned>(
@@ -130,26 +126,17 @@ impl Client {
         let request = inner.http.post(url).timeout(time_limit);
         let request = match body {
             Body::Empty => request,
-            Body::Json(json) => request
-                .header(reqwest::header::CONTENT_TYPE, "application/json")
-                .body(json),
+            Body::Json(json) => request.header(reqwest::header::CONTENT_TYPE, "application/json").body(json),
             Body::Form(form) => request.multipart(form),
         };
-        let mut response = request
-            .send()
-            .await
-            .map_err(|error| self.transport_error(error))?;
+        let mut response = request.send().await.map_err(|error| self.transport_error(error))?;
         let status = response.status().as_u16();
         Span::current().record("http.response.status_code", status);
         let retry_after = header_seconds(&response);
 
         let limit = inner.max_response_bytes;
         let mut bytes = Vec::new();
-        while let Some(chunk) = response
-            .chunk()
-            .await
-            .map_err(|error| self.transport_error(error))?
-        {
+        while let Some(chunk) = response.chunk().await.map_err(|error| self.transport_error(error))? {
             if bytes.len() + chunk.len() > limit {
                 return Err(Error::TooLarge { limit });
             }
@@ -163,17 +150,14 @@ impl Client {
             return Error::Timeout;
         }
         // The URL holds the token; the causes should not, but they are other crates' sentences.
-        let detail =
-            chain(&error.without_url()).replace(self.inner.token.expose_secret(), "[redacted]");
+        let detail = chain(&error.without_url()).replace(self.inner.token.expose_secret(), "[redacted]");
         Error::Network { detail }
     }
 }
 
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Client")
-            .field("server_address", &self.inner.server_address)
-            .finish_non_exhaustive()
+        f.debug_struct("Client").field("server_address", &self.inner.server_address).finish_non_exhaustive()
     }
 }
 
@@ -193,11 +177,7 @@ enum Body {
 impl AsyncTelegramApi for Client {
     type Error = Error;
 
-    async fn request<Params, Output>(
-        &self,
-        method: &str,
-        params: Option<Params>,
-    ) -> Result<Output, Error>
+    async fn request<Params, Output>(&self, method: &str, params: Option<Params>) -> Result<Output, Error>
     where
         Params: Serialize + fmt::Debug + Send,
         Output: DeserializeOwned,
@@ -206,15 +186,10 @@ impl AsyncTelegramApi for Client {
         let body = params.map_or(Ok(Body::Empty), |params| {
             let json = serde_json::to_value(&params).map_err(encode_error)?;
             if method == LONG_POLL {
-                let held = json
-                    .get("timeout")
-                    .and_then(Value::as_u64)
-                    .unwrap_or_default();
+                let held = json.get("timeout").and_then(Value::as_u64).unwrap_or_default();
                 time_limit = Duration::from_secs(held) + self.inner.long_poll_margin;
             }
-            serde_json::to_vec(&json)
-                .map(Body::Json)
-                .map_err(encode_error)
+            serde_json::to_vec(&json).map(Body::Json).map_err(encode_error)
         });
         self.call(method, body, time_limit).await
     }
@@ -241,9 +216,7 @@ impl AsyncTelegramApi for Client {
 /// The parameters and files as `multipart/form-data`: a text as it is, everything else as JSON.
 async fn form(params: Value, files: Vec<(&str, PathBuf)>) -> Result<Form, Error> {
     let Value::Object(params) = params else {
-        return Err(Error::Request {
-            detail: "the parameters are no JSON object".to_owned(),
-        });
+        return Err(Error::Request { detail: "the parameters are no JSON object".to_owned() });
     };
     let mut form = Form::new();
     for (key, value) in params {
@@ -256,32 +229,22 @@ async fn form(params: Value, files: Vec<(&str, PathBuf)>) -> Result<Form, Error>
         };
     }
     for (name, path) in files {
-        let failed = |error: std::io::Error| Error::Request {
-            detail: format!("file {}: {error}", path.display()),
-        };
+        let failed = |error: std::io::Error| Error::Request { detail: format!("file {}: {error}", path.display()) };
         let size_bytes = tokio::fs::metadata(&path).await.map_err(failed)?.len();
         if size_bytes > MAX_FILE_BYTES {
             return Err(Error::Request {
-                detail: format!(
-                    "file {} has {size_bytes} bytes, more than {MAX_FILE_BYTES}",
-                    path.display()
-                ),
+                detail: format!("file {} has {size_bytes} bytes, more than {MAX_FILE_BYTES}", path.display()),
             });
         }
         let bytes = tokio::fs::read(&path).await.map_err(failed)?;
-        let file_name = path.file_name().map_or_else(
-            || name.to_owned(),
-            |file| file.to_string_lossy().into_owned(),
-        );
+        let file_name = path.file_name().map_or_else(|| name.to_owned(), |file| file.to_string_lossy().into_owned());
         form = form.part(name.to_owned(), Part::bytes(bytes).file_name(file_name));
     }
     Ok(form)
 }
 
 fn encode_error(error: serde_json::Error) -> Error {
-    Error::Request {
-        detail: format!("the parameters are no JSON: {error}"),
-    }
+    Error::Request { detail: format!("the parameters are no JSON: {error}") }
 }
 
 /// Reads `{ok, result}` or `{ok, error_code, description, parameters}`.
@@ -298,21 +261,13 @@ fn read_answer<Output: DeserializeOwned>(
         refusal: Refusal,
     }
     match serde_json::from_slice::<Envelope>(bytes) {
-        Ok(Envelope { ok: true, .. }) => {
-            serde_json::from_slice(bytes).map_err(|error| malformed(&error))
-        }
-        Ok(Envelope {
-            ok: false,
-            mut refusal,
-        }) => {
+        Ok(Envelope { ok: true, .. }) => serde_json::from_slice(bytes).map_err(|error| malformed(&error)),
+        Ok(Envelope { ok: false, mut refusal }) => {
             refusal.sanitize(token);
             Err(Error::from_refusal(refusal, status))
         }
         // What stands before Telegram (or instead of it) answers in HTML.
-        Err(_) if status == 429 => Err(Error::from_refusal(
-            Refusal::too_many_requests(retry_after),
-            status,
-        )),
+        Err(_) if status == 429 => Err(Error::from_refusal(Refusal::too_many_requests(retry_after), status)),
         Err(_) if status >= 500 => Err(Error::Server { status }),
         Err(error) => Err(malformed(&error)),
     }
@@ -326,20 +281,11 @@ fn malformed(error: &serde_json::Error) -> Error {
         serde_json::error::Category::Data => "JSON of another shape",
         serde_json::error::Category::Eof => "cut off",
     };
-    Error::Malformed {
-        detail: format!("{what} at column {}", error.column()),
-    }
+    Error::Malformed { detail: format!("{what} at column {}", error.column()) }
 }
 
 fn header_seconds(response: &reqwest::Response) -> Option<u64> {
-    response
-        .headers()
-        .get(reqwest::header::RETRY_AFTER)?
-        .to_str()
-        .ok()?
-        .trim()
-        .parse()
-        .ok()
+    response.headers().get(reqwest::header::RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()
 }
 
 /// An error and its causes in one line.
@@ -365,25 +311,15 @@ mod tests {
     #[test]
     fn answers_are_told_apart() {
         assert_eq!(read(r#"{"ok":true,"result":1}"#, 200).unwrap()["result"], 1);
-        assert_eq!(
-            read("<html>bad gateway</html>", 502),
-            Err(Error::Server { status: 502 })
-        );
-        assert_eq!(
-            read("", 429),
-            Err(Error::TooManyRequests {
-                retry_after: Duration::from_secs(3)
-            })
-        );
+        assert_eq!(read("<html>bad gateway</html>", 502), Err(Error::Server { status: 502 }));
+        assert_eq!(read("", 429), Err(Error::TooManyRequests { retry_after: Duration::from_secs(3) }));
         assert_eq!(read("{\"ok\":tr", 200).unwrap_err().label(), "malformed");
         assert_eq!(read("[]", 200).unwrap_err().label(), "malformed");
     }
 
     #[test]
     fn a_malformed_answer_is_described_without_its_content() {
-        let error =
-            read_answer::<Vec<u32>>(br#"{"ok":true,"private":"text"}"#, 200, None, "1:secret")
-                .unwrap_err();
+        let error = read_answer::<Vec<u32>>(br#"{"ok":true,"private":"text"}"#, 200, None, "1:secret").unwrap_err();
         assert_eq!(error.label(), "malformed");
         assert!(!error.to_string().contains("private"));
     }

@@ -123,15 +123,10 @@ impl Error {
     /// From `error_code`, `description` and `parameters` of an answer whose `ok` is false.
     pub(crate) fn from_refusal(refusal: Refusal, http_status: u16) -> Self {
         let status = refusal.error_code.unwrap_or(http_status);
-        let description = refusal
-            .description
-            .unwrap_or_else(|| "no description".to_owned());
+        let description = refusal.description.unwrap_or_else(|| "no description".to_owned());
         let parameters = refusal.parameters.unwrap_or_default();
         match status {
-            400 => Self::BadRequest {
-                description,
-                migrate_to_chat_id: parameters.migrate_to_chat_id,
-            },
+            400 => Self::BadRequest { description, migrate_to_chat_id: parameters.migrate_to_chat_id },
             401 => Self::Unauthorized,
             403 => Self::Forbidden { description },
             // Telegram says 404 both for an unknown method and for a token that cannot be one.
@@ -139,18 +134,10 @@ impl Error {
             409 => Self::Conflict { description },
             429 => Self::TooManyRequests {
                 // Without a number Telegram means "soon"; a second is its own smallest unit.
-                retry_after: Duration::from_secs(
-                    parameters
-                        .retry_after
-                        .unwrap_or(1)
-                        .clamp(1, MAX_RETRY_AFTER_S),
-                ),
+                retry_after: Duration::from_secs(parameters.retry_after.unwrap_or(1).clamp(1, MAX_RETRY_AFTER_S)),
             },
             500..=599 => Self::Server { status },
-            _ => Self::Other {
-                status,
-                description,
-            },
+            _ => Self::Other { status, description },
         }
     }
 }
@@ -169,26 +156,15 @@ pub(crate) struct Refusal {
 impl Refusal {
     /// For an answer that carries no JSON but a header.
     pub(crate) fn too_many_requests(retry_after: Option<u64>) -> Self {
-        let parameters = RefusalParameters {
-            retry_after,
-            migrate_to_chat_id: None,
-        };
-        Self {
-            error_code: Some(429),
-            description: None,
-            parameters: Some(parameters),
-        }
+        let parameters = RefusalParameters { retry_after, migrate_to_chat_id: None };
+        Self { error_code: Some(429), description: None, parameters: Some(parameters) }
     }
 
     /// Shortens the sentence and takes a secret out of it.
     pub(crate) fn sanitize(&mut self, secret: &str) {
         const MAX_CHARS: usize = 300;
         if let Some(description) = &mut self.description {
-            *description = description
-                .replace(secret, "[redacted]")
-                .chars()
-                .take(MAX_CHARS)
-                .collect();
+            *description = description.replace(secret, "[redacted]").chars().take(MAX_CHARS).collect();
         }
     }
 }
@@ -209,35 +185,29 @@ mod tests {
 
     #[test]
     fn each_code_has_its_type() {
-        assert_eq!(
-            read(
-                r#"{"ok":false,"error_code":401,"description":"Unauthorized"}"#,
-                401
-            ),
-            Error::Unauthorized
-        );
-        assert_eq!(
-            read(
-                r#"{"ok":false,"error_code":404,"description":"Not Found"}"#,
-                404
-            ),
-            Error::Unauthorized
-        );
+        assert_eq!(read(r#"{"ok":false,"error_code":401,"description":"Unauthorized"}"#, 401), Error::Unauthorized);
+        assert_eq!(read(r#"{"ok":false,"error_code":404,"description":"Not Found"}"#, 404), Error::Unauthorized);
         assert_eq!(
             read(
                 r#"{"ok":false,"error_code":429,"description":"Too Many Requests: retry after 7","parameters":{"retry_after":7}}"#,
                 429
             ),
-            Error::TooManyRequests {
-                retry_after: Duration::from_secs(7)
-            }
+            Error::TooManyRequests { retry_after: Duration::from_secs(7) }
+        );
+        assert_eq!(read(r#"{"ok":false,"error_code":429}"#, 429).label(), "too_many_requests");
+        assert_eq!(
+            read(r#"{"ok":false,"error_code":403,"description":"Forbidden: bot was blocked by the user"}"#, 403)
+                .label(),
+            "forbidden"
         );
         assert_eq!(
-            read(r#"{"ok":false,"error_code":429}"#, 429).label(),
-            "too_many_requests"
+            read(
+                r#"{"ok":false,"error_code":409,"description":"Conflict: terminated by other getUpdates request"}"#,
+                409
+            )
+            .label(),
+            "conflict"
         );
-        assert_eq!(read(r#"{"ok":false,"error_code":403,"description":"Forbidden: bot was blocked by the user"}"#, 403).label(), "forbidden");
-        assert_eq!(read(r#"{"ok":false,"error_code":409,"description":"Conflict: terminated by other getUpdates request"}"#, 409).label(), "conflict");
         assert_eq!(read(r#"{"ok":false}"#, 502), Error::Server { status: 502 });
         assert_eq!(
             read(
@@ -254,33 +224,21 @@ mod tests {
     #[test]
     fn an_absurd_wait_is_cut_to_a_day() {
         let json = r#"{"ok":false,"error_code":429,"parameters":{"retry_after":99999999}}"#;
-        assert_eq!(
-            read(json, 429),
-            Error::TooManyRequests {
-                retry_after: Duration::from_secs(86_400)
-            }
-        );
+        assert_eq!(read(json, 429), Error::TooManyRequests { retry_after: Duration::from_secs(86_400) });
     }
 
     #[test]
     fn what_waits_and_what_does_not() {
         assert!(Error::Timeout.is_transient());
         assert!(Error::Server { status: 500 }.is_transient());
-        assert!(
-            !Error::Forbidden {
-                description: String::new()
-            }
-            .is_transient()
-        );
+        assert!(!Error::Forbidden { description: String::new() }.is_transient());
         assert!(!Error::Unauthorized.is_transient());
     }
 
     #[test]
     fn a_description_is_short_and_holds_no_secret() {
-        let mut refusal = Refusal {
-            description: Some(format!("bad 1:secret {}", "x".repeat(1000))),
-            ..Refusal::default()
-        };
+        let mut refusal =
+            Refusal { description: Some(format!("bad 1:secret {}", "x".repeat(1000))), ..Refusal::default() };
         refusal.sanitize("1:secret");
         let description = refusal.description.unwrap();
         assert!(description.starts_with("bad [redacted] x"));

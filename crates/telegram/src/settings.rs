@@ -27,14 +27,10 @@ pub struct Settings {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SettingsError {
     /// The token would not survive as one segment of a path.
-    #[error(
-        "the Telegram bot token is made of letters, digits, ':', '_' and '-', as BotFather gave it"
-    )]
+    #[error("the Telegram bot token is made of letters, digits, ':', '_' and '-', as BotFather gave it")]
     Token,
     /// A URL that cannot be a base.
-    #[error(
-        "the Telegram API URL is an http or https URL without query, like https://api.telegram.org"
-    )]
+    #[error("the Telegram API URL is an http or https URL without query, like https://api.telegram.org")]
     ApiUrl,
     /// The HTTP client cannot be built.
     #[error("the HTTP client for Telegram cannot be built: {0}")]
@@ -58,10 +54,7 @@ impl Settings {
     /// `{api_url}/bot{token}`: a secret, since the token is in it.
     pub(crate) fn bot_url(&self) -> Result<SecretString, SettingsError> {
         let token = self.token.expose_secret();
-        let plain = !token.is_empty()
-            && token
-                .bytes()
-                .all(|b| b.is_ascii_alphanumeric() || b":_-".contains(&b));
+        let plain = !token.is_empty() && token.bytes().all(|b| b.is_ascii_alphanumeric() || b":_-".contains(&b));
         if !plain {
             return Err(SettingsError::Token);
         }
@@ -94,33 +87,19 @@ mod tests {
 
     #[test]
     fn joins_base_and_token_and_keeps_a_path() {
-        let url = settings("https://api.telegram.org", "12:aB_-c")
-            .bot_url()
-            .unwrap();
+        let url = settings("https://api.telegram.org", "12:aB_-c").bot_url().unwrap();
         assert_eq!(url.expose_secret(), "https://api.telegram.org/bot12:aB_-c");
-        let url = settings("http://127.0.0.1:8090/telegram/", "1:x")
-            .bot_url()
-            .unwrap();
+        let url = settings("http://127.0.0.1:8090/telegram/", "1:x").bot_url().unwrap();
         assert_eq!(url.expose_secret(), "http://127.0.0.1:8090/telegram/bot1:x");
     }
 
     #[test]
     fn refuses_what_would_change_the_path() {
         for token in ["", "1:x/../getMe", "1:x?y", "1:x\n", "1:ü"] {
-            assert_eq!(
-                settings("http://h", token).bot_url().unwrap_err(),
-                SettingsError::Token,
-                "{token}"
-            );
+            assert_eq!(settings("http://h", token).bot_url().unwrap_err(), SettingsError::Token, "{token}");
         }
-        assert_eq!(
-            settings("ftp://h", "1:x").bot_url().unwrap_err(),
-            SettingsError::ApiUrl
-        );
-        assert_eq!(
-            settings("http://h/?a=b", "1:x").bot_url().unwrap_err(),
-            SettingsError::ApiUrl
-        );
+        assert_eq!(settings("ftp://h", "1:x").bot_url().unwrap_err(), SettingsError::ApiUrl);
+        assert_eq!(settings("http://h/?a=b", "1:x").bot_url().unwrap_err(), SettingsError::ApiUrl);
     }
 
     #[test]

@@ -42,32 +42,19 @@ pub fn read_update(json: Value) -> Result<IncomingUpdate, Error> {
     let id = json
         .get("update_id")
         .and_then(Value::as_i64)
-        .ok_or_else(|| Error::Malformed {
-            detail: "an update without update_id".to_owned(),
-        })?;
+        .ok_or_else(|| Error::Malformed { detail: "an update without update_id".to_owned() })?;
     let kind = kind(&json);
     let update = serde_json::from_value(json)
         .map(Box::new)
-        .map_err(|_content_is_private| {
-            format!("an update of kind {kind} in a shape that is not known")
-        });
+        .map_err(|_content_is_private| format!("an update of kind {kind} in a shape that is not known"));
     Ok(IncomingUpdate { id, update })
 }
 
 /// Name of the one field beside `update_id`, bounded.
 fn kind(json: &Value) -> String {
-    let fields = json
-        .as_object()
-        .into_iter()
-        .flat_map(|object| object.keys());
-    let name = fields
-        .into_iter()
-        .find(|key| *key != "update_id")
-        .map_or("none", String::as_str);
-    name.chars()
-        .filter(|c| c.is_ascii_lowercase() || *c == '_')
-        .take(40)
-        .collect()
+    let fields = json.as_object().into_iter().flat_map(|object| object.keys());
+    let name = fields.into_iter().find(|key| *key != "update_id").map_or("none", String::as_str);
+    name.chars().filter(|c| c.is_ascii_lowercase() || *c == '_').take(40).collect()
 }
 
 impl Client {
@@ -75,10 +62,7 @@ impl Client {
     ///
     /// # Errors
     /// As any call; [`Error::Conflict`] when another process polls with the same token.
-    pub async fn poll_updates(
-        &self,
-        request: &UpdatesRequest,
-    ) -> Result<Vec<IncomingUpdate>, Error> {
+    pub async fn poll_updates(&self, request: &UpdatesRequest) -> Result<Vec<IncomingUpdate>, Error> {
         let params = GetUpdatesParams::builder()
             .offset(request.offset)
             .timeout(request.hold_seconds)
@@ -104,14 +88,9 @@ mod tests {
 
     #[test]
     fn keeps_the_id_of_what_it_cannot_read() {
-        let incoming =
-            read_update(serde_json::json!({"update_id": 8, "hologram": {"text": "private"}}))
-                .unwrap();
+        let incoming = read_update(serde_json::json!({"update_id": 8, "hologram": {"text": "private"}})).unwrap();
         assert_eq!(incoming.id, 8);
-        assert_eq!(
-            incoming.update.unwrap_err(),
-            "an update of kind hologram in a shape that is not known"
-        );
+        assert_eq!(incoming.update.unwrap_err(), "an update of kind hologram in a shape that is not known");
         assert!(read_update(serde_json::json!({"message": {}})).is_err());
         assert!(read_update(serde_json::json!(3)).is_err());
     }

@@ -70,10 +70,7 @@ impl Default for SenderSettings {
 /// What takes a message to Telegram; [`Client`], or a test's own.
 pub trait Deliver: Send + Sync + 'static {
     /// One attempt.
-    fn deliver(
-        &self,
-        message: &SendMessageParams,
-    ) -> impl Future<Output = Result<(), Error>> + Send;
+    fn deliver(&self, message: &SendMessageParams) -> impl Future<Output = Result<(), Error>> + Send;
 }
 
 impl Deliver for Client {
@@ -126,11 +123,7 @@ impl Sender {
     pub fn new<D: Deliver>(telegram: D, settings: SenderSettings) -> (Self, SenderWorker<D>) {
         let (queue, incoming) = mpsc::unbounded_channel();
         let room = Arc::new(Semaphore::new(settings.capacity));
-        let sender = Self {
-            queue,
-            room,
-            capacity: settings.capacity,
-        };
+        let sender = Self { queue, room, capacity: settings.capacity };
         let worker = SenderWorker::new(telegram, settings, incoming, Arc::clone(&sender.room));
         (sender, worker)
     }
@@ -144,18 +137,9 @@ impl Sender {
             MESSAGES_SENT.add(1, &[("method", METHOD), ("outcome", "queue_full")]);
             QueueFull
         };
-        let room = Arc::clone(&self.room)
-            .try_acquire_owned()
-            .map_err(|_no_room| refused())?;
+        let room = Arc::clone(&self.room).try_acquire_owned().map_err(|_no_room| refused())?;
         let (done, outcome) = oneshot::channel();
-        let item = Item {
-            message,
-            span: Span::current(),
-            queued_at: Instant::now(),
-            failures: 0,
-            done,
-            _room: room,
-        };
+        let item = Item { message, span: Span::current(), queued_at: Instant::now(), failures: 0, done, _room: room };
         self.queue.send(item).map_err(|_closed| refused())?;
         report_depth(self.depth());
         Ok(Enqueued { outcome })
@@ -169,10 +153,7 @@ impl Sender {
 }
 
 fn report_depth(depth: usize) {
-    #[expect(
-        clippy::cast_precision_loss,
-        reason = "a queue's depth is far below 2^52"
-    )]
+    #[expect(clippy::cast_precision_loss, reason = "a queue's depth is far below 2^52")]
     OUTBOX_DEPTH.set(depth as f64, &[]);
 }
 

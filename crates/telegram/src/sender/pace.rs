@@ -27,9 +27,7 @@ impl Pace {
     /// Earliest moment at which the next message may go.
     pub(super) fn due(self, limit: Limit, now: Instant) -> Instant {
         let credit = limit.interval * limit.burst.saturating_sub(1);
-        self.paid_until
-            .and_then(|paid| paid.checked_sub(credit))
-            .map_or(now, |due| due.max(now))
+        self.paid_until.and_then(|paid| paid.checked_sub(credit)).map_or(now, |due| due.max(now))
     }
 
     /// Counts a message that goes now.
@@ -48,10 +46,7 @@ impl Pace {
 mod tests {
     use super::*;
 
-    const LIMIT: Limit = Limit {
-        interval: Duration::from_secs(1),
-        burst: 3,
-    };
+    const LIMIT: Limit = Limit { interval: Duration::from_secs(1), burst: 3 };
 
     #[tokio::test(start_paused = true)]
     async fn a_burst_then_one_a_second() {

@@ -65,11 +65,7 @@ impl<D: Deliver> SenderWorker<D> {
         let mut last_moment: Option<Instant> = None;
         loop {
             let wake = self.launch(&mut attempts);
-            report_depth(
-                self.settings
-                    .capacity
-                    .saturating_sub(self.room.available_permits()),
-            );
+            report_depth(self.settings.capacity.saturating_sub(self.room.available_permits()));
             if last_moment.is_some()
                 && self.incoming.is_empty()
                 && attempts.is_empty()
@@ -92,44 +88,21 @@ impl<D: Deliver> SenderWorker<D> {
                 () = maybe_until(last_moment), if last_moment.is_some() => break,
             }
         }
-        let left = self
-            .chats
-            .values()
-            .map(|chat| chat.waiting.len())
-            .sum::<usize>()
-            + attempts.len();
+        let left = self.chats.values().map(|chat| chat.waiting.len()).sum::<usize>() + attempts.len();
         if left > 0 {
             MESSAGES_SENT.add(left as u64, &[("method", METHOD), ("outcome", "shutdown")]);
-            tracing::warn!(
-                telegram.messages = left,
-                "messages to Telegram were not sent before the stop and are lost"
-            );
+            tracing::warn!(telegram.messages = left, "messages to Telegram were not sent before the stop and are lost");
         }
     }
 
     fn accept(&mut self, item: Item) {
         let settings = &self.settings;
-        let chat = self
-            .chats
-            .entry(chat_key(&item.message.chat_id))
-            .or_insert_with(|| {
-                let interval = if is_group(&item.message.chat_id) {
-                    settings.group_interval
-                } else {
-                    settings.chat_interval
-                };
-                let limit = Limit {
-                    interval,
-                    burst: settings.chat_burst,
-                };
-                Chat {
-                    waiting: VecDeque::new(),
-                    on_the_way: false,
-                    pace: Pace::default(),
-                    limit,
-                    not_before: None,
-                }
-            });
+        let chat = self.chats.entry(chat_key(&item.message.chat_id)).or_insert_with(|| {
+            let interval =
+                if is_group(&item.message.chat_id) { settings.group_interval } else { settings.chat_interval };
+            let limit = Limit { interval, burst: settings.chat_burst };
+            Chat { waiting: VecDeque::new(), on_the_way: false, pace: Pace::default(), limit, not_before: None }
+        });
         chat.waiting.push_back((self.next_number, item));
         self.next_number += 1;
     }
@@ -141,9 +114,7 @@ impl<D: Deliver> SenderWorker<D> {
             interval: Duration::from_secs(1) / self.settings.overall_per_second.max(1),
             burst: self.settings.overall_per_second,
         };
-        self.chats.retain(|_, chat| {
-            chat.on_the_way || !chat.waiting.is_empty() || !chat.pace.is_rested(now)
-        });
+        self.chats.retain(|_, chat| chat.on_the_way || !chat.waiting.is_empty() || !chat.pace.is_rested(now));
         loop {
             let next = self
                 .chats
@@ -151,10 +122,7 @@ impl<D: Deliver> SenderWorker<D> {
                 .filter(|(_, chat)| !chat.on_the_way)
                 .filter_map(|(key, chat)| {
                     let (number, _) = chat.waiting.front()?;
-                    let due = chat
-                        .pace
-                        .due(chat.limit, now)
-                        .max(chat.not_before.unwrap_or(now));
+                    let due = chat.pace.due(chat.limit, now).max(chat.not_before.unwrap_or(now));
                     Some((due.max(self.overall.due(overall_limit, now)), *number, key))
                 })
                 .min();
@@ -196,10 +164,7 @@ impl<D: Deliver> SenderWorker<D> {
         };
         let span = item.span.clone();
         let _in_trace = span.enter();
-        if let Error::BadRequest {
-            migrate_to_chat_id: Some(new_id),
-            ..
-        } = error
+        if let Error::BadRequest { migrate_to_chat_id: Some(new_id), .. } = error
             && item.message.chat_id != ChatId::Integer(new_id)
         {
             tracing::info!("a group became a supergroup: the message goes to its new id");
@@ -218,14 +183,8 @@ impl<D: Deliver> SenderWorker<D> {
         }
         let wait = match error {
             // Telegram's own word, and a little more so that several bots do not come back at the same instant.
-            Error::TooManyRequests { retry_after } => {
-                retry_after + Duration::from_millis(rand::random_range(1..100))
-            }
-            _ => full_jitter(
-                self.settings.retry_base,
-                self.settings.retry_cap,
-                item.failures,
-            ),
+            Error::TooManyRequests { retry_after } => retry_after + Duration::from_millis(rand::random_range(1..100)),
+            _ => full_jitter(self.settings.retry_base, self.settings.retry_cap, item.failures),
         };
         item.failures = item.failures.saturating_add(1);
         SEND_RETRIES.add(1, &[("method", METHOD), ("reason", error.label())]);
@@ -244,9 +203,7 @@ fn finish(item: Item, result: Result<(), Error>, outcome: &str) {
 
 /// A random wait up to base × 2^failures, so that many failed senders spread out.
 fn full_jitter(base: Duration, cap: Duration, failures: u32) -> Duration {
-    let ceiling = base
-        .saturating_mul(2_u32.saturating_pow(failures.min(16)))
-        .min(cap);
+    let ceiling = base.saturating_mul(2_u32.saturating_pow(failures.min(16))).min(cap);
     ceiling.mul_f64(rand::random_range(0.1..=1.0))
 }
 

@@ -36,11 +36,7 @@ async fn serve(status: u16, body: &'static str, delay: Duration) -> Server {
             async move {
                 let head = HttpHead {
                     path: request.path().to_owned(),
-                    headers: request
-                        .headers()
-                        .keys()
-                        .map(|name| name.as_str().to_owned())
-                        .collect(),
+                    headers: request.headers().keys().map(|name| name.as_str().to_owned()).collect(),
                     content_type: request
                         .headers()
                         .get("content-type")
@@ -49,8 +45,7 @@ async fn serve(status: u16, body: &'static str, delay: Duration) -> Server {
                 };
                 log.lock().unwrap().push((head, bytes.to_vec()));
                 actix_web::rt::time::sleep(delay).await;
-                HttpResponse::build(actix_web::http::StatusCode::from_u16(status).unwrap())
-                    .body(body)
+                HttpResponse::build(actix_web::http::StatusCode::from_u16(status).unwrap()).body(body)
             }
         }))
     })
@@ -62,11 +57,7 @@ async fn serve(status: u16, body: &'static str, delay: Duration) -> Server {
     let server = server.run();
     let handle = server.handle();
     actix_web::rt::spawn(server);
-    Server {
-        handle,
-        client: Client::new(&settings(&url)).unwrap(),
-        seen,
-    }
+    Server { handle, client: Client::new(&settings(&url)).unwrap(), seen }
 }
 
 fn settings(url: &str) -> Settings {
@@ -78,10 +69,7 @@ fn settings(url: &str) -> Settings {
 }
 
 fn message() -> SendMessageParams {
-    SendMessageParams::builder()
-        .chat_id(5)
-        .text("hello")
-        .build()
+    SendMessageParams::builder().chat_id(5).text("hello").build()
 }
 
 const SENT: &str = r#"{"ok":true,"result":{"message_id":1,"date":1,"chat":{"id":5,"type":"private"},"text":"hello"}}"#;
@@ -95,14 +83,7 @@ async fn a_call_is_json_to_the_bots_path_without_trace_headers() {
     let (head, body) = server.seen.lock().unwrap().remove(0);
     assert_eq!(head.path, format!("/bot{TOKEN}/sendMessage"));
     assert_eq!(head.content_type, "application/json");
-    assert!(
-        !head
-            .headers
-            .iter()
-            .any(|name| name == "traceparent" || name == "baggage"),
-        "{:?}",
-        head.headers
-    );
+    assert!(!head.headers.iter().any(|name| name == "traceparent" || name == "baggage"), "{:?}", head.headers);
     assert_eq!(
         serde_json::from_slice::<serde_json::Value>(&body).unwrap(),
         serde_json::json!({"chat_id": 5, "text": "hello"})
@@ -120,39 +101,20 @@ async fn a_call_is_a_client_span_and_the_token_is_in_none_of_its_words() {
     )
     .await;
     let error = server.client.send_message(&message()).await.unwrap_err();
-    assert_eq!(
-        error,
-        Error::Forbidden {
-            description: "Forbidden: bot was blocked by the user".to_owned()
-        }
-    );
+    assert_eq!(error, Error::Forbidden { description: "Forbidden: bot was blocked by the user".to_owned() });
     server.handle.stop(true).await;
 
     let spans = telemetry::testing::finished_spans();
     let span = spans
         .iter()
-        .find(|span| {
-            span.name == "telegram sendMessage"
-                && format!("{:?}", span.attributes).contains("forbidden")
-        })
+        .find(|span| span.name == "telegram sendMessage" && format!("{:?}", span.attributes).contains("forbidden"))
         .expect("a span of the call");
     assert_eq!(span.span_kind, opentelemetry::trace::SpanKind::Client);
-    assert!(
-        matches!(span.status, opentelemetry::trace::Status::Error { .. }),
-        "{:?}",
-        span.status
-    );
-    let attribute = |name: &str| {
-        span.attributes
-            .iter()
-            .find(|pair| pair.key.as_str() == name)
-            .map(|pair| pair.value.to_string())
-    };
+    assert!(matches!(span.status, opentelemetry::trace::Status::Error { .. }), "{:?}", span.status);
+    let attribute =
+        |name: &str| span.attributes.iter().find(|pair| pair.key.as_str() == name).map(|pair| pair.value.to_string());
     assert_eq!(attribute("server.address").as_deref(), Some("127.0.0.1"));
-    assert_eq!(
-        attribute("http.response.status_code").as_deref(),
-        Some("403")
-    );
+    assert_eq!(attribute("http.response.status_code").as_deref(), Some("403"));
     assert_eq!(attribute("error.type").as_deref(), Some("forbidden"));
     assert!(!format!("{spans:?}").contains(TOKEN));
 }
@@ -163,14 +125,9 @@ async fn the_token_is_in_no_error_and_no_debug_text() {
     let gone = Client::new(&settings("http://127.0.0.1:1")).unwrap();
     let error = gone.get_me().await.unwrap_err();
     assert!(matches!(error, Error::Network { .. }), "{error:?}");
-    let unresolved = Client::new(&settings("http://nowhere.invalid"))
-        .unwrap()
-        .get_me()
-        .await
-        .unwrap_err();
+    let unresolved = Client::new(&settings("http://nowhere.invalid")).unwrap().get_me().await.unwrap_err();
     let echo: &'static str = Box::leak(
-        format!(r#"{{"ok":false,"error_code":400,"description":"no such path /bot{TOKEN}/x"}}"#)
-            .into_boxed_str(),
+        format!(r#"{{"ok":false,"error_code":400,"description":"no such path /bot{TOKEN}/x"}}"#).into_boxed_str(),
     );
     let echoing = serve(400, echo, Duration::ZERO).await;
     let echoed = echoing.client.get_me().await.unwrap_err();
@@ -192,27 +149,17 @@ async fn slow_large_and_broken_answers_are_told_apart() {
     assert_eq!(slow.client.get_me().await.unwrap_err(), Error::Timeout);
     slow.handle.stop(false).await;
 
-    let large: &'static str =
-        Box::leak(format!(r#"{{"ok":true,"result":"{}"}}"#, "x".repeat(20_000)).into_boxed_str());
+    let large: &'static str = Box::leak(format!(r#"{{"ok":true,"result":"{}"}}"#, "x".repeat(20_000)).into_boxed_str());
     let large = serve(200, large, Duration::ZERO).await;
-    assert_eq!(
-        large.client.get_me().await.unwrap_err(),
-        Error::TooLarge { limit: 10_000 }
-    );
+    assert_eq!(large.client.get_me().await.unwrap_err(), Error::TooLarge { limit: 10_000 });
     large.handle.stop(true).await;
 
     let broken = serve(200, r#"{"ok":true,"resu"#, Duration::ZERO).await;
-    assert_eq!(
-        broken.client.get_me().await.unwrap_err().label(),
-        "malformed"
-    );
+    assert_eq!(broken.client.get_me().await.unwrap_err().label(), "malformed");
     broken.handle.stop(true).await;
 
     let gateway = serve(502, "<html>Bad Gateway</html>", Duration::ZERO).await;
-    assert_eq!(
-        gateway.client.get_me().await.unwrap_err(),
-        Error::Server { status: 502 }
-    );
+    assert_eq!(gateway.client.get_me().await.unwrap_err(), Error::Server { status: 502 });
     gateway.handle.stop(true).await;
 }
 
@@ -221,27 +168,16 @@ async fn a_long_poll_may_take_longer_than_other_calls() {
     // The server holds the answer for 1 s: more than an ordinary call may take, less than 2 s of poll and the margin.
     let server = serve(200, r#"{"ok":true,"result":[{"update_id":3,"hologram":{}},{"update_id":4,"message":{"message_id":1,"date":1,"chat":{"id":5,"type":"private"}}}]}"#, Duration::from_secs(1)).await;
     assert_eq!(server.client.get_me().await.unwrap_err(), Error::Timeout);
-    let request = UpdatesRequest {
-        offset: 3,
-        hold_seconds: 2,
-        limit: 10,
-        allowed: vec![AllowedUpdate::Message],
-    };
+    let request = UpdatesRequest { offset: 3, hold_seconds: 2, limit: 10, allowed: vec![AllowedUpdate::Message] };
     let updates = server.client.poll_updates(&request).await.unwrap();
     assert_eq!(
-        updates
-            .iter()
-            .map(|update| (update.id, update.update.is_ok()))
-            .collect::<Vec<_>>(),
+        updates.iter().map(|update| (update.id, update.update.is_ok())).collect::<Vec<_>>(),
         [(3, false), (4, true)]
     );
     let (head, body) = server.seen.lock().unwrap().pop().unwrap();
     assert_eq!(head.path, format!("/bot{TOKEN}/getUpdates"));
     let body: serde_json::Value = serde_json::from_slice(&body).unwrap();
-    assert_eq!(
-        body,
-        serde_json::json!({"offset": 3, "timeout": 2, "limit": 10, "allowed_updates": ["message"]})
-    );
+    assert_eq!(body, serde_json::json!({"offset": 3, "timeout": 2, "limit": 10, "allowed_updates": ["message"]}));
     server.handle.stop(false).await;
 }
 
@@ -250,38 +186,18 @@ async fn a_file_goes_as_a_form() {
     let server = serve(200, SENT, Duration::ZERO).await;
     let path = std::env::temp_dir().join(format!("telegram-test-{}.png", std::process::id()));
     std::fs::write(&path, b"\x89PNG picture").unwrap();
-    let params = SendPhotoParams::builder()
-        .chat_id(5)
-        .photo(path.clone())
-        .caption("a chart")
-        .build();
+    let params = SendPhotoParams::builder().chat_id(5).photo(path.clone()).caption("a chart").build();
     server.client.send_photo(&params).await.unwrap();
     std::fs::remove_file(&path).unwrap();
     let (head, body) = server.seen.lock().unwrap().pop().unwrap();
-    assert!(
-        head.content_type.starts_with("multipart/form-data"),
-        "{}",
-        head.content_type
-    );
+    assert!(head.content_type.starts_with("multipart/form-data"), "{}", head.content_type);
     let body = String::from_utf8_lossy(&body).into_owned();
-    for part in [
-        "name=\"chat_id\"",
-        "name=\"caption\"",
-        "a chart",
-        "name=\"photo\"; filename=\"telegram-test-",
-        "PNG picture",
-    ] {
+    for part in
+        ["name=\"chat_id\"", "name=\"caption\"", "a chart", "name=\"photo\"; filename=\"telegram-test-", "PNG picture"]
+    {
         assert!(body.contains(part), "{part} is not in {body}");
     }
     let missing = SendPhotoParams::builder().chat_id(5).photo(path).build();
-    assert_eq!(
-        server
-            .client
-            .send_photo(&missing)
-            .await
-            .unwrap_err()
-            .label(),
-        "request"
-    );
+    assert_eq!(server.client.send_photo(&missing).await.unwrap_err().label(), "request");
     server.handle.stop(true).await;
 }

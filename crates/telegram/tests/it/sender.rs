@@ -32,23 +32,11 @@ impl Script {
     }
 
     fn taken(&self) -> Vec<String> {
-        self.log
-            .lock()
-            .unwrap()
-            .iter()
-            .filter(|(.., ok)| *ok)
-            .map(|(_, _, text, _)| text.clone())
-            .collect()
+        self.log.lock().unwrap().iter().filter(|(.., ok)| *ok).map(|(_, _, text, _)| text.clone()).collect()
     }
 
     fn times_ms(&self) -> Vec<u128> {
-        self.log
-            .lock()
-            .unwrap()
-            .iter()
-            .filter(|(.., ok)| *ok)
-            .map(|(at, ..)| *at)
-            .collect()
+        self.log.lock().unwrap().iter().filter(|(.., ok)| *ok).map(|(at, ..)| *at).collect()
     }
 
     fn attempts(&self) -> usize {
@@ -60,12 +48,7 @@ impl Deliver for Script {
     async fn deliver(&self, message: &SendMessageParams) -> Result<(), Error> {
         let failure = self.failures.lock().unwrap().pop_front();
         let at = self.start.elapsed().as_millis();
-        self.log.lock().unwrap().push((
-            at,
-            message.chat_id.clone(),
-            message.text.clone(),
-            failure.is_none(),
-        ));
+        self.log.lock().unwrap().push((at, message.chat_id.clone(), message.text.clone(), failure.is_none()));
         failure.map_or(Ok(()), Err)
     }
 }
@@ -80,23 +63,12 @@ fn run(script: &Script, settings: SenderSettings) -> Running {
     let (sender, worker) = Sender::new(script.clone(), settings);
     let (stop, stopped) = oneshot::channel();
     let worker = tokio::spawn(worker.run(async { drop(stopped.await) }));
-    Running {
-        sender,
-        stop,
-        worker,
-    }
+    Running { sender, stop, worker }
 }
 
 impl Running {
     fn put(&self, chat: i64, text: &str) -> Enqueued {
-        self.sender
-            .enqueue(
-                SendMessageParams::builder()
-                    .chat_id(chat)
-                    .text(text)
-                    .build(),
-            )
-            .unwrap()
+        self.sender.enqueue(SendMessageParams::builder().chat_id(chat).text(text).build()).unwrap()
     }
 
     async fn stop(self) {
@@ -116,13 +88,9 @@ async fn all(queued: Vec<Enqueued>) -> Vec<Option<Result<(), Error>>> {
 #[tokio::test(start_paused = true)]
 async fn retry_after_is_waited_out_and_every_message_arrives_once_in_order() {
     let script = Script::new([
-        Error::TooManyRequests {
-            retry_after: Duration::from_secs(7),
-        },
+        Error::TooManyRequests { retry_after: Duration::from_secs(7) },
         Error::Server { status: 502 },
-        Error::Network {
-            detail: "reset".to_owned(),
-        },
+        Error::Network { detail: "reset".to_owned() },
     ]);
     let running = run(&script, SenderSettings::default());
     let texts: Vec<String> = (0..8).map(|number| format!("message {number}")).collect();
@@ -130,11 +98,7 @@ async fn retry_after_is_waited_out_and_every_message_arrives_once_in_order() {
     assert!(outcomes.iter().all(|outcome| *outcome == Some(Ok(()))));
     assert_eq!(script.taken(), texts);
     assert_eq!(script.attempts(), 8 + 3);
-    assert!(
-        script.times_ms()[0] >= 7_000,
-        "retry_after was not waited out: {:?}",
-        script.times_ms()
-    );
+    assert!(script.times_ms()[0] >= 7_000, "retry_after was not waited out: {:?}", script.times_ms());
     running.stop().await;
 }
 
@@ -155,14 +119,8 @@ async fn all_chats_together_get_thirty_a_second() {
     all((1..=90).map(|chat| running.put(chat, "hello")).collect()).await;
     let times = script.times_ms();
     for window_start in times.iter().skip(30) {
-        let in_window = times
-            .iter()
-            .filter(|at| (*window_start..*window_start + 1000).contains(*at))
-            .count();
-        assert!(
-            in_window <= 31,
-            "{in_window} messages within a second from {window_start} ms"
-        );
+        let in_window = times.iter().filter(|at| (*window_start..*window_start + 1000).contains(*at)).count();
+        assert!(in_window <= 31, "{in_window} messages within a second from {window_start} ms");
     }
     // 30 at once, then 60 more at 30 a second.
     assert_eq!(times.last().map(|ms| ms / 1000), Some(2));
@@ -171,9 +129,7 @@ async fn all_chats_together_get_thirty_a_second() {
 
 #[tokio::test(start_paused = true)]
 async fn a_slow_chat_does_not_hold_up_another() {
-    let script = Script::new([Error::TooManyRequests {
-        retry_after: Duration::from_secs(60),
-    }]);
+    let script = Script::new([Error::TooManyRequests { retry_after: Duration::from_secs(60) }]);
     let running = run(&script, SenderSettings::default());
     let slow = running.put(1, "slow");
     // The first attempt takes the scripted failure before the second message is there.
@@ -189,9 +145,7 @@ async fn a_slow_chat_does_not_hold_up_another() {
 
 #[tokio::test(start_paused = true)]
 async fn what_can_never_be_sent_is_dropped_and_the_next_one_goes() {
-    let blocked = Error::Forbidden {
-        description: "Forbidden: bot was blocked by the user".to_owned(),
-    };
+    let blocked = Error::Forbidden { description: "Forbidden: bot was blocked by the user".to_owned() };
     let script = Script::new([blocked.clone()]);
     let running = run(&script, SenderSettings::default());
     let outcomes = all(vec![running.put(1, "first"), running.put(1, "second")]).await;
@@ -202,60 +156,31 @@ async fn what_can_never_be_sent_is_dropped_and_the_next_one_goes() {
 
 #[tokio::test(start_paused = true)]
 async fn a_message_follows_a_group_to_its_new_id() {
-    let moved = Error::BadRequest {
-        description: "upgraded".to_owned(),
-        migrate_to_chat_id: Some(-1001),
-    };
+    let moved = Error::BadRequest { description: "upgraded".to_owned(), migrate_to_chat_id: Some(-1001) };
     let script = Script::new([moved]);
     let running = run(&script, SenderSettings::default());
     assert_eq!(running.put(-5, "hello").outcome().await, Some(Ok(())));
-    assert_eq!(
-        script
-            .log
-            .lock()
-            .unwrap()
-            .last()
-            .map(|(_, chat, ..)| chat.clone()),
-        Some(ChatId::Integer(-1001))
-    );
+    assert_eq!(script.log.lock().unwrap().last().map(|(_, chat, ..)| chat.clone()), Some(ChatId::Integer(-1001)));
     running.stop().await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_message_that_is_too_old_is_given_up() {
     let script = Script::new((0..10_000).map(|_| Error::Server { status: 500 }));
-    let settings = SenderSettings {
-        give_up_after: Duration::from_secs(60),
-        ..SenderSettings::default()
-    };
+    let settings = SenderSettings { give_up_after: Duration::from_secs(60), ..SenderSettings::default() };
     let running = run(&script, settings);
-    assert_eq!(
-        running.put(1, "old").outcome().await,
-        Some(Err(Error::Server { status: 500 }))
-    );
+    assert_eq!(running.put(1, "old").outcome().await, Some(Err(Error::Server { status: 500 })));
     let age = script.start.elapsed();
-    assert!(
-        age >= Duration::from_secs(60) && age < Duration::from_secs(120),
-        "{age:?}"
-    );
+    assert!(age >= Duration::from_secs(60) && age < Duration::from_secs(120), "{age:?}");
     running.stop().await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn the_queue_is_bounded() {
     let script = Script::new((0..10_000).map(|_| Error::Server { status: 500 }));
-    let running = run(
-        &script,
-        SenderSettings {
-            capacity: 3,
-            ..SenderSettings::default()
-        },
-    );
+    let running = run(&script, SenderSettings { capacity: 3, ..SenderSettings::default() });
     let kept: Vec<Enqueued> = (0..3).map(|n| running.put(1, &n.to_string())).collect();
-    let params = SendMessageParams::builder()
-        .chat_id(1)
-        .text("too much")
-        .build();
+    let params = SendMessageParams::builder().chat_id(1).text("too much").build();
     assert!(running.sender.enqueue(params).is_err());
     assert_eq!(running.sender.depth(), 3);
     drop(kept);
@@ -268,12 +193,7 @@ async fn a_stop_sends_what_is_queued_and_ends_in_bounded_time() {
     let running = run(&script, SenderSettings::default());
     let queued: Vec<Enqueued> = (0..4).map(|n| running.put(1, &n.to_string())).collect();
     running.stop().await;
-    assert!(
-        all(queued)
-            .await
-            .iter()
-            .all(|outcome| *outcome == Some(Ok(())))
-    );
+    assert!(all(queued).await.iter().all(|outcome| *outcome == Some(Ok(()))));
 
     let script = Script::new((0..10_000).map(|_| Error::Server { status: 500 }));
     let running = run(&script, SenderSettings::default());

@@ -1,0 +1,188 @@
+//! The ask: price and candles, then a decision, for each symbol; one trace for all of it.
+
+use std::time::Instant;
+
+use domain::{Answer, AskOutcome, AskRefusal, AskResponse, DecisionRequest, StrategyName, Symbol, TradingMode};
+use futures_util::future::{join_all, try_join};
+use telemetry::metrics::notifier::{ASK_DURATION, ASKS};
+use tracing::{Instrument, Span, field};
+use web::{Problem, UpstreamError};
+
+use crate::backends::Backends;
+
+/// Where a question came from; a metric label.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Channel {
+    /// The bot.
+    Telegram,
+    /// `POST /v1/ask`.
+    Http,
+}
+
+impl Channel {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Telegram => "telegram",
+            Self::Http => "http",
+        }
+    }
+}
+
+/// Answers or the reasons why there are none, in the order of the symbols.
+#[derive(Debug)]
+pub struct Asked {
+    /// One result a symbol.
+    pub results: Vec<(Symbol, Result<Box<Answer>, UpstreamError>)>,
+    /// The trace of all of it.
+    pub trace_id: Option<String>,
+}
+
+impl Asked {
+    /// As the API answers it: refusals beside answers, or the first problem when there is no answer at all.
+    ///
+    /// # Errors
+    /// When no symbol has an answer.
+    pub fn into_response(self) -> Result<AskResponse, Problem> {
+        let trace_id = self.trace_id;
+        let mut first_problem = None;
+        let mut answered = false;
+        let mut outcomes = Vec::with_capacity(self.results.len());
+        for (symbol, result) in self.results {
+            outcomes.push(match result {
+                Ok(answer) => {
+                    answered = true;
+                    AskOutcome::Answer(answer)
+                }
+                Err(error) => {
+                    let problem = Problem::from(error);
+                    let refusal =
+                        AskRefusal { symbol, code: problem.code().to_owned(), detail: problem.detail().to_owned() };
+                    first_problem.get_or_insert(problem);
+                    AskOutcome::Refusal(refusal)
+                }
+            });
+        }
+        match first_problem {
+            Some(problem) if !answered => Err(problem),
+            _ => Ok(AskResponse { outcomes, trace_id }),
+        }
+    }
+}
+
+/// Asks the services behind the bot.
+#[derive(Debug, Clone)]
+pub struct Asker {
+    backends: Backends,
+    mode: TradingMode,
+}
+
+impl Asker {
+    /// Asks these services; `mode` is what answers say about money.
+    #[must_use]
+    pub const fn new(backends: Backends, mode: TradingMode) -> Self {
+        Self { backends, mode }
+    }
+
+    /// Asks about every symbol at the same time. The callers bound their number.
+    pub async fn ask(&self, symbols: &[Symbol], strategy: Option<StrategyName>, channel: Channel) -> Asked {
+        let span = ask_span(symbols);
+        let started = Instant::now();
+        let asked = async {
+            // One symbol needs no span of its own below this one.
+            let results = match symbols {
+                [symbol] => vec![(symbol.clone(), self.ask_one(symbol, strategy).await)],
+                _ => {
+                    join_all(symbols.iter().map(|symbol| {
+                        let one = ask_span(std::slice::from_ref(symbol));
+                        async { (symbol.clone(), self.ask_one(symbol, strategy).await) }.instrument(one)
+                    }))
+                    .await
+                }
+            };
+            if results.iter().all(|(_, result)| result.is_err()) {
+                Span::current().record("otel.status_code", "ERROR");
+            }
+            Asked { results, trace_id: telemetry::trace_id() }
+        }
+        .instrument(span)
+        .await;
+        ASK_DURATION.record(started.elapsed().as_secs_f64(), &[("channel", channel.as_str())]);
+        for (_, result) in &asked.results {
+            let outcome = match result {
+                Ok(answer) => answer.action.as_str().to_ascii_lowercase(),
+                Err(error) => Problem::from(error.clone()).code().to_owned(),
+            };
+            ASKS.add(1, &[("channel", channel.as_str()), ("outcome", &outcome)]);
+        }
+        asked
+    }
+
+    async fn ask_one(&self, symbol: &Symbol, strategy: Option<StrategyName>) -> Result<Box<Answer>, UpstreamError> {
+        let result = self.decide(symbol, strategy).await;
+        let span = Span::current();
+        match &result {
+            Ok(answer) => {
+                span.record("decision.id", answer.decision_id.as_str());
+                span.record("decision.action", answer.action.as_str());
+                span.record("decision.strategy", answer.strategy.as_str());
+                span.record("price.age_ms", answer.price_age_ms);
+                tracing::info!(
+                    crypto.symbol = %symbol,
+                    decision.id = %answer.decision_id,
+                    decision.action = answer.action.as_str(),
+                    decision.strategy = answer.strategy.as_str(),
+                    decision.confidence = %answer.confidence,
+                    price.age_ms = answer.price_age_ms,
+                    "answered"
+                );
+            }
+            Err(error) => {
+                span.record("otel.status_code", "ERROR");
+                span.record("error.type", error.label());
+                span.record("upstream.failed", error.upstream);
+                tracing::warn!(crypto.symbol = %symbol, upstream.failed = error.upstream, error.kind = error.label(), error = %error, "no answer");
+            }
+        }
+        result
+    }
+
+    async fn decide(&self, symbol: &Symbol, strategy: Option<StrategyName>) -> Result<Box<Answer>, UpstreamError> {
+        let (price, candles) = try_join(self.backends.price(symbol), self.backends.candles(symbol)).await?;
+        let request = DecisionRequest { price, candles, strategy };
+        let decision = self.backends.decide(&request).await?;
+        let price = request.price;
+        Ok(Box::new(Answer {
+            decision_id: decision.decision_id,
+            symbol: decision.symbol,
+            action: decision.action,
+            confidence: decision.confidence,
+            reason: decision.reason,
+            price: price.price,
+            price_observed_at: price.observed_at,
+            price_age_ms: price.age_ms,
+            strategy: decision.strategy,
+            fallback: decision.fallback,
+            cost_usd: decision.cost_usd,
+            indicators: decision.indicators,
+            mode: self.mode,
+        }))
+    }
+}
+
+fn ask_span(symbols: &[Symbol]) -> Span {
+    let names: Vec<&str> = symbols.iter().map(Symbol::as_str).collect();
+    let names = names.join(",");
+    let single = (symbols.len() == 1).then_some(names.as_str());
+    tracing::info_span!(
+        "ask",
+        crypto.symbols = %names,
+        crypto.symbol = single,
+        decision.id = field::Empty,
+        decision.action = field::Empty,
+        decision.strategy = field::Empty,
+        price.age_ms = field::Empty,
+        upstream.failed = field::Empty,
+        otel.status_code = field::Empty,
+        error.type = field::Empty,
+    )
+}

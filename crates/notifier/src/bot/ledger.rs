@@ -1,0 +1,90 @@
+//! Which updates are done, so that Telegram is told to forget those and no others.
+//!
+//! `getUpdates` with an offset forgets everything before it. Updates are worked on at the same time and end in any order:
+//! the offset is the oldest one that is not done. A process that dies gets the rest again.
+
+use std::collections::BTreeMap;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// Seen, not begun.
+    Waiting,
+    /// Worked on.
+    Begun,
+    /// Done.
+    Done,
+}
+
+/// The updates between the offset and the newest.
+#[derive(Debug, Default)]
+pub(crate) struct Ledger {
+    updates: BTreeMap<i64, State>,
+    /// One after the newest update that was ever seen.
+    end: i64,
+}
+
+impl Ledger {
+    /// Notes an update; false when it is being worked on or done already.
+    pub(crate) fn see(&mut self, id: i64) -> bool {
+        if id < self.offset() && self.end > 0 {
+            return false;
+        }
+        self.end = self.end.max(id + 1);
+        *self.updates.entry(id).or_insert(State::Waiting) == State::Waiting
+    }
+
+    /// Notes that work on it begins.
+    pub(crate) fn begin(&mut self, id: i64) {
+        self.updates.insert(id, State::Begun);
+    }
+
+    /// Notes that it is done.
+    pub(crate) fn finish(&mut self, id: i64) {
+        self.updates.insert(id, State::Done);
+        while let Some(oldest) = self.updates.first_entry()
+            && *oldest.get() == State::Done
+        {
+            oldest.remove();
+        }
+    }
+
+    /// The oldest update that is not done, or the first that is not known yet.
+    pub(crate) fn offset(&self) -> i64 {
+        self.updates.first_key_value().map_or(self.end, |(id, _)| *id)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_offset_waits_for_the_oldest() {
+        let mut ledger = Ledger::default();
+        assert_eq!(ledger.offset(), 0);
+        for id in [10, 11, 12] {
+            assert!(ledger.see(id));
+            ledger.begin(id);
+        }
+        ledger.finish(11);
+        assert_eq!(ledger.offset(), 10);
+        assert!(!ledger.see(10), "worked on");
+        assert!(!ledger.see(11), "done");
+        ledger.finish(10);
+        assert_eq!(ledger.offset(), 12);
+        assert!(!ledger.see(11), "done and forgotten");
+        ledger.finish(12);
+        assert_eq!(ledger.offset(), 13);
+    }
+
+    #[test]
+    fn what_was_left_for_later_is_not_confirmed() {
+        let mut ledger = Ledger::default();
+        assert!(ledger.see(5));
+        assert!(ledger.see(6));
+        ledger.begin(6);
+        ledger.finish(6);
+        assert_eq!(ledger.offset(), 5);
+        assert!(ledger.see(5));
+    }
+}

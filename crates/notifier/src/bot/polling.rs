@@ -1,0 +1,165 @@
+//! Long polling: one poll after the other, updates of different chats at the same time, those of one chat in order.
+
+use std::collections::HashSet;
+use std::panic::AssertUnwindSafe;
+use std::time::Duration;
+
+use futures_util::future::{FutureExt, LocalBoxFuture};
+use futures_util::stream::{FuturesUnordered, StreamExt};
+use telegram::{IncomingUpdate, UpdatesRequest};
+use web::CancellationToken;
+
+use super::Bot;
+use super::intake::{WANTED, chat_of};
+use super::ledger::Ledger;
+use super::setup::{IntakeSetup, wait_after};
+
+/// How long Telegram may hold a poll while there is nothing to tell.
+const HOLD_SECONDS: u32 = 25;
+
+/// Updates that are handled at the same time.
+const PARALLEL: usize = 32;
+
+/// While updates are being handled they are not confirmed, so a poll that is held would come back at once with them: it
+/// is made without holding, after this pause.
+const BUSY_PAUSE: Duration = Duration::from_millis(300);
+
+/// An update that takes longer has met a fault of ours; it must not keep the later ones from being confirmed.
+const HANDLING_LIMIT: Duration = Duration::from_secs(90);
+
+/// Running updates get this long to end when the process stops, and so does the last word to Telegram.
+const STOP_GRACE: Duration = Duration::from_millis(1_500);
+
+type Handling = LocalBoxFuture<'static, (i64, Option<i64>)>;
+
+/// Receives and handles updates until told to stop. Cancels `handled` when no update is being handled any more.
+pub(crate) async fn run(bot: Bot, stop: CancellationToken, handled: CancellationToken) {
+    let _when_this_ends = handled.clone().drop_guard();
+    if bot.introduce(&IntakeSetup::Polling, &stop).await.is_none() {
+        return;
+    }
+    let mut ledger = Ledger::default();
+    let mut handling: FuturesUnordered<Handling> = FuturesUnordered::new();
+    let mut busy_chats: HashSet<i64> = HashSet::new();
+    let mut failures = 0_u32;
+    loop {
+        let request = UpdatesRequest {
+            offset: ledger.offset(),
+            hold_seconds: if handling.is_empty() { HOLD_SECONDS } else { 0 },
+            limit: 100,
+            allowed: WANTED.to_vec(),
+        };
+        let answer = tokio::select! {
+            () = stop.cancelled() => break,
+            answer = bot.inner.client.poll_updates(&request) => answer,
+        };
+        let pause = match answer {
+            Ok(updates) => {
+                failures = 0;
+                if bot.inner.status.receiving() {
+                    tracing::info!("the bot receives updates from Telegram");
+                }
+                begin(&bot, updates, &mut ledger, &mut handling, &mut busy_chats);
+                if handling.is_empty() { Duration::ZERO } else { BUSY_PAUSE }
+            }
+            Err(error) => {
+                bot.report_failure(&error);
+                let pause = wait_after(&error, failures);
+                failures = failures.saturating_add(1);
+                pause
+            }
+        };
+        // Until the pause is over; or, when nothing is wrong, until something is done, which may free a chat.
+        let mut rest = std::pin::pin!(tokio::time::sleep(pause));
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => break,
+                () = &mut rest => break,
+                Some((id, chat)) = handling.next() => {
+                    settle(id, chat, &mut ledger, &mut busy_chats);
+                    if failures == 0 {
+                        break;
+                    }
+                }
+            }
+        }
+    }
+    end(&mut ledger, &mut handling, &mut busy_chats).await;
+    handled.cancel();
+    confirm(&bot, &ledger).await;
+}
+
+fn begin(
+    bot: &Bot,
+    updates: Vec<IncomingUpdate>,
+    ledger: &mut Ledger,
+    handling: &mut FuturesUnordered<Handling>,
+    busy_chats: &mut HashSet<i64>,
+) {
+    // Later updates of a chat wait for the earlier: those that are left come again with the next poll.
+    let mut left_chats: HashSet<i64> = HashSet::new();
+    for update in updates {
+        let id = update.id;
+        if !ledger.see(id) {
+            continue;
+        }
+        let chat = update.update.as_ref().ok().and_then(|update| chat_of(update));
+        let must_wait = chat.is_some_and(|chat| busy_chats.contains(&chat) || left_chats.contains(&chat));
+        if must_wait || handling.len() >= PARALLEL {
+            left_chats.extend(chat);
+            continue;
+        }
+        busy_chats.extend(chat);
+        ledger.begin(id);
+        handling.push(handle(bot.clone(), update, chat).boxed_local());
+    }
+}
+
+/// Handles one update; whatever becomes of it, it is done: an update that fails must not come again for ever.
+async fn handle(bot: Bot, update: IncomingUpdate, chat: Option<i64>) -> (i64, Option<i64>) {
+    let id = update.id;
+    let work = AssertUnwindSafe(tokio::time::timeout(HANDLING_LIMIT, bot.handle(update))).catch_unwind();
+    match work.await {
+        Ok(Ok(_counted_already)) => {}
+        Ok(Err(_elapsed)) => tracing::error!(telegram.update.id = id, "an update took too long and is given up"),
+        Err(_panic) => tracing::error!(telegram.update.id = id, "handling an update panicked; it is skipped"),
+    }
+    (id, chat)
+}
+
+fn settle(id: i64, chat: Option<i64>, ledger: &mut Ledger, busy_chats: &mut HashSet<i64>) {
+    ledger.finish(id);
+    if let Some(chat) = chat {
+        busy_chats.remove(&chat);
+    }
+}
+
+/// Lets running updates end.
+async fn end(ledger: &mut Ledger, handling: &mut FuturesUnordered<Handling>, busy_chats: &mut HashSet<i64>) {
+    let rest = async {
+        while let Some((id, chat)) = handling.next().await {
+            settle(id, chat, ledger, busy_chats);
+        }
+    };
+    if tokio::time::timeout(STOP_GRACE, rest).await.is_err() {
+        tracing::warn!(
+            updates = handling.len(),
+            "updates were not handled before the stop; Telegram hands them out again"
+        );
+    }
+}
+
+/// Tells Telegram what is done, so that the next start does not answer it again.
+async fn confirm(bot: &Bot, ledger: &Ledger) {
+    if ledger.offset() == 0 {
+        return;
+    }
+    let request = UpdatesRequest { offset: ledger.offset(), hold_seconds: 0, limit: 1, allowed: WANTED.to_vec() };
+    match tokio::time::timeout(STOP_GRACE, bot.inner.client.poll_updates(&request)).await {
+        Ok(Ok(_for_the_next_start)) => {}
+        Ok(Err(error)) => {
+            tracing::warn!(error = %error, "the last updates could not be confirmed and may be answered twice")
+        }
+        Err(_elapsed) => tracing::warn!("the last updates could not be confirmed in time and may be answered twice"),
+    }
+}

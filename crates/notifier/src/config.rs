@@ -1,0 +1,255 @@
+//! Settings of notifier-service.
+
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use clap::{Args, ValueEnum};
+use domain::Symbol;
+use secrecy::{ExposeSecret, SecretString};
+use url::Url;
+use web::{ServerSettings, StartError};
+
+/// How updates reach the bot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum TelegramMode {
+    /// The bot asks Telegram.
+    Polling,
+    /// Telegram calls the bot.
+    Webhook,
+}
+
+/// Telegram user ids, as a comma list.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct UserIds(pub Vec<u64>);
+
+impl FromStr for UserIds {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let ids = text.split(',').map(str::trim).filter(|id| !id.is_empty());
+        ids.map(|id| id.parse().map_err(|_not_a_number| format!("{id:?} is no Telegram user id: those are numbers")))
+            .collect::<Result<_, _>>()
+            .map(Self)
+    }
+}
+
+/// Settings of notifier-service.
+#[derive(Debug, Clone, Args)]
+pub struct Config {
+    /// The HTTP server.
+    #[command(flatten)]
+    pub server: ServerSettings,
+
+    /// Base URL of market-data-service
+    #[arg(long, env = "MARKET_DATA_URL", default_value = "http://127.0.0.1:8081", help_heading = "Services")]
+    pub market_data_url: Url,
+
+    /// Base URL of decision-service
+    #[arg(long, env = "DECISION_URL", default_value = "http://127.0.0.1:8082", help_heading = "Services")]
+    pub decision_url: Url,
+
+    /// Symbol that is meant when a question names none
+    #[arg(long, env = "DEFAULT_SYMBOL", default_value = "BTCUSDT", help_heading = "Services")]
+    pub default_symbol: Symbol,
+
+    /// Base URL of Tempo, for the page
+    #[arg(long, env = "TEMPO_URL", default_value = "http://127.0.0.1:3200", help_heading = "Page")]
+    pub tempo_url: Url,
+
+    /// Base URL of Loki, for the page
+    #[arg(long, env = "LOKI_URL", default_value = "http://127.0.0.1:3100", help_heading = "Page")]
+    pub loki_url: Url,
+
+    /// How far back log lines of a trace are looked for, in minutes
+    #[arg(long, env = "LOG_LOOK_BACK_MINUTES", default_value_t = 120, value_parser = clap::value_parser!(u32).range(1..=10_080), help_heading = "Page")]
+    pub log_look_back_minutes: u32,
+
+    /// Address under which people reach the page, for links in the bot's messages; no links when left out
+    #[arg(long, env = "PUBLIC_URL", help_heading = "Page")]
+    pub public_url: Option<Url>,
+
+    /// Settings of the bot.
+    #[command(flatten)]
+    pub telegram: TelegramConfig,
+}
+
+/// Settings of the Telegram bot.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Telegram bot")]
+pub struct TelegramConfig {
+    /// Base URL of the Bot API: Telegram's, or the simulator's
+    #[arg(long = "telegram-api-url", env = "TELEGRAM_API_URL", default_value = "https://api.telegram.org")]
+    pub api_url: Url,
+
+    /// The bot's token, as BotFather gave it; the bot is off without one. Better given as a file
+    #[arg(long = "telegram-bot-token", env = "TELEGRAM_BOT_TOKEN", hide_env_values = true)]
+    pub bot_token: Option<SecretString>,
+
+    /// File that holds the bot's token
+    #[arg(long = "telegram-bot-token-file", env = "TELEGRAM_BOT_TOKEN_FILE", conflicts_with = "bot_token")]
+    pub bot_token_file: Option<PathBuf>,
+
+    /// User ids that may use the bot, separated by commas; nobody may when left out
+    #[arg(long = "telegram-allowed-user-ids", env = "TELEGRAM_ALLOWED_USER_IDS", default_value = "")]
+    pub allowed_user_ids: UserIds,
+
+    /// How updates reach the bot
+    #[arg(long = "telegram-mode", env = "TELEGRAM_MODE", value_enum, default_value_t = TelegramMode::Polling)]
+    pub mode: TelegramMode,
+
+    /// Public URL of this service's /telegram/webhook, for webhook mode
+    #[arg(long = "telegram-webhook-url", env = "TELEGRAM_WEBHOOK_URL")]
+    pub webhook_url: Option<Url>,
+
+    /// Secret that Telegram sends with each call, for webhook mode: 1 to 256 of A-Z a-z 0-9 _ -. Better given as a file
+    #[arg(long = "telegram-webhook-secret", env = "TELEGRAM_WEBHOOK_SECRET", hide_env_values = true)]
+    pub webhook_secret: Option<SecretString>,
+
+    /// File that holds the webhook's secret
+    #[arg(
+        long = "telegram-webhook-secret-file",
+        env = "TELEGRAM_WEBHOOK_SECRET_FILE",
+        conflicts_with = "webhook_secret"
+    )]
+    pub webhook_secret_file: Option<PathBuf>,
+}
+
+/// The bot's settings, checked.
+#[derive(Debug, Clone)]
+pub(crate) struct BotSettings {
+    pub(crate) client: telegram::Client,
+    pub(crate) token: SecretString,
+    pub(crate) allowed_user_ids: Vec<u64>,
+    pub(crate) intake: Intake,
+}
+
+/// How updates come in.
+#[derive(Debug, Clone)]
+pub(crate) enum Intake {
+    Polling,
+    Webhook { url: Url, secret: SecretString },
+}
+
+impl TelegramConfig {
+    /// Checks the settings; `None` when there is no token, that is, no bot.
+    pub(crate) fn bot(&self) -> Result<Option<BotSettings>, StartError> {
+        let token = secret("TELEGRAM_BOT_TOKEN", self.bot_token.as_ref(), self.bot_token_file.as_deref())?;
+        let Some(token) = token else {
+            return Ok(None);
+        };
+        let client =
+            telegram::Client::new(&telegram::Settings::new(self.api_url.clone(), token.clone())).map_err(|error| {
+                let setting = match error {
+                    telegram::SettingsError::ApiUrl => "TELEGRAM_API_URL",
+                    _ => "TELEGRAM_BOT_TOKEN",
+                };
+                StartError::Setting { setting, reason: error.to_string() }
+            })?;
+        let intake = match self.mode {
+            TelegramMode::Polling => Intake::Polling,
+            TelegramMode::Webhook => self.webhook()?,
+        };
+        Ok(Some(BotSettings { client, token, allowed_user_ids: self.allowed_user_ids.0.clone(), intake }))
+    }
+
+    fn webhook(&self) -> Result<Intake, StartError> {
+        let missing =
+            |setting, what: &str| StartError::Setting { setting, reason: format!("webhook mode needs {what}") };
+        let url = self
+            .webhook_url
+            .clone()
+            .ok_or_else(|| missing("TELEGRAM_WEBHOOK_URL", "the public URL of /telegram/webhook"))?;
+        let secret =
+            secret("TELEGRAM_WEBHOOK_SECRET", self.webhook_secret.as_ref(), self.webhook_secret_file.as_deref())?
+                .ok_or_else(|| {
+                    missing("TELEGRAM_WEBHOOK_SECRET", "a secret, so that nobody but Telegram can call it")
+                })?;
+        let text = secret.expose_secret();
+        // Telegram's rule for secret_token: https://core.telegram.org/bots/api#setwebhook
+        if text.len() > 256 || !text.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-".contains(&b)) {
+            let reason = "the secret has 1 to 256 letters A-Z a-z, digits, _ and -".to_owned();
+            return Err(StartError::Setting { setting: "TELEGRAM_WEBHOOK_SECRET", reason });
+        }
+        Ok(Intake::Webhook { url, secret })
+    }
+}
+
+/// A secret from its variable or its file; an empty one is none.
+fn secret(
+    setting: &'static str,
+    value: Option<&SecretString>,
+    file: Option<&Path>,
+) -> Result<Option<SecretString>, StartError> {
+    let secret = match (value, file) {
+        (Some(value), _) => value.clone(),
+        (None, Some(file)) => {
+            let text = std::fs::read_to_string(file).map_err(|error| StartError::Setting {
+                setting,
+                reason: format!("file {} cannot be read: {error}", file.display()),
+            })?;
+            text.trim().to_owned().into()
+        }
+        (None, None) => return Ok(None),
+    };
+    Ok((!secret.expose_secret().is_empty()).then_some(secret))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        config: Config,
+    }
+
+    fn telegram(arguments: &[&str]) -> TelegramConfig {
+        Line::try_parse_from(["notifier-service"].iter().chain(arguments)).unwrap().config.telegram
+    }
+
+    #[test]
+    fn without_a_token_there_is_no_bot() {
+        assert!(telegram(&[]).bot().unwrap().is_none());
+        assert!(telegram(&["--telegram-bot-token", ""]).bot().unwrap().is_none());
+    }
+
+    #[test]
+    fn ids_are_a_comma_list_and_nobody_by_default() {
+        assert_eq!(telegram(&[]).allowed_user_ids, UserIds::default());
+        assert_eq!(
+            telegram(&["--telegram-allowed-user-ids", "1001, 1002,"]).allowed_user_ids,
+            UserIds(vec![1001, 1002])
+        );
+        assert!(Line::try_parse_from(["x", "--telegram-allowed-user-ids", "alice"]).is_err());
+    }
+
+    #[test]
+    fn a_token_may_come_from_a_file_and_never_shows() {
+        let file = std::env::temp_dir().join(format!("notifier-token-{}", std::process::id()));
+        std::fs::write(&file, "123:from-file\n").unwrap();
+        let config = telegram(&["--telegram-bot-token-file", file.to_str().unwrap()]);
+        let bot = config.bot().unwrap().unwrap();
+        std::fs::remove_file(&file).unwrap();
+        assert!(!format!("{config:?} {bot:?}").contains("from-file"));
+        assert!(config.bot().unwrap_err().to_string().contains("TELEGRAM_BOT_TOKEN"));
+        let config = telegram(&["--telegram-bot-token", "123:given"]);
+        assert!(!format!("{config:?}").contains("given"));
+    }
+
+    #[test]
+    fn a_webhook_needs_its_address_and_a_proper_secret() {
+        let base = ["--telegram-bot-token", "1:x", "--telegram-mode", "webhook"];
+        let error = |more: &[&str]| telegram(&[&base[..], more].concat()).bot().unwrap_err().to_string();
+        assert!(error(&[]).contains("TELEGRAM_WEBHOOK_URL"));
+        let url = ["--telegram-webhook-url", "https://example.com/telegram/webhook"];
+        assert!(error(&url).contains("TELEGRAM_WEBHOOK_SECRET"));
+        assert!(
+            error(&[&url[..], &["--telegram-webhook-secret", "no spaces"]].concat())
+                .contains("TELEGRAM_WEBHOOK_SECRET")
+        );
+        let config = telegram(&[&base[..], &url, &["--telegram-webhook-secret", "s3cret_-"]].concat());
+        assert!(matches!(config.bot().unwrap().unwrap().intake, Intake::Webhook { .. }));
+    }
+}

@@ -1,0 +1,62 @@
+//! What goes wrong here, as problems.
+
+use actix_web::http::StatusCode;
+use web::Problem;
+
+use crate::question::MAX_SYMBOLS;
+use crate::traces::{TraceError, TraceIdError};
+
+/// A request to ask that cannot be asked.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum AskRefused {
+    /// Words that name nothing.
+    #[error(
+        "I did not understand the question. Name a coin or a pair, for example: \"btc?\", \"ETHUSDT\", \"btc and eth\"."
+    )]
+    UnknownQuestion,
+    /// More symbols than are asked about at once.
+    #[error("{named} symbols are too many: ask about {MAX_SYMBOLS} at most.")]
+    TooMany {
+        /// How many were named.
+        named: usize,
+    },
+    /// A question that is no question any more.
+    #[error("A question has at most {limit} characters.")]
+    TooLong {
+        /// The limit.
+        limit: usize,
+    },
+}
+
+impl From<AskRefused> for Problem {
+    fn from(refused: AskRefused) -> Self {
+        let code = match refused {
+            AskRefused::UnknownQuestion => "unknown_question",
+            AskRefused::TooMany { .. } => "too_many_symbols",
+            AskRefused::TooLong { .. } => "question_too_long",
+        };
+        Self::new(StatusCode::BAD_REQUEST, code, refused.to_string())
+    }
+}
+
+/// A problem for what kept a trace or its logs from being shown.
+pub(crate) fn trace_problem(error: TraceError) -> Problem {
+    match error {
+        TraceError::NotFound(_) => Problem::new(
+            StatusCode::NOT_FOUND,
+            "trace_not_found",
+            "Tempo has no such trace. A new one arrives about a second after the answer; an old one is forgotten after the retention time.",
+        ),
+        TraceError::Upstream(error) => error.into(),
+    }
+}
+
+/// A problem for a path whose trace id is none.
+pub(crate) fn trace_id_problem(error: TraceIdError) -> Problem {
+    Problem::new(StatusCode::BAD_REQUEST, "bad_trace_id", format!("{error}, as an answer's trace_id shows it."))
+}
+
+/// The secret of a webhook call is missing or wrong: both look the same from outside.
+pub(crate) fn webhook_unauthorized() -> Problem {
+    Problem::new(StatusCode::UNAUTHORIZED, "unauthorized", "This address takes calls from Telegram only.")
+}

@@ -1,0 +1,319 @@
+//! From a text in words to what its writer wants. Pure, total and bounded: any text gives an intent.
+
+use domain::Symbol;
+
+use crate::names::{Emphasis, Vocabulary};
+
+/// The button of the Telegram keyboard (spec A3). Its text is an ordinary message to the bot.
+pub const BUTTON_TEXT: &str = "What should I do with crypto?";
+
+/// Most symbols in one ask.
+pub const MAX_SYMBOLS: usize = 10;
+
+/// Characters of a text that are read; the rest cannot be a question.
+const MAX_CHARS: usize = 500;
+
+/// What a text asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Intent {
+    /// `/start`: greet and show the keyboard.
+    Start,
+    /// `/help`, `help`.
+    Help,
+    /// What to do about crypto, no symbol named.
+    AskDefault,
+    /// What to do about these, one or more, each once, in the order they were named.
+    Ask(Vec<Symbol>),
+    /// More symbols than [`MAX_SYMBOLS`].
+    TooMany {
+        /// How many were named.
+        named: usize,
+    },
+    /// Nothing that is understood.
+    Unknown,
+}
+
+/// Words between the items of a list.
+const JOINING_WORDS: [&str; 4] = ["and", "or", "vs", "plus"];
+
+/// Phrases that ask without naming a coin, as lower-case words.
+const GENERAL_QUESTIONS: [&str; 8] =
+    ["crypto", "cryptos", "what should i do", "what to do", "what now", "should i buy", "should i sell", "buy or sell"];
+
+/// Reads a text. `bot_name` is the bot's user name without `@`, for commands of groups (`/ask@name`).
+#[must_use]
+pub fn read(text: &str, vocabulary: &Vocabulary, bot_name: Option<&str>) -> Intent {
+    let text: String = text.chars().take(MAX_CHARS).collect();
+    let text = text.trim();
+    if let Some(command) = text.strip_prefix('/') {
+        let (name, rest) = command.split_once(char::is_whitespace).unwrap_or((command, ""));
+        let (name, addressee) = name.split_once('@').map_or((name, None), |(name, addressee)| (name, Some(addressee)));
+        let ours = match (addressee, bot_name) {
+            (Some(addressee), Some(bot_name)) => addressee.eq_ignore_ascii_case(bot_name),
+            _ => true,
+        };
+        return match name.to_ascii_lowercase().as_str() {
+            _ if !ours => Intent::Unknown,
+            "start" => Intent::Start,
+            "help" => Intent::Help,
+            "ask" => ask_command(rest, vocabulary),
+            // "/btc" is a question too; "/weather in bitcoin city" is not.
+            name if rest.trim().is_empty() => plain(name, vocabulary),
+            _ => Intent::Unknown,
+        };
+    }
+    plain(text, vocabulary)
+}
+
+/// `/ask`, `/ask BTC`, `/ask btc and eth`: what is not understood is taken for a symbol, so that the answer names it.
+fn ask_command(rest: &str, vocabulary: &Vocabulary) -> Intent {
+    match plain(rest, vocabulary) {
+        Intent::Unknown if words(rest).is_empty() => Intent::AskDefault,
+        Intent::Unknown => {
+            let named = words(rest).iter().filter_map(|word| vocabulary.insisted(&word.lower)).collect();
+            intent_of(named).unwrap_or(Intent::Unknown)
+        }
+        intent => intent,
+    }
+}
+
+fn plain(text: &str, vocabulary: &Vocabulary) -> Intent {
+    let words = words(text);
+    if let Some(intent) = intent_of(symbols(&words, vocabulary)) {
+        return intent;
+    }
+    let sentence = words.iter().map(|word| word.lower.as_str()).collect::<Vec<_>>().join(" ");
+    if sentence == "help" {
+        return Intent::Help;
+    }
+    let sentence = format!(" {sentence} ");
+    let general = GENERAL_QUESTIONS.iter().any(|phrase| sentence.contains(&format!(" {phrase} ")));
+    if general { Intent::AskDefault } else { Intent::Unknown }
+}
+
+fn intent_of(named: Vec<Symbol>) -> Option<Intent> {
+    let mut distinct: Vec<Symbol> = Vec::new();
+    for symbol in named {
+        if !distinct.contains(&symbol) {
+            distinct.push(symbol);
+        }
+    }
+    match distinct.len() {
+        0 => None,
+        named if named > MAX_SYMBOLS => Some(Intent::TooMany { named }),
+        _ => Some(Intent::Ask(distinct)),
+    }
+}
+
+#[derive(Debug, PartialEq, Eq)]
+struct Word {
+    lower: String,
+    emphasis: Emphasis,
+    /// Joined to the next word by a `/`, `-` or `_`, as pairs are spelled.
+    joined: bool,
+}
+
+/// The words of a text: runs of letters and digits, whatever quotes, marks and spaces are around them.
+fn words(text: &str) -> Vec<Word> {
+    let mut words: Vec<Word> = Vec::new();
+    let mut rest = text;
+    while let Some(start) = rest.find(char::is_alphanumeric) {
+        let between = &rest[..start];
+        let run = &rest[start..];
+        let end = run.find(|c: char| !c.is_alphanumeric()).unwrap_or(run.len());
+        let word = &run[..end];
+        if let Some(previous) = words.last_mut() {
+            previous.joined = matches!(between, "/" | "-" | "_");
+        }
+        let tagged = between.ends_with(['$', '#']);
+        let capitals = word.len() > 1 && word.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit());
+        let emphasis = if tagged || capitals { Emphasis::Strong } else { Emphasis::None };
+        words.push(Word { lower: word.to_lowercase(), emphasis, joined: false });
+        rest = &run[end..];
+    }
+    words
+}
+
+fn symbols(words: &[Word], vocabulary: &Vocabulary) -> Vec<Symbol> {
+    // In a bare list of coins even an everyday word is one: "btc, ada and dot".
+    let is_list = words.iter().all(|word| {
+        JOINING_WORDS.contains(&word.lower.as_str()) || vocabulary.word(&word.lower, Emphasis::Strong).is_some()
+    });
+    let mut found = Vec::new();
+    let mut at = 0;
+    while let Some(word) = words.get(at) {
+        let pair = words.get(at + 1).and_then(|next| vocabulary.pair(&word.lower, &next.lower, word.joined));
+        at += if pair.is_some() { 2 } else { 1 };
+        let emphasis = if is_list { Emphasis::Strong } else { word.emphasis };
+        found.extend(pair.or_else(|| vocabulary.word(&word.lower, emphasis)));
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn vocabulary() -> Vocabulary {
+        Vocabulary::new(["BTCUSDT", "ETHUSDT", "SOLUSDT", "ETHBTC", "PEOPLEUSDC"].map(|s| s.parse().unwrap()).to_vec())
+    }
+
+    fn asked(text: &str) -> Vec<String> {
+        match read(text, &vocabulary(), Some("crypto_bot")) {
+            Intent::Ask(symbols) => symbols.into_iter().map(String::from).collect(),
+            other => panic!("{text:?} was read as {other:?}"),
+        }
+    }
+
+    fn intent(text: &str) -> Intent {
+        read(text, &vocabulary(), Some("crypto_bot"))
+    }
+
+    #[test]
+    fn one_symbol_in_many_spellings() {
+        for text in [
+            "btc?",
+            "BTC",
+            "Bitcoin",
+            "bitcoin?",
+            "BTCUSDT",
+            "btcusdt",
+            "BTC/USDT",
+            "btc-usdt",
+            "btc usdt",
+            "BTCUSD",
+            "btc/usd",
+            "$btc",
+            "#BTC",
+            "  \"bitcoin\"  ",
+            "“BTC”",
+            "'btc'",
+            "what about bitcoin",
+            "Should I buy bitcoin now?",
+            "/ask BTC",
+            "/ask btc",
+            "/ASK bitcoin",
+            "/ask@crypto_bot BTC",
+            "/btc",
+            "btc btc BTCUSDT bitcoin",
+            "what should I do with BTC?",
+            "BTC_USDT",
+            "sell my btc!!!",
+        ] {
+            assert_eq!(asked(text), ["BTCUSDT"], "{text}");
+        }
+    }
+
+    #[test]
+    fn several_symbols_in_their_order() {
+        assert_eq!(asked("btc and eth"), ["BTCUSDT", "ETHUSDT"]);
+        assert_eq!(asked("eth,btc;sol"), ["ETHUSDT", "BTCUSDT", "SOLUSDT"]);
+        assert_eq!(asked("ETHUSDT BTCUSDT"), ["ETHUSDT", "BTCUSDT"]);
+        assert_eq!(asked("btc/eth"), ["BTCUSDT", "ETHUSDT"]);
+        assert_eq!(asked("bitcoin & ether?"), ["BTCUSDT", "ETHUSDT"]);
+        assert_eq!(asked("bitcoin in the ether?"), ["BTCUSDT"], "ether is an everyday word here");
+        assert_eq!(asked("bitcoin in the $ether?"), ["BTCUSDT", "ETHUSDT"]);
+        assert_eq!(asked("/ask btc eth"), ["BTCUSDT", "ETHUSDT"]);
+    }
+
+    #[test]
+    fn pairs_that_are_not_in_dollars_must_be_served() {
+        assert_eq!(asked("eth/btc"), ["ETHBTC"]);
+        assert_eq!(asked("ETHBTC"), ["ETHBTC"]);
+        assert_eq!(asked("people?"), ["PEOPLEUSDC"], "the quote that is served");
+    }
+
+    #[test]
+    fn what_is_not_served_is_asked_all_the_same_and_refused_by_name_later() {
+        assert_eq!(asked("doge?"), ["DOGEUSDT"]);
+        assert_eq!(asked("foousdt"), ["FOOUSDT"]);
+        assert_eq!(asked("/ask foo"), ["FOOUSDT"]);
+        assert_eq!(asked("/ask FOOBAR"), ["FOOBAR"]);
+    }
+
+    #[test]
+    fn everyday_words_are_coins_only_when_meant() {
+        assert_eq!(intent("send me the link near you"), Intent::Unknown);
+        assert_eq!(asked("link?"), ["LINKUSDT"]);
+        assert_eq!(asked("LINK and NEAR"), ["LINKUSDT", "NEARUSDT"]);
+        assert_eq!(asked("how is $dot doing"), ["DOTUSDT"]);
+    }
+
+    #[test]
+    fn the_button_and_general_questions_ask_for_the_default() {
+        for text in [
+            BUTTON_TEXT,
+            "what should i do with crypto",
+            "What should I do?",
+            "crypto",
+            "buy or sell?",
+            "/ask",
+            "/ask ",
+            "so, what now?",
+        ] {
+            assert_eq!(intent(text), Intent::AskDefault, "{text}");
+        }
+    }
+
+    #[test]
+    fn commands() {
+        assert_eq!(intent("/start"), Intent::Start);
+        assert_eq!(intent("/start deep-link"), Intent::Start);
+        assert_eq!(intent("/help@Crypto_Bot"), Intent::Help);
+        assert_eq!(intent("help"), Intent::Help);
+        assert_eq!(intent("/help@other_bot"), Intent::Unknown);
+        assert_eq!(intent("/weather in bitcoin city"), Intent::Unknown);
+    }
+
+    #[test]
+    fn the_rest_is_unknown() {
+        for text in [
+            "",
+            " ",
+            "?",
+            "/",
+            "hello",
+            "good morning",
+            "🚀🚀🚀",
+            "usdt",
+            "tell me a joke",
+            "/unknown",
+            "12345",
+            "\u{0}",
+        ] {
+            assert_eq!(intent(text), Intent::Unknown, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn too_many_are_counted() {
+        let text = "btc eth sol bnb xrp ada doge ltc trx avax shib";
+        assert_eq!(intent(text), Intent::TooMany { named: 11 });
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_gives_a_bounded_intent(text in "\\PC{0,700}") {
+            if let Intent::Ask(symbols) = intent(&text) {
+                prop_assert!((1..=MAX_SYMBOLS).contains(&symbols.len()));
+            }
+        }
+
+        #[test]
+        fn any_code_points_are_read(chars in proptest::collection::vec(any::<char>(), 0..600)) {
+            let text: String = chars.into_iter().collect();
+            let _ = read(&text, &Vocabulary::default(), None);
+            let _ = read(&format!("/ask {text}"), &vocabulary(), None);
+        }
+
+        #[test]
+        fn a_named_symbol_is_found_between_other_words(before in "[a-z ]{0,40}", after in "[ ?!.,]{0,10}", spelling in "(btcusdt|BTCUSDT|BTC/USDT|Btc-Usdt)") {
+            let text = format!("{before} {spelling}{after}");
+            match intent(&text) {
+                Intent::Ask(symbols) => prop_assert!(symbols.iter().any(|symbol| symbol.as_str() == "BTCUSDT")),
+                other => prop_assert!(false, "{text:?} was read as {other:?}"),
+            }
+        }
+    }
+}

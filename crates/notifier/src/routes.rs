@@ -1,0 +1,140 @@
+//! The HTTP API of notifier-service.
+
+use actix_web::web::{Data, Json, Path, ServiceConfig};
+use actix_web::{get, post};
+use domain::{AskRequest, AskResponse, Symbol, SymbolList};
+use utoipa::OpenApi;
+use web::Problem;
+
+use crate::ask::{Asker, Channel};
+use crate::backends::Backends;
+use crate::error::{AskRefused, trace_id_problem, trace_problem};
+use crate::question::{self, Intent, MAX_SYMBOLS};
+use crate::symbols::KnownSymbols;
+use crate::traces::{LogsView, TraceReader, TraceView};
+
+/// Characters of a question that are taken.
+const MAX_QUESTION_CHARS: usize = 500;
+
+/// What the handlers work with.
+#[derive(Clone)]
+pub(crate) struct State {
+    pub(crate) asker: Asker,
+    pub(crate) backends: Backends,
+    pub(crate) symbols: KnownSymbols,
+    pub(crate) default_symbol: Symbol,
+    pub(crate) traces: TraceReader,
+}
+
+/// The description of the API.
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "notifier-service",
+        description = "Asks market data and decision, and answers: over HTTP, in Telegram, on a page."
+    ),
+    paths(ask, list_symbols, trace, trace_logs, crate::bot::webhook::webhook)
+)]
+pub(crate) struct ApiDescription;
+
+/// Adds the routes.
+pub(crate) fn routes(config: &mut ServiceConfig) {
+    config.service(ask).service(list_symbols).service(trace_logs).service(trace);
+}
+
+/// What to do about one or several symbols.
+///
+/// The whole ask is one trace, whose id the reply carries. A symbol that fails is refused beside the others' answers;
+/// when all fail, the reply is the first one's problem.
+#[utoipa::path(
+    request_body = AskRequest,
+    responses(
+        (status = 200, body = AskResponse),
+        (status = 400, description = "A body, question or symbol that cannot be read (problem+json)"),
+        (status = 404, description = "A symbol that is not served; the problem names those that are"),
+        (status = 502, description = "A service or the exchange answered with an error; the problem's `upstream` names it"),
+        (status = 503, description = "A service or the exchange is away, or its price is too old"),
+        (status = 504, description = "No answer in time"),
+    )
+)]
+#[post("/v1/ask")]
+pub(crate) async fn ask(state: Data<State>, request: Json<AskRequest>) -> Result<Json<AskResponse>, Problem> {
+    let request = request.into_inner();
+    let symbols = symbols_of(&state, &request)?;
+    let asked = state.asker.ask(&symbols, request.strategy, Channel::Http).await;
+    asked.into_response().map(Json)
+}
+
+fn symbols_of(state: &State, request: &AskRequest) -> Result<Vec<Symbol>, AskRefused> {
+    if !request.symbols.is_empty() {
+        let mut distinct: Vec<Symbol> = Vec::new();
+        for symbol in &request.symbols {
+            if !distinct.contains(symbol) {
+                distinct.push(symbol.clone());
+            }
+        }
+        let named = distinct.len();
+        return if named > MAX_SYMBOLS { Err(AskRefused::TooMany { named }) } else { Ok(distinct) };
+    }
+    let Some(question) = &request.question else {
+        return Ok(vec![state.default_symbol.clone()]);
+    };
+    if question.chars().count() > MAX_QUESTION_CHARS {
+        return Err(AskRefused::TooLong { limit: MAX_QUESTION_CHARS });
+    }
+    match question::read(question, &state.symbols.vocabulary(), None) {
+        Intent::Ask(symbols) => Ok(symbols),
+        Intent::AskDefault => Ok(vec![state.default_symbol.clone()]),
+        Intent::TooMany { named } => Err(AskRefused::TooMany { named }),
+        Intent::Start | Intent::Help | Intent::Unknown => Err(AskRefused::UnknownQuestion),
+    }
+}
+
+/// The symbols that can be asked about.
+#[utoipa::path(responses(
+    (status = 200, body = SymbolList),
+    (status = 503, description = "market-data-service is away"),
+))]
+#[get("/v1/symbols")]
+pub(crate) async fn list_symbols(state: Data<State>) -> Result<Json<SymbolList>, Problem> {
+    let mut list = state.backends.symbols().await?;
+    state.symbols.learn(&list);
+    list.trace_id = telemetry::trace_id();
+    Ok(Json(list))
+}
+
+/// One trace from Tempo, its spans in the order of a tree.
+///
+/// A new trace is found about a second after its answer, and may grow for another second: ask again while
+/// `orphan_count` is not zero or spans are missing.
+#[utoipa::path(
+    params(("trace_id" = String, Path, description = "32 hex digits")),
+    responses(
+        (status = 200, body = TraceView),
+        (status = 400, description = "No trace id"),
+        (status = 404, description = "Not there (yet)"),
+        (status = 502, description = "Tempo answered with an error"),
+        (status = 503, description = "Tempo is away"),
+    )
+)]
+#[get("/v1/traces/{trace_id}")]
+pub(crate) async fn trace(state: Data<State>, id: Path<String>) -> Result<Json<TraceView>, Problem> {
+    let id = id.parse().map_err(trace_id_problem)?;
+    state.traces.trace(&id).await.map(Json).map_err(trace_problem)
+}
+
+/// The log lines of one trace from Loki, oldest first, at most 500.
+#[utoipa::path(
+    params(("trace_id" = String, Path, description = "32 hex digits")),
+    responses(
+        (status = 200, body = LogsView),
+        (status = 400, description = "No trace id"),
+        (status = 502, description = "Loki answered with an error"),
+        (status = 503, description = "Loki is away"),
+    )
+)]
+#[get("/v1/traces/{trace_id}/logs")]
+pub(crate) async fn trace_logs(state: Data<State>, id: Path<String>) -> Result<Json<LogsView>, Problem> {
+    let id = id.parse().map_err(trace_id_problem)?;
+    state.traces.logs(&id).await.map(Json).map_err(trace_problem)
+}
