@@ -4,33 +4,9 @@ use actix_web::web::{Data, Json, ServiceConfig, post};
 use domain::{Decision, DecisionRequest};
 use serde_json::{Value, json};
 use utoipa::OpenApi;
-use web::Problem;
+use web::{Problem, ProblemBody};
 
 use crate::decider::Decider;
-
-/// What a caller gets instead of a decision, as the description shows it; `web::Problem` writes it.
-#[derive(utoipa::ToSchema)]
-#[expect(dead_code, reason = "a description of a body that is written elsewhere")]
-struct ProblemBody {
-    /// URN of the kind of problem.
-    #[schema(example = "urn:crypto-telemetry:problem:stale_price")]
-    r#type: String,
-    /// The status in words.
-    #[schema(example = "Unprocessable Entity")]
-    title: String,
-    /// The HTTP status.
-    #[schema(example = 422)]
-    status: u16,
-    /// A sentence for people.
-    detail: String,
-    /// A bounded word for machines.
-    #[schema(example = "stale_price")]
-    code: String,
-    /// Trace of the request; absent when telemetry is off.
-    trace_id: Option<String>,
-    /// The outside system that failed, if one did.
-    upstream: Option<String>,
-}
 
 #[derive(OpenApi)]
 #[openapi(

@@ -15,7 +15,7 @@ mod upstream;
 
 pub use background::Background;
 pub use health::Readiness;
-pub use problem::Problem;
+pub use problem::{Problem, ProblemBody};
 pub use server::{RunningServer, Service, StartError, start};
 pub use settings::ServerSettings;
 pub use tokio_util::sync::CancellationToken;

@@ -23,24 +23,25 @@ pub struct Problem {
 
 /// The body of a problem, `application/problem+json` (RFC 9457 with the members `code`, `trace_id`, `upstream`).
 #[derive(Debug, Clone, Serialize, Deserialize, utoipa::ToSchema)]
-pub(crate) struct ProblemBody {
+pub struct ProblemBody {
     /// URN of the kind of problem.
     #[serde(rename = "type")]
-    pub(crate) kind: String,
+    #[schema(example = "urn:crypto-telemetry:problem:stale_price")]
+    pub kind: String,
     /// The status in words.
-    pub(crate) title: String,
+    pub title: String,
     /// The HTTP status.
-    pub(crate) status: u16,
+    pub status: u16,
     /// A sentence for people.
-    pub(crate) detail: String,
+    pub detail: String,
     /// A bounded word for machines.
-    pub(crate) code: String,
+    pub code: String,
     /// Trace of the request; absent when telemetry is off.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) trace_id: Option<String>,
+    pub trace_id: Option<String>,
     /// The outside system or service that failed, if one did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) upstream: Option<String>,
+    pub upstream: Option<String>,
 }
 
 /// Media type of problems.
