@@ -127,7 +127,7 @@ progress() {
 progress_end() { [ -t 1 ] && printf '\r\033[K'; printf '%s\n' "$1"; last_line_at=$SECONDS; }
 
 child=
-# shellcheck disable=SC2329 # called by the traps
+# shellcheck disable=SC2317,SC2329 # called by the traps
 stop_child() {
   [ -n "$child" ] && kill "$child" 2>/dev/null
   exit 130
@@ -152,9 +152,9 @@ watch() {
   tail -n 20 "$log" >&2
   die "$program could not be built (above: the end of $log). What is compiled is kept: run the same command again and it goes on from there"
 }
-# shellcheck disable=SC2329 # called through watch
+# shellcheck disable=SC2317,SC2329 # called through watch
 downloading() { printf 'getting modules, %d so far' "$(grep -c '^go: downloading' "$1")"; }
-# shellcheck disable=SC2329 # called through watch
+# shellcheck disable=SC2317,SC2329 # called through watch
 compiling() { printf 'compiled %d of %d packages' "$(grep -vc '^go: ' "$1")" "$packages"; }
 
 build() {

@@ -21,7 +21,7 @@ check() {
   fi
 }
 
-# shellcheck disable=SC2329 # called through check
+# shellcheck disable=SC2317,SC2329 # called through check
 rendered_is_valid() { scripts/render-prometheus.sh "$1" >"$2" && promtool check config "$2"; }
 
 export OTELCOL_DATA_DIR=$scratch/otelcol TEMPO_DATA_DIR=$scratch/tempo LOKI_DATA_DIR=$scratch/loki
