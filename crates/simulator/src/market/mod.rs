@@ -28,7 +28,7 @@ const DAY: i64 = 24 * 60;
 /// Where a symbol's prices come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
-pub enum PriceOrigin {
+pub(crate) enum PriceOrigin {
     /// The recorded month of a BTC perpetual future.
     RecordedMonth,
     /// A seeded random walk: no market ever had these prices.

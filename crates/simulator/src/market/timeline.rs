@@ -44,7 +44,8 @@ impl Timeline {
     }
 
     /// Time between two prices in milliseconds.
-    pub(crate) const fn tick_ms(&self) -> i64 {
+    #[cfg(test)]
+    pub(super) const fn tick_ms(&self) -> i64 {
         self.tick_ms
     }
 

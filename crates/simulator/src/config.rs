@@ -1,0 +1,153 @@
+//! Settings of the simulator.
+
+use std::fmt;
+use std::num::NonZeroU16;
+use std::path::PathBuf;
+
+use clap::Args;
+use secrecy::SecretString;
+
+use crate::market::StartAt;
+
+/// The bot's token when none is set: nothing but this simulator accepts it.
+pub const DEFAULT_BOT_TOKEN: &str = "1000000001:SIMULATED-bot-token-of-no-value-000";
+
+/// Settings of the simulated outside world.
+#[derive(Clone, Args)]
+pub struct Config {
+    /// Where and how it listens
+    #[command(flatten)]
+    pub server: web::ServerSettings,
+
+    /// Seconds that a base candle ("1m") lasts, 1 to 3600: less than 60 makes the market run faster than life
+    #[arg(long, env = "SIMULATOR_SECONDS_PER_CANDLE", default_value = "60", value_parser = candle_seconds, help_heading = "Market")]
+    pub seconds_per_candle: NonZeroU16,
+
+    /// Minute of the recorded month (January 2022) that forms at the start: its number, or a time like 2022-01-22T01:00.
+    /// The month begins again when it is over
+    #[arg(long, env = "SIMULATOR_START_AT", default_value_t = StartAt::default(), help_heading = "Market")]
+    pub start_at: StartAt,
+
+    /// Seed of the random walks (ETHUSDT, SOLUSDT) and of faults that hit by chance
+    #[arg(long, env = "SIMULATOR_SEED", default_value_t = 1, help_heading = "Market")]
+    pub seed: u64,
+
+    /// Request weight that an address may use in a minute
+    #[arg(long, env = "SIMULATOR_BINANCE_WEIGHT_LIMIT", default_value_t = 6_000, help_heading = "Binance")]
+    pub binance_weight_limit: u32,
+
+    /// WebSocket connections that an address may open in five minutes
+    #[arg(long, env = "SIMULATOR_BINANCE_CONNECTIONS_PER_5_MIN", default_value_t = 300, help_heading = "Binance")]
+    pub binance_connections_per_5_min: u32,
+
+    /// Time between the pings of a WebSocket connection, in milliseconds
+    #[arg(long, env = "SIMULATOR_BINANCE_PING_INTERVAL_MS", default_value_t = 20_000, value_parser = clap::value_parser!(u64).range(1..), help_heading = "Binance")]
+    pub binance_ping_interval_ms: u64,
+
+    /// Time in which a ping must be answered, in milliseconds; else the connection is closed
+    #[arg(long, env = "SIMULATOR_BINANCE_PONG_TIMEOUT_MS", default_value_t = 60_000, value_parser = clap::value_parser!(u64).range(1..), help_heading = "Binance")]
+    pub binance_pong_timeout_ms: u64,
+
+    /// Time after which a WebSocket connection is closed, in milliseconds; 24 hours on the real exchange
+    #[arg(long, env = "SIMULATOR_BINANCE_CONNECTION_LIFETIME_MS", default_value_t = 86_400_000, value_parser = clap::value_parser!(u64).range(1..), help_heading = "Binance")]
+    pub binance_connection_lifetime_ms: u64,
+
+    /// Token of the one bot there is
+    #[arg(long, env = "TELEGRAM_BOT_TOKEN", default_value = DEFAULT_BOT_TOKEN, hide_env_values = true, help_heading = "Telegram")]
+    pub telegram_bot_token: SecretString,
+
+    /// File that holds the bot's token; wins over the token itself
+    #[arg(long, env = "TELEGRAM_BOT_TOKEN_FILE", help_heading = "Telegram")]
+    pub telegram_bot_token_file: Option<PathBuf>,
+
+    /// Ids of the people who have started the bot before; the chat page offers them
+    #[arg(long, env = "SIMULATOR_TELEGRAM_USER_IDS", value_delimiter = ',', default_value = "1001,1002", value_parser = clap::value_parser!(i64).range(1..), help_heading = "Telegram")]
+    pub telegram_user_ids: Vec<i64>,
+
+    /// Shortest time until a refused webhook delivery is tried again, in milliseconds; doubles up to a minute
+    #[arg(long, env = "SIMULATOR_WEBHOOK_RETRY_MS", default_value_t = 1_000, value_parser = clap::value_parser!(u64).range(1..), help_heading = "Telegram")]
+    pub webhook_retry_ms: u64,
+
+    /// Key that the language model asks for; any key will do when it is left out
+    #[arg(long, env = "LLM_API_KEY", hide_env_values = true, help_heading = "Language model")]
+    pub llm_api_key: Option<SecretString>,
+
+    /// File that holds the key; wins over the key itself
+    #[arg(long, env = "LLM_API_KEY_FILE", help_heading = "Language model")]
+    pub llm_api_key_file: Option<PathBuf>,
+}
+
+fn candle_seconds(text: &str) -> Result<NonZeroU16, String> {
+    match text.parse::<NonZeroU16>() {
+        Ok(seconds) if seconds.get() <= 3_600 => Ok(seconds),
+        _ => Err("a candle lasts from 1 to 3600 seconds".to_owned()),
+    }
+}
+
+impl Config {
+    /// For tests: a free port, a second a candle, everything else as in life.
+    #[must_use]
+    pub fn ephemeral() -> Self {
+        Self {
+            server: web::ServerSettings::ephemeral(),
+            seconds_per_candle: NonZeroU16::MIN,
+            start_at: StartAt::default(),
+            seed: 1,
+            binance_weight_limit: 6_000,
+            binance_connections_per_5_min: 300,
+            binance_ping_interval_ms: 20_000,
+            binance_pong_timeout_ms: 60_000,
+            binance_connection_lifetime_ms: 86_400_000,
+            telegram_bot_token: SecretString::from(DEFAULT_BOT_TOKEN),
+            telegram_bot_token_file: None,
+            telegram_user_ids: vec![1001, 1002],
+            webhook_retry_ms: 1_000,
+            llm_api_key: None,
+            llm_api_key_file: None,
+        }
+    }
+}
+
+impl fmt::Debug for Config {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The secrets redact themselves; the rest is what one looks for in a log.
+        f.debug_struct("Config")
+            .field("server", &self.server)
+            .field("seconds_per_candle", &self.seconds_per_candle)
+            .field("start_at", &self.start_at)
+            .field("seed", &self.seed)
+            .field("telegram_user_ids", &self.telegram_user_ids)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Debug, Parser)]
+    struct Command {
+        #[command(flatten)]
+        config: Config,
+    }
+
+    fn parse(args: &[&str]) -> Result<Config, String> {
+        let args = std::iter::once(&"simulator").chain(args);
+        Command::try_parse_from(args).map(|command| command.config).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn defaults_are_those_of_the_real_world_and_bad_values_are_named() {
+        let config = parse(&[]).unwrap();
+        assert_eq!((config.seconds_per_candle.get(), config.binance_weight_limit), (60, 6_000));
+        assert_eq!(config.start_at, StartAt::default());
+        assert_eq!(parse(&["--telegram-user-ids", "7,8"]).unwrap().telegram_user_ids, [7, 8]);
+        assert!(parse(&["--seconds-per-candle", "0"]).unwrap_err().contains("1 to 3600 seconds"));
+        assert!(parse(&["--seconds-per-candle", "3601"]).unwrap_err().contains("1 to 3600 seconds"));
+        assert!(parse(&["--start-at", "2023-01-01T00:00"]).unwrap_err().contains("minute of the recorded month"));
+        let shown = format!("{:?}", parse(&["--telegram-bot-token", "1:secret"]).unwrap());
+        assert!(!shown.contains("secret"), "{shown}");
+    }
+}

@@ -1,0 +1,68 @@
+//! What all simulated systems share.
+
+use std::path::Path;
+use std::time::Duration;
+
+use chrono::Utc;
+use secrecy::{ExposeSecret as _, SecretString};
+use web::CancellationToken;
+
+use crate::binance::Limits;
+use crate::config::Config;
+use crate::error::StartError;
+use crate::faults::Faults;
+use crate::market::Market;
+use crate::telegram::{BotToken, Telegram};
+
+/// The simulated outside world.
+pub(crate) struct World {
+    pub(crate) market: Market,
+    pub(crate) faults: Faults,
+    pub(crate) limits: Limits,
+    pub(crate) sockets: SocketSettings,
+    pub(crate) telegram: Telegram,
+    pub(crate) llm_api_key: Option<SecretString>,
+    /// Cancelled when the simulator stops: everything that holds a request open heeds it.
+    pub(crate) stop: CancellationToken,
+}
+
+/// How the exchange treats its WebSocket connections.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct SocketSettings {
+    pub(crate) ping_interval: Duration,
+    pub(crate) pong_timeout: Duration,
+    pub(crate) lifetime: Duration,
+}
+
+impl World {
+    pub(crate) fn new(config: &Config, stop: CancellationToken) -> Result<Self, StartError> {
+        let token = secret("TELEGRAM_BOT_TOKEN_FILE", Some(&config.telegram_bot_token), config.telegram_bot_token_file.as_deref())?;
+        let token = token.and_then(|token| BotToken::new(token.expose_secret())).ok_or(StartError::BotToken)?;
+        Ok(Self {
+            market: Market::new(config.seconds_per_candle, config.start_at, config.seed, now_ms())?,
+            faults: Faults::new(config.seed),
+            limits: Limits::new(config.binance_weight_limit, config.binance_connections_per_5_min),
+            sockets: SocketSettings {
+                ping_interval: Duration::from_millis(config.binance_ping_interval_ms),
+                pong_timeout: Duration::from_millis(config.binance_pong_timeout_ms),
+                lifetime: Duration::from_millis(config.binance_connection_lifetime_ms),
+            },
+            telegram: Telegram::new(token, &config.telegram_user_ids),
+            llm_api_key: secret("LLM_API_KEY_FILE", config.llm_api_key.as_ref(), config.llm_api_key_file.as_deref())?,
+            stop,
+        })
+    }
+}
+
+/// Milliseconds since 1970.
+pub(crate) fn now_ms() -> i64 {
+    Utc::now().timestamp_millis()
+}
+
+fn secret(setting: &'static str, value: Option<&SecretString>, file: Option<&Path>) -> Result<Option<SecretString>, StartError> {
+    let Some(path) = file else { return Ok(value.cloned()) };
+    match std::fs::read_to_string(path) {
+        Ok(text) => Ok(Some(SecretString::from(text.trim()))),
+        Err(source) => Err(StartError::SecretFile { setting, path: path.to_owned(), source }),
+    }
+}
