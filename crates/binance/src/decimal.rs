@@ -20,10 +20,7 @@ impl<'de> Deserialize<'de> for Amount {
         let text = Cow::<'de, str>::deserialize(deserializer)?;
         // The longest amount Binance writes has 20-odd digits; a longer text is not worth quoting in an error.
         if text.len() > 40 {
-            return Err(de::Error::custom(format_args!(
-                "a decimal of {} characters is too long",
-                text.len()
-            )));
+            return Err(de::Error::custom(format_args!("a decimal of {} characters is too long", text.len())));
         }
         Decimal::from_str_exact(&text)
             .map(Self)
@@ -37,19 +34,13 @@ mod tests {
 
     #[test]
     fn reads_strings_only() {
-        let read =
-            |json: &str| serde_json::from_str::<Amount>(json).map(|amount| amount.0.to_string());
+        let read = |json: &str| serde_json::from_str::<Amount>(json).map(|amount| amount.0.to_string());
         assert_eq!(read("\"46224.00000000\"").unwrap(), "46224.00000000");
         assert_eq!(read("\"0\"").unwrap(), "0");
         assert!(read("46224.1").is_err());
         assert!(read("\"\"").unwrap_err().to_string().contains("no decimal"));
         assert!(read("\"4e9999\"").is_err());
         assert!(read("\"NaN\"").is_err());
-        assert!(
-            read(&format!("\"{}\"", "9".repeat(41)))
-                .unwrap_err()
-                .to_string()
-                .contains("too long")
-        );
+        assert!(read(&format!("\"{}\"", "9".repeat(41))).unwrap_err().to_string().contains("too long"));
     }
 }

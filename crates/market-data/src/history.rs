@@ -81,10 +81,9 @@ impl Market {
         self.store
             .with_series(symbol, |series| {
                 let fresh = series.confirmed_at().is_some_and(|confirmed| confirmed >= oldest_allowed);
-                fresh.then(|| series.newest(usize::from(limit)))
+                if fresh { series.enough(usize::from(limit)) } else { None }
             })
             .flatten()
-            .filter(|candles| candles.len() >= usize::from(limit))
     }
 
     fn newest_stored(&self, symbol: &Symbol, limit: u16) -> Vec<Candle> {

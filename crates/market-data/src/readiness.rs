@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use chrono::Utc;
+use chrono::{TimeDelta, Utc};
 use web::Readiness;
 
 use crate::Market;
@@ -53,7 +53,8 @@ impl Market {
     /// A sentence about the clocks, if they differ so much that ages mean little.
     pub(crate) fn skew(&self) -> Option<String> {
         let offset = self.store.clock_offset().filter(|offset| offset.abs() > SKEW_LIMIT)?;
-        let direction = if offset.num_milliseconds() > 0 { "behind" } else { "ahead of" };
-        Some(format!("this machine's clock is {} s {direction} the exchange's", offset.num_seconds().abs()))
+        let direction = if offset > TimeDelta::zero() { "behind" } else { "ahead of" };
+        let seconds = offset.abs().to_std().unwrap_or_default().as_secs_f64();
+        Some(format!("this machine's clock is {seconds:.1} s {direction} the exchange's"))
     }
 }

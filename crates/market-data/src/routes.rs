@@ -1,4 +1,5 @@
 //! The service's own API.
+#![expect(unused_qualifications, reason = "utoipa::path repeats a query's type with its path")]
 
 use actix_web::HttpResponse;
 use actix_web::web::{Data, Json, Path, Query, ServiceConfig, get};
@@ -84,7 +85,7 @@ struct CandlesQuery {
 }
 
 /// The newest candles of a symbol, oldest first, with no hole among them; the last one is not final yet.
-#[utoipa::path(get, path = "/v1/candles/{symbol}", params(("symbol" = String, Path, description = "For example BTCUSDT")),
+#[utoipa::path(get, path = "/v1/candles/{symbol}", params(("symbol" = String, Path, description = "For example BTCUSDT"), CandlesQuery),
     responses(
         (status = 200, description = "The candles", body = CandleSeries),
         (status = 400, description = "`bad_symbol`, `bad_interval`, `bad_limit`, `bad_query`"),
@@ -133,7 +134,7 @@ struct StreamQuery {
 /// Prices as they change: server-sent events named `price`, whose data is what `/v1/prices/{symbol}` answers.
 ///
 /// The first events are the prices known already. A client that reads slowly gets the newest price and never old ones.
-#[utoipa::path(get, path = "/v1/stream",
+#[utoipa::path(get, path = "/v1/stream", params(StreamQuery),
     responses(
         (status = 200, description = "Events", content_type = "text/event-stream", body = String),
         (status = 400, description = "`bad_symbol`, `bad_query`"),

@@ -48,6 +48,8 @@ pub(crate) struct Merged {
 pub(crate) struct Series {
     entries: BTreeMap<DateTime<Utc>, Entry>,
     confirmed_at: Option<DateTime<Utc>>,
+    /// The oldest candle is the first there ever was.
+    whole_history: bool,
 }
 
 fn joined(before: &Entry, after: &Entry) -> bool {
@@ -130,6 +132,10 @@ impl Series {
         if exhaustive && self.hole_before(first.open_time) {
             self.entries = self.entries.split_off(&first.open_time);
         }
+        if exhaustive {
+            // Fewer than could be had are all there are.
+            self.whole_history = klines.len() < usize::from(FULL_DEPTH);
+        }
         // A frozen exchange repeats itself for ever: a candle that has ended says nothing of the time after its end.
         self.confirm(last.open_time, asked_at.min(last.close_time));
         self.trim();
@@ -149,6 +155,12 @@ impl Series {
         }
         newest.reverse();
         newest
+    }
+
+    /// [`Series::newest`], unless the exchange may have more that join.
+    pub(crate) fn enough(&self, limit: usize) -> Option<Vec<Candle>> {
+        let newest = self.newest(limit);
+        (newest.len() >= limit || (self.whole_history && newest.len() == self.entries.len())).then_some(newest)
     }
 
     /// When the exchange last stated the newest candle.

@@ -194,3 +194,14 @@ fn an_exchange_that_repeats_itself_confirms_nothing_new() {
     series.merge(&klines(0..3), at(90 * LENGTH_MS), true);
     assert_eq!(series.confirmed_at(), Some(end));
 }
+
+#[test]
+fn a_young_listing_has_enough_with_all_it_has() {
+    let young = filled(0, 9);
+    assert_eq!(young.enough(1000).unwrap().len(), 10);
+    let old = filled(0, 999);
+    assert!(old.enough(1001).is_none() && old.enough(1000).is_some());
+    let mut torn = filled(0, 9);
+    torn.apply(candle(20, false), at(20 * LENGTH_MS));
+    assert!(torn.enough(5).is_none());
+}

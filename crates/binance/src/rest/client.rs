@@ -95,9 +95,7 @@ impl RestClient {
     /// # Errors
     /// See [`RestError`].
     pub async fn ping(&self) -> Result<(), RestError> {
-        self.get::<serde::de::IgnoredAny>("/api/v3/ping", 1, &())
-            .await
-            .map(drop)
+        self.get::<serde::de::IgnoredAny>("/api/v3/ping", 1, &()).await.map(drop)
     }
 
     /// `GET /api/v3/time`: the exchange's clock.
@@ -105,9 +103,7 @@ impl RestClient {
     /// # Errors
     /// See [`RestError`].
     pub async fn server_time(&self) -> Result<DateTime<Utc>, RestError> {
-        self.get::<ServerTime>("/api/v3/time", 1, &())
-            .await
-            .map(|time| time.server_time)
+        self.get::<ServerTime>("/api/v3/time", 1, &()).await.map(|time| time.server_time)
     }
 
     /// `GET /api/v3/ticker/price` of one symbol: the last price, with no time.
@@ -139,11 +135,8 @@ impl RestClient {
     pub async fn klines(&self, query: &KlinesQuery) -> Result<Vec<Kline>, RestError> {
         const ROUTE: &str = "/api/v3/klines";
         let limit = query.limit.clamp(1, MAX_KLINES);
-        let parameters = [
-            ("symbol", query.symbol.as_str()),
-            ("interval", query.interval.as_str()),
-            ("limit", &limit.to_string()),
-        ];
+        let parameters =
+            [("symbol", query.symbol.as_str()), ("interval", query.interval.as_str()), ("limit", &limit.to_string())];
         let klines: Vec<Kline> = self.get(ROUTE, 2, &parameters).await?;
         if klines.len() > usize::from(limit) {
             return Err(RestError::Malformed {
@@ -160,16 +153,8 @@ impl RestClient {
     /// # Errors
     /// See [`RestError`].
     pub async fn exchange_info(&self, symbols: &[Symbol]) -> Result<ExchangeInfo, RestError> {
-        let quoted: Vec<String> = symbols
-            .iter()
-            .map(|symbol| format!("\"{symbol}\""))
-            .collect();
-        self.get(
-            "/api/v3/exchangeInfo",
-            20,
-            &[("symbols", format!("[{}]", quoted.join(",")))],
-        )
-        .await
+        let quoted: Vec<String> = symbols.iter().map(|symbol| format!("\"{symbol}\"")).collect();
+        self.get("/api/v3/exchangeInfo", 20, &[("symbols", format!("[{}]", quoted.join(",")))]).await
     }
 
     async fn get<T: DeserializeOwned>(
@@ -181,12 +166,10 @@ impl RestClient {
         let mut attempt = 1;
         let response = loop {
             // Asked before every attempt: silence may have been ordered meanwhile.
-            self.guard
-                .admit(Instant::now(), Utc::now(), weight)
-                .map_err(|(why, retry_after)| {
-                    REQUESTS_WITHHELD.add(1, &[("reason", why.as_str())]);
-                    RestError::Withheld { why, retry_after }
-                })?;
+            self.guard.admit(Instant::now(), Utc::now(), weight).map_err(|(why, retry_after)| {
+                REQUESTS_WITHHELD.add(1, &[("reason", why.as_str())]);
+                RestError::Withheld { why, retry_after }
+            })?;
             let error = match self.upstream.get(route).query(query).send().await {
                 Ok(response) => break response,
                 Err(error) => self.failed(error),
@@ -198,38 +181,23 @@ impl RestClient {
             tracing::info!(attempt, reason = error.label(), "asking binance again");
             tokio::time::sleep(RETRY_PAUSE.mul_f64(rand::random())).await;
         };
-        if let Some(used) = response
-            .header("X-MBX-USED-WEIGHT-1M")
-            .and_then(|used| used.parse().ok())
-        {
+        if let Some(used) = response.header("X-MBX-USED-WEIGHT-1M").and_then(|used| used.parse().ok()) {
             self.guard.used(Utc::now(), used);
             REQUEST_WEIGHT_USED.set(f64::from(used), &[]);
         }
-        serde_json::from_slice(&response.body).map_err(|error| RestError::Malformed {
-            route,
-            what: error.to_string(),
-        })
+        serde_json::from_slice(&response.body).map_err(|error| RestError::Malformed { route, what: error.to_string() })
     }
 
     /// Reads what Binance says about a failure, and keeps silent from now on if it asks for that.
     fn failed(&self, error: UpstreamError) -> RestError {
-        let UpstreamErrorKind::Status {
-            status,
-            body,
-            retry_after,
-        } = &error.kind
-        else {
+        let UpstreamErrorKind::Status { status, body, retry_after } = &error.kind else {
             return RestError::Transport(error);
         };
         let status = *status;
         let said: Option<ErrorBody> = serde_json::from_slice(body).ok();
         let code = said.as_ref().map_or(0, |said| said.code);
         if status == 429 || status == 418 || code == -1003 {
-            let why = if status == 418 {
-                Withheld::Banned
-            } else {
-                Withheld::RateLimited
-            };
+            let why = if status == 418 { Withheld::Banned } else { Withheld::RateLimited };
             let retry_after = self.guard.silence(Instant::now(), why, *retry_after);
             return RestError::TooManyRequests { why, retry_after };
         }
@@ -244,11 +212,7 @@ impl RestClient {
         match code {
             -1121 => RestError::InvalidSymbol { message },
             -1199..=-1100 => RestError::BadParameter { code, message },
-            _ => RestError::Exchange {
-                status,
-                code,
-                message,
-            },
+            _ => RestError::Exchange { status, code, message },
         }
     }
 }
@@ -258,8 +222,5 @@ fn same_symbol(route: &'static str, asked: &Symbol, answered: &str) -> Result<()
         return Ok(());
     }
     let answered: String = answered.chars().take(Symbol::MAX_LEN).collect();
-    Err(RestError::Malformed {
-        route,
-        what: format!("asked about {asked}, got {answered:?}"),
-    })
+    Err(RestError::Malformed { route, what: format!("asked about {asked}, got {answered:?}") })
 }

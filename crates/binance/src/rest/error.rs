@@ -100,13 +100,10 @@ impl RestError {
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
-            Self::TooManyRequests { retry_after, .. } | Self::Withheld { retry_after, .. } => {
+            Self::TooManyRequests { retry_after, .. } | Self::Withheld { retry_after, .. } => Some(*retry_after),
+            Self::Transport(UpstreamError { kind: UpstreamErrorKind::CircuitOpen { retry_after }, .. }) => {
                 Some(*retry_after)
             }
-            Self::Transport(UpstreamError {
-                kind: UpstreamErrorKind::CircuitOpen { retry_after },
-                ..
-            }) => Some(*retry_after),
             _ => None,
         }
     }

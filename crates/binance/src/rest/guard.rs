@@ -56,11 +56,7 @@ pub(crate) struct Guard {
 impl Guard {
     pub(crate) fn new(weight_share_percent: u8) -> Self {
         Self {
-            state: Mutex::new(State {
-                silence: None,
-                minute: 0,
-                used: 0,
-            }),
+            state: Mutex::new(State { silence: None, minute: 0, used: 0 }),
             weight_limit: WEIGHT_PER_MINUTE * u32::from(weight_share_percent.min(100)) / 100,
         }
     }
@@ -71,12 +67,7 @@ impl Guard {
     }
 
     /// Asks to spend `weight`; it is booked at once, so that calls under way at the same time count too.
-    pub(crate) fn admit(
-        &self,
-        now: Instant,
-        clock: DateTime<Utc>,
-        weight: u32,
-    ) -> Result<(), (Withheld, Duration)> {
+    pub(crate) fn admit(&self, now: Instant, clock: DateTime<Utc>, weight: u32) -> Result<(), (Withheld, Duration)> {
         let mut state = self.state();
         if let Some((until, why)) = state.silence {
             let left = until.saturating_duration_since(now);
@@ -113,17 +104,8 @@ impl Guard {
     }
 
     /// Starts (or prolongs) the silence that a 429 or 418 asks for; returns how long it lasts.
-    pub(crate) fn silence(
-        &self,
-        now: Instant,
-        why: Withheld,
-        retry_after: Option<Duration>,
-    ) -> Duration {
-        let standard = if why == Withheld::Banned {
-            SILENCE_418
-        } else {
-            SILENCE_429
-        };
+    pub(crate) fn silence(&self, now: Instant, why: Withheld, retry_after: Option<Duration>) -> Duration {
+        let standard = if why == Withheld::Banned { SILENCE_418 } else { SILENCE_429 };
         let time = retry_after.unwrap_or(standard).min(LONGEST_SILENCE);
         let mut state = self.state();
         let until = now + time;
@@ -155,30 +137,15 @@ mod tests {
         let guard = Guard::new(100);
         let now = Instant::now();
         assert_eq!(guard.admit(now, clock(0), 2), Ok(()));
-        assert_eq!(
-            guard.silence(now, Withheld::RateLimited, Some(Duration::from_secs(7))),
-            Duration::from_secs(7)
-        );
+        assert_eq!(guard.silence(now, Withheld::RateLimited, Some(Duration::from_secs(7))), Duration::from_secs(7));
         let later = now + Duration::from_secs(3);
-        assert_eq!(
-            guard.admit(later, clock(3), 1),
-            Err((Withheld::RateLimited, Duration::from_secs(4)))
-        );
+        assert_eq!(guard.admit(later, clock(3), 1), Err((Withheld::RateLimited, Duration::from_secs(4))));
         // A shorter one, of a reply that was under way, does not end it early; a longer one prolongs it.
         guard.silence(later, Withheld::RateLimited, Some(Duration::from_secs(1)));
-        assert_eq!(
-            guard.admit(later, clock(3), 1),
-            Err((Withheld::RateLimited, Duration::from_secs(4)))
-        );
+        assert_eq!(guard.admit(later, clock(3), 1), Err((Withheld::RateLimited, Duration::from_secs(4))));
         guard.silence(later, Withheld::Banned, None);
-        assert_eq!(
-            guard.admit(later, clock(3), 1),
-            Err((Withheld::Banned, Duration::from_secs(120)))
-        );
-        assert_eq!(
-            guard.admit(later + Duration::from_secs(120), clock(123), 1),
-            Ok(())
-        );
+        assert_eq!(guard.admit(later, clock(3), 1), Err((Withheld::Banned, Duration::from_secs(120))));
+        assert_eq!(guard.admit(later + Duration::from_secs(120), clock(123), 1), Ok(()));
     }
 
     #[test]
@@ -186,10 +153,7 @@ mod tests {
         let guard = Guard::new(100);
         let now = Instant::now();
         assert_eq!(guard.silence(now, Withheld::RateLimited, None), SILENCE_429);
-        assert_eq!(
-            guard.silence(now, Withheld::Banned, Some(Duration::MAX)),
-            LONGEST_SILENCE
-        );
+        assert_eq!(guard.silence(now, Withheld::Banned, Some(Duration::MAX)), LONGEST_SILENCE);
     }
 
     #[test]
@@ -198,10 +162,7 @@ mod tests {
         let now = Instant::now();
         guard.used(clock(10), 2999);
         assert_eq!(guard.admit(now, clock(10), 1), Ok(()));
-        assert_eq!(
-            guard.admit(now, clock(15), 2),
-            Err((Withheld::Weight, Duration::from_secs(45)))
-        );
+        assert_eq!(guard.admit(now, clock(15), 2), Err((Withheld::Weight, Duration::from_secs(45))));
         assert_eq!(guard.admit(now, clock(60), 2), Ok(()));
     }
 
@@ -214,9 +175,6 @@ mod tests {
         }
         // The first reply knows of one call only.
         guard.used(clock(1), 20);
-        assert_eq!(
-            guard.admit(now, clock(1), 1),
-            Err((Withheld::Weight, Duration::from_secs(59)))
-        );
+        assert_eq!(guard.admit(now, clock(1), 1), Err((Withheld::Weight, Duration::from_secs(59))));
     }
 }

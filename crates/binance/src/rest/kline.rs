@@ -58,17 +58,13 @@ pub(crate) fn check_candle(
     volume: Decimal,
 ) -> Result<(), String> {
     if close_time < open_time {
-        return Err(format!(
-            "it closes at {close_time}, before it opens at {open_time}"
-        ));
+        return Err(format!("it closes at {close_time}, before it opens at {open_time}"));
     }
     if low <= Decimal::ZERO {
         return Err(format!("its low {low} is not positive"));
     }
     if low > open.min(close) || high < open.max(close) {
-        return Err(format!(
-            "low {low} and high {high} do not enclose open {open} and close {close}"
-        ));
+        return Err(format!("low {low} and high {high} do not enclose open {open} and close {close}"));
     }
     if volume.is_sign_negative() && !volume.is_zero() {
         return Err(format!("its volume {volume} is negative"));
@@ -81,9 +77,7 @@ pub(crate) fn time_ms(ms: i64) -> Result<DateTime<Utc>, String> {
     // Year 2000 to 2100: a time in seconds or microseconds is a fault that must not pass for a time.
     const RANGE: std::ops::Range<i64> = 946_684_800_000..4_102_444_800_000;
     if !RANGE.contains(&ms) {
-        return Err(format!(
-            "{ms} is no time in milliseconds between the years 2000 and 2100"
-        ));
+        return Err(format!("{ms} is no time in milliseconds between the years 2000 and 2100"));
     }
     DateTime::from_timestamp_millis(ms).ok_or_else(|| format!("{ms} is no time"))
 }
@@ -106,12 +100,8 @@ impl<'de> Deserialize<'de> for Kline {
                     name: &'static str,
                 ) -> Result<T, A::Error> {
                     row.next_element()
-                        .map_err(|error| {
-                            de::Error::custom(format_args!("kline's {name}: {error}"))
-                        })?
-                        .ok_or_else(|| {
-                            de::Error::custom(format_args!("kline ends before its {name}"))
-                        })
+                        .map_err(|error| de::Error::custom(format_args!("kline's {name}: {error}")))?
+                        .ok_or_else(|| de::Error::custom(format_args!("kline ends before its {name}")))
                 }
                 let open_time: i64 = field(&mut row, "open time")?;
                 let Amount(open) = field(&mut row, "open")?;
@@ -126,20 +116,9 @@ impl<'de> Deserialize<'de> for Kline {
                 while row.next_element::<IgnoredAny>()?.is_some() {}
                 let open_time = time_ms(open_time).map_err(de::Error::custom)?;
                 let close_time = time_ms(close_time).map_err(de::Error::custom)?;
-                check_candle(open_time, close_time, [open, high, low, close], volume).map_err(
-                    |wrong| de::Error::custom(format_args!("kline of {open_time}: {wrong}")),
-                )?;
-                Ok(Kline {
-                    open_time,
-                    close_time,
-                    open,
-                    high,
-                    low,
-                    close,
-                    volume,
-                    quote_volume,
-                    trades,
-                })
+                check_candle(open_time, close_time, [open, high, low, close], volume)
+                    .map_err(|wrong| de::Error::custom(format_args!("kline of {open_time}: {wrong}")))?;
+                Ok(Kline { open_time, close_time, open, high, low, close, volume, quote_volume, trades })
             }
         }
 
@@ -199,31 +178,18 @@ mod tests {
         assert!(wrong("\"0.80000000\"", "\"0.01\"").contains("do not enclose"));
         assert!(wrong("\"148976.11427815\"", "\"-1\"").contains("volume"));
         assert!(wrong("1499644799999", "1498000000000").contains("before it opens"));
-        assert!(
-            read("[[1499040000000,\"1\"]]")
-                .unwrap_err()
-                .contains("ends before its high")
-        );
+        assert!(read("[[1499040000000,\"1\"]]").unwrap_err().contains("ends before its high"));
         assert!(read("[{}]").unwrap_err().contains("array of 12"));
     }
 
     #[test]
     fn order_is_checked_and_holes_are_allowed() {
-        let row = |open: i64, close: i64| {
-            format!(r#"[{open},"1","1","1","1","0",{close},"0",0,"0","0","0"]"#)
-        };
+        let row = |open: i64, close: i64| format!(r#"[{open},"1","1","1","1","0",{close},"0",0,"0","0","0"]"#);
         let a = 1_700_000_000_000;
         let series = |rows: [String; 2]| read(&format!("[{}]", rows.join(","))).unwrap();
-        assert_eq!(
-            check_order(&series([row(a, a + 59_999), row(a + 60_000, a + 119_999)])),
-            Ok(())
-        );
-        assert_eq!(
-            check_order(&series([row(a, a + 59_999), row(a + 600_000, a + 659_999)])),
-            Ok(())
-        );
-        let overlapping =
-            check_order(&series([row(a, a + 59_999), row(a + 59_999, a + 119_999)])).unwrap_err();
+        assert_eq!(check_order(&series([row(a, a + 59_999), row(a + 60_000, a + 119_999)])), Ok(()));
+        assert_eq!(check_order(&series([row(a, a + 59_999), row(a + 600_000, a + 659_999)])), Ok(()));
+        let overlapping = check_order(&series([row(a, a + 59_999), row(a + 59_999, a + 119_999)])).unwrap_err();
         assert!(overlapping.contains("row 1 opens"), "{overlapping}");
     }
 }

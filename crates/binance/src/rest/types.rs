@@ -14,9 +14,7 @@ fn time<'de, D: Deserializer<'de>>(deserializer: D) -> Result<DateTime<Utc>, D::
 fn price<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Decimal, D::Error> {
     let price = decimal::from_text(deserializer)?;
     if price <= Decimal::ZERO {
-        return Err(de::Error::custom(format_args!(
-            "price {price} is not positive"
-        )));
+        return Err(de::Error::custom(format_args!("price {price} is not positive")));
     }
     Ok(price)
 }
@@ -88,12 +86,8 @@ mod tests {
 
     #[test]
     fn reads_the_documented_examples() {
-        let price: TickerPrice =
-            serde_json::from_str(r#"{"symbol":"LTCBTC","price":"4.00000200"}"#).unwrap();
-        assert_eq!(
-            (price.symbol.as_str(), price.price.to_string().as_str()),
-            ("LTCBTC", "4.00000200")
-        );
+        let price: TickerPrice = serde_json::from_str(r#"{"symbol":"LTCBTC","price":"4.00000200"}"#).unwrap();
+        assert_eq!((price.symbol.as_str(), price.price.to_string().as_str()), ("LTCBTC", "4.00000200"));
 
         let day: Ticker24h = serde_json::from_str(
             r#"{"symbol":"BNBBTC","priceChange":"-94.99999800","priceChangePercent":"-95.960","weightedAvgPrice":"0.29628482",
@@ -116,18 +110,13 @@ mod tests {
         .unwrap();
         assert_eq!(info.symbols[0].base_asset, "ETH");
 
-        let error: ErrorBody =
-            serde_json::from_str(r#"{"code":-1121,"msg":"Invalid symbol."}"#).unwrap();
+        let error: ErrorBody = serde_json::from_str(r#"{"code":-1121,"msg":"Invalid symbol."}"#).unwrap();
         assert_eq!(error.code, -1121);
     }
 
     #[test]
     fn a_price_is_positive_and_a_string() {
-        let wrong = |json: &str| {
-            serde_json::from_str::<TickerPrice>(json)
-                .unwrap_err()
-                .to_string()
-        };
+        let wrong = |json: &str| serde_json::from_str::<TickerPrice>(json).unwrap_err().to_string();
         assert!(wrong(r#"{"symbol":"A","price":"0"}"#).contains("not positive"));
         assert!(wrong(r#"{"symbol":"A","price":"-1"}"#).contains("not positive"));
         assert!(wrong(r#"{"symbol":"A","price":1.5}"#).contains("invalid type"));

@@ -16,19 +16,13 @@ impl Backoff {
     /// Starts with no failure.
     #[must_use]
     pub const fn new(base: Duration, cap: Duration) -> Self {
-        Self {
-            base,
-            cap,
-            failures: 0,
-        }
+        Self { base, cap, failures: 0 }
     }
 
     /// Longest wait that the next failure may cost.
     #[must_use]
     pub fn ceiling(&self) -> Duration {
-        self.base
-            .saturating_mul(2_u32.saturating_pow(self.failures))
-            .min(self.cap)
+        self.base.saturating_mul(2_u32.saturating_pow(self.failures)).min(self.cap)
     }
 
     /// Counts a failure and says how long to wait. `random` is from 0 to 1.
@@ -51,9 +45,7 @@ mod tests {
     #[test]
     fn doubles_up_to_the_cap_and_starts_again() {
         let mut backoff = Backoff::new(Duration::from_millis(500), Duration::from_secs(30));
-        let ceilings: Vec<u64> = (0..8)
-            .map(|_| u64::try_from(backoff.next_delay(1.0).as_millis()).unwrap())
-            .collect();
+        let ceilings: Vec<u64> = (0..8).map(|_| u64::try_from(backoff.next_delay(1.0).as_millis()).unwrap()).collect();
         assert_eq!(ceilings, [500, 1000, 2000, 4000, 8000, 16000, 30000, 30000]);
         for _ in 0..100 {
             backoff.next_delay(1.0);

@@ -6,99 +6,19 @@ use std::time::Duration;
 
 use awc::http::Uri;
 use bytes::Bytes;
-use domain::Symbol;
 use futures_util::future::LocalBoxFuture;
 use tokio::time::{Instant, sleep_until};
 use tracing::Instrument as _;
-use url::Url;
 
 use super::backoff::Backoff;
-use super::connection::{ConnectError, Connection, Limits, LostReason};
+use super::connection::{Connection, Limits};
 use super::event::{MalformedEvent, StreamEvent};
 use super::pace::Pace;
+use super::reason::{ConnectError, LostReason};
+use super::settings::{StreamError, StreamSettings};
 
 /// Malformed messages are logged once in this time, with the number of those that were not.
 const BURST: Duration = Duration::from_secs(60);
-
-/// Settings of [`MarketStream`].
-#[derive(Debug, Clone)]
-pub struct StreamSettings {
-    /// `wss://data-stream.binance.vision`, or `ws://` for a simulator.
-    pub base_url: Url,
-    /// What to listen to: each symbol's `kline_1m` and `ticker` streams.
-    ///
-    /// `ticker` states the price every second at a known rate, traded or not; `trade` would be hundreds of messages a
-    /// second for the same last price. `kline_1m` alone comes only every two seconds and only when something was traded.
-    pub symbols: Vec<Symbol>,
-    /// Time limit of connecting and shaking hands.
-    pub connect_timeout: Duration,
-    /// Longest time without a data message; the tickers come every second.
-    pub idle_timeout: Duration,
-    /// Age at which a connection is replaced. Binance ends it at 24 hours.
-    pub max_lifetime: Duration,
-    /// First wait before connecting anew, at most.
-    pub backoff_base: Duration,
-    /// Longest wait before connecting anew; a connection that lived this long starts the back-off afresh.
-    pub backoff_cap: Duration,
-    /// Largest message; a kline event has 300 bytes, a ticker 500.
-    pub max_message_bytes: usize,
-}
-
-impl StreamSettings {
-    /// Sane values for the real exchange.
-    #[must_use]
-    pub fn new(base_url: Url, symbols: Vec<Symbol>) -> Self {
-        Self {
-            base_url,
-            symbols,
-            connect_timeout: Duration::from_secs(10),
-            idle_timeout: Duration::from_secs(10),
-            max_lifetime: Duration::from_secs(23 * 3600),
-            backoff_base: Duration::from_millis(500),
-            backoff_cap: Duration::from_secs(30),
-            max_message_bytes: 64 * 1024,
-        }
-    }
-
-    /// The address of the combined stream.
-    fn uri(&self) -> Result<Uri, StreamError> {
-        if !matches!(self.base_url.scheme(), "ws" | "wss") || self.base_url.host_str().is_none() {
-            return Err(StreamError::Address(format!(
-                "{} is no ws:// or wss:// address",
-                self.base_url
-            )));
-        }
-        let names: Vec<String> = self
-            .symbols
-            .iter()
-            .flat_map(|symbol| {
-                let symbol = symbol.as_str().to_ascii_lowercase();
-                [format!("{symbol}@kline_1m"), format!("{symbol}@ticker")]
-            })
-            .collect();
-        // Binance's limit for one connection.
-        if names.is_empty() || names.len() > 1024 {
-            return Err(StreamError::Count(names.len()));
-        }
-        let mut url = self.base_url.clone();
-        url.set_path(&format!("{}/stream", url.path().trim_end_matches('/')));
-        url.set_query(Some(&format!("streams={}", names.join("/"))));
-        url.as_str()
-            .parse()
-            .map_err(|error| StreamError::Address(format!("{url}: {error}")))
-    }
-}
-
-/// Settings that can never work.
-#[derive(Debug, thiserror::Error)]
-pub enum StreamError {
-    /// The address is unusable.
-    #[error("the stream's address is unusable: {0}")]
-    Address(String),
-    /// Too many streams, or none.
-    #[error("a connection carries 1 to 1024 streams, not {0}")]
-    Count(usize),
-}
 
 /// What happened to the stream.
 #[derive(Debug)]
@@ -133,15 +53,8 @@ impl MarketStream {
     pub fn new(settings: StreamSettings) -> Result<Self, StreamError> {
         let uri = settings.uri()?;
         // WebSocket needs HTTP/1.1: over TLS, awc would agree to HTTP/2 and then refuse the upgrade.
-        let client = awc::Client::builder()
-            .max_http_version(awc::http::Version::HTTP_11)
-            .disable_timeout()
-            .finish();
-        Ok(Self {
-            settings,
-            uri,
-            client,
-        })
+        let client = awc::Client::builder().max_http_version(awc::http::Version::HTTP_11).disable_timeout().finish();
+        Ok(Self { settings, uri, client })
     }
 
     /// Keeps the stream alive until `stop` is ready, telling `notify` what happens.
@@ -154,10 +67,13 @@ impl MarketStream {
                 () = &mut stop => break,
                 step = state.step(&self) => step,
             };
-            state.apply(step, &mut notify).await;
+            state.apply(step, &mut notify);
         }
         if let Some(live) = state.live {
             live.connection.close().await;
+        }
+        if let Some(closing) = state.closing {
+            closing.await;
         }
     }
 
@@ -221,10 +137,14 @@ enum Step {
     /// Too many connections lately; the next attempt is put off.
     PutOff,
     Expired,
+    /// A connection that was replaced has ended.
+    Closed,
 }
 
 struct State {
     live: Option<Live>,
+    /// The goodbye of a connection that was replaced.
+    closing: Option<LocalBoxFuture<'static, ()>>,
     connecting: Option<LocalBoxFuture<'static, Result<Connection, ConnectError>>>,
     next_attempt: Option<Instant>,
     because: Option<LostReason>,
@@ -240,6 +160,7 @@ impl State {
     fn new(settings: &StreamSettings) -> Self {
         Self {
             live: None,
+            closing: None,
             connecting: None,
             next_attempt: Some(Instant::now()),
             because: None,
@@ -254,11 +175,7 @@ impl State {
 
     /// Waits for the next thing to happen. Safe to drop half-way.
     async fn step(&mut self, stream: &MarketStream) -> Step {
-        let expires = self
-            .live
-            .as_ref()
-            .filter(|live| !live.expiring)
-            .map(|live| live.since + self.lifetime);
+        let expires = self.live.as_ref().filter(|live| !live.expiring).map(|live| live.since + self.lifetime);
         let due = self.next_attempt.filter(|_| self.connecting.is_none());
         tokio::select! {
             // Messages last: a flood of them must not keep a connection from being replaced.
@@ -279,11 +196,12 @@ impl State {
                 }
             }
             () = at(expires) => Step::Expired,
+            () = finished(&mut self.closing) => Step::Closed,
             message = message(&mut self.live) => Step::Message(message),
         }
     }
 
-    async fn apply(&mut self, step: Step, notify: &mut impl FnMut(Notice)) {
+    fn apply(&mut self, step: Step, notify: &mut impl FnMut(Notice)) {
         match step {
             Step::Message(Ok(message)) => match StreamEvent::parse(&message) {
                 Ok(StreamEvent::ServerShutdown) => {
@@ -297,11 +215,7 @@ impl State {
                 }
             },
             Step::Message(Err(reason)) => {
-                let lived = self
-                    .live
-                    .take()
-                    .map(|live| live.since.elapsed())
-                    .unwrap_or_default();
+                let lived = self.live.take().map(|live| live.since.elapsed()).unwrap_or_default();
                 tracing::warn!(
                     reason = reason.as_str(),
                     lived_s = lived.as_secs(),
@@ -319,17 +233,11 @@ impl State {
             }
             Step::Attempted(Ok(connection)) => {
                 self.connecting = None;
-                let new = Live {
-                    connection,
-                    since: Instant::now(),
-                    expiring: false,
-                };
+                let new = Live { connection, since: Instant::now(), expiring: false };
                 let old = self.live.replace(new);
-                notify(Notice::Connected {
-                    after: self.because.take(),
-                });
+                notify(Notice::Connected { after: self.because.take() });
                 if let Some(old) = old {
-                    old.connection.close().await;
+                    self.closing = Some(Box::pin(old.connection.close()));
                 }
             }
             Step::Attempted(Err(error)) => {
@@ -338,6 +246,7 @@ impl State {
                 self.schedule();
             }
             Step::Expired => self.replace(LostReason::Lifetime),
+            Step::Closed => self.closing = None,
             Step::Started => {}
             Step::PutOff => {
                 tracing::warn!("too many connections in five minutes; the exchange's stream waits")
@@ -352,10 +261,7 @@ impl State {
             return;
         }
         live.expiring = true;
-        tracing::info!(
-            reason = reason.as_str(),
-            "replacing the connection of the exchange's stream"
-        );
+        tracing::info!(reason = reason.as_str(), "replacing the connection of the exchange's stream");
         self.because = Some(reason);
         if live.since.elapsed() >= self.stable_after {
             self.backoff.reset();
@@ -387,6 +293,13 @@ async fn attempted(
     }
 }
 
+async fn finished(closing: &mut Option<LocalBoxFuture<'static, ()>>) {
+    match closing {
+        Some(closing) => closing.await,
+        None => std::future::pending().await,
+    }
+}
+
 async fn at(time: Option<Instant>) {
     match time {
         Some(time) => sleep_until(time).await,
@@ -410,53 +323,5 @@ impl Burst {
         } else {
             self.unlogged += 1;
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn settings(base: &str, symbols: &[&str]) -> StreamSettings {
-        StreamSettings::new(
-            base.parse().unwrap(),
-            symbols
-                .iter()
-                .map(|symbol| symbol.parse().unwrap())
-                .collect(),
-        )
-    }
-
-    #[test]
-    fn the_address_names_every_stream_in_lower_case() {
-        let uri = settings("wss://data-stream.binance.vision", &["BTCUSDT", "ETHUSDT"])
-            .uri()
-            .unwrap();
-        assert_eq!(
-            uri.to_string(),
-            "wss://data-stream.binance.vision/stream?streams=btcusdt@kline_1m/btcusdt@ticker/ethusdt@kline_1m/ethusdt@ticker"
-        );
-        let below = settings("ws://127.0.0.1:1/binance/", &["BTCUSDT"])
-            .uri()
-            .unwrap();
-        assert_eq!(below.path(), "/binance/stream");
-    }
-
-    #[test]
-    fn impossible_settings_are_refused() {
-        assert!(matches!(
-            settings("https://example.org", &["BTCUSDT"]).uri(),
-            Err(StreamError::Address(_))
-        ));
-        assert!(matches!(
-            settings("ws://example.org", &[]).uri(),
-            Err(StreamError::Count(0))
-        ));
-        let many: Vec<String> = (0..513).map(|n| format!("COIN{n:03}USDT")).collect();
-        let many: Vec<&str> = many.iter().map(String::as_str).collect();
-        assert!(matches!(
-            settings("ws://example.org", &many).uri(),
-            Err(StreamError::Count(1026))
-        ));
     }
 }

@@ -91,16 +91,14 @@ impl StreamEvent {
     /// # Errors
     /// When it is no JSON object, or an event lacks what the documentation promises.
     pub fn parse(text: &[u8]) -> Result<Self, MalformedEvent> {
-        let mut message: Value = serde_json::from_slice(text)
-            .map_err(|error| MalformedEvent(format!("no JSON: {error}")))?;
+        let mut message: Value =
+            serde_json::from_slice(text).map_err(|error| MalformedEvent(format!("no JSON: {error}")))?;
         let Some(object) = message.as_object_mut() else {
             return Err(MalformedEvent("a message is a JSON object".to_owned()));
         };
         // Combined streams wrap events in `data`; connection events may come in `event`, or bare.
-        let payload = object
-            .remove("data")
-            .or_else(|| object.remove("event").filter(Value::is_object))
-            .unwrap_or(message);
+        let payload =
+            object.remove("data").or_else(|| object.remove("event").filter(Value::is_object)).unwrap_or(message);
         let kind = payload.get("e").and_then(Value::as_str);
         match kind {
             Some("kline") => kline(payload),
@@ -108,10 +106,7 @@ impl StreamEvent {
             Some("serverShutdown") => Ok(Self::ServerShutdown),
             Some(_) => Ok(Self::Unknown),
             // Replies to commands, and order book events, have no `e`.
-            None if payload.get("result").is_some()
-                || payload.get("id").is_some()
-                || payload.get("s").is_some() =>
-            {
+            None if payload.get("result").is_some() || payload.get("id").is_some() || payload.get("s").is_some() => {
                 Ok(Self::Unknown)
             }
             None => Err(MalformedEvent("neither an event nor a reply".to_owned())),
@@ -121,8 +116,7 @@ impl StreamEvent {
 
 fn kline(payload: Value) -> Result<StreamEvent, MalformedEvent> {
     let wrong = |what: String| MalformedEvent(format!("kline event: {what}"));
-    let raw: RawKlineEvent =
-        serde_json::from_value(payload).map_err(|error| wrong(error.to_string()))?;
+    let raw: RawKlineEvent = serde_json::from_value(payload).map_err(|error| wrong(error.to_string()))?;
     if raw.k.i != "1m" {
         // Not subscribed to: no fault, but not ours either.
         return Ok(StreamEvent::Unknown);
@@ -144,17 +138,12 @@ fn kline(payload: Value) -> Result<StreamEvent, MalformedEvent> {
         candle.volume,
     )
     .map_err(wrong)?;
-    Ok(StreamEvent::Kline(KlineUpdate {
-        symbol: raw.s,
-        event_time: time_ms(raw.event_time).map_err(wrong)?,
-        candle,
-    }))
+    Ok(StreamEvent::Kline(KlineUpdate { symbol: raw.s, event_time: time_ms(raw.event_time).map_err(wrong)?, candle }))
 }
 
 fn ticker(payload: Value) -> Result<StreamEvent, MalformedEvent> {
     let wrong = |what: String| MalformedEvent(format!("ticker event: {what}"));
-    let raw: RawTicker =
-        serde_json::from_value(payload).map_err(|error| wrong(error.to_string()))?;
+    let raw: RawTicker = serde_json::from_value(payload).map_err(|error| wrong(error.to_string()))?;
     if raw.c <= Decimal::ZERO {
         return Err(wrong(format!("price {} is not positive", raw.c)));
     }
@@ -183,20 +172,13 @@ mod tests {
 
     #[test]
     fn reads_a_kline() {
-        let StreamEvent::Kline(update) = parse(KLINE).unwrap() else {
-            panic!("no kline")
-        };
+        let StreamEvent::Kline(update) = parse(KLINE).unwrap() else { panic!("no kline") };
         assert_eq!(update.symbol, "BNBBTC");
         assert_eq!(update.event_time.timestamp_millis(), 1_672_515_782_136);
-        assert_eq!(
-            update.candle.close_time.timestamp_millis(),
-            1_672_515_839_999
-        );
+        assert_eq!(update.candle.close_time.timestamp_millis(), 1_672_515_839_999);
         assert_eq!(update.candle.close.to_string(), "0.0020");
         assert!(!update.candle.closed);
-        let StreamEvent::Kline(closed) =
-            parse(&KLINE.replace("\"x\":false", "\"x\":true")).unwrap()
-        else {
+        let StreamEvent::Kline(closed) = parse(&KLINE.replace("\"x\":false", "\"x\":true")).unwrap() else {
             panic!("no kline")
         };
         assert!(closed.candle.closed);
@@ -204,15 +186,9 @@ mod tests {
 
     #[test]
     fn reads_a_ticker_wrapped_and_bare() {
-        let StreamEvent::Ticker(update) = parse(TICKER).unwrap() else {
-            panic!("no ticker")
-        };
+        let StreamEvent::Ticker(update) = parse(TICKER).unwrap() else { panic!("no ticker") };
         assert_eq!(update.price.to_string(), "0.0025");
-        let bare = TICKER
-            .strip_prefix(r#"{"stream":"bnbbtc@ticker","data":"#)
-            .unwrap()
-            .strip_suffix('}')
-            .unwrap();
+        let bare = TICKER.strip_prefix(r#"{"stream":"bnbbtc@ticker","data":"#).unwrap().strip_suffix('}').unwrap();
         assert_eq!(parse(bare).unwrap(), StreamEvent::Ticker(update));
     }
 
@@ -236,10 +212,7 @@ mod tests {
         ] {
             assert_eq!(parse(text), Ok(StreamEvent::Unknown), "{text}");
         }
-        assert_eq!(
-            parse(&KLINE.replace("\"i\":\"1m\"", "\"i\":\"5m\"")),
-            Ok(StreamEvent::Unknown)
-        );
+        assert_eq!(parse(&KLINE.replace("\"i\":\"1m\"", "\"i\":\"5m\"")), Ok(StreamEvent::Unknown));
     }
 
     #[test]
@@ -250,17 +223,9 @@ mod tests {
         assert!(wrong("{}").contains("neither an event"));
         assert!(wrong(r#"{"stream":"x","data":7}"#).contains("neither an event"));
         assert!(wrong(&KLINE.replace("\"x\":false,", "")).contains("missing field `x`"));
-        assert!(
-            wrong(&KLINE.replace("\"h\":\"0.0025\"", "\"h\":\"0.0015\""))
-                .contains("do not enclose")
-        );
-        assert!(
-            wrong(&KLINE.replace("1672515780000", "1672515780"))
-                .contains("no time in milliseconds")
-        );
-        assert!(
-            wrong(&TICKER.replace("\"c\":\"0.0025\"", "\"c\":\"0.0\"")).contains("not positive")
-        );
+        assert!(wrong(&KLINE.replace("\"h\":\"0.0025\"", "\"h\":\"0.0015\"")).contains("do not enclose"));
+        assert!(wrong(&KLINE.replace("1672515780000", "1672515780")).contains("no time in milliseconds"));
+        assert!(wrong(&TICKER.replace("\"c\":\"0.0025\"", "\"c\":\"0.0\"")).contains("not positive"));
         assert!(wrong(&TICKER.replace("\"c\":\"0.0025\"", "\"c\":\"abc\"")).contains("no decimal"));
     }
 }

@@ -17,11 +17,7 @@ pub(crate) struct Pace {
 impl Pace {
     /// How long to wait before a connection may be made; nothing when it may be made now.
     pub(crate) fn wait(&mut self, now: Instant) -> Duration {
-        while self
-            .attempts
-            .front()
-            .is_some_and(|oldest| now.saturating_duration_since(*oldest) >= WINDOW)
-        {
+        while self.attempts.front().is_some_and(|oldest| now.saturating_duration_since(*oldest) >= WINDOW) {
             self.attempts.pop_front();
         }
         match self.attempts.front() {
@@ -51,10 +47,7 @@ mod tests {
             assert_eq!(pace.wait(now), Duration::ZERO);
             pace.attempt(now);
         }
-        assert_eq!(
-            pace.wait(start + Duration::from_secs(100)),
-            Duration::from_secs(200)
-        );
+        assert_eq!(pace.wait(start + Duration::from_secs(100)), Duration::from_secs(200));
         assert_eq!(pace.wait(start + Duration::from_secs(300)), Duration::ZERO);
     }
 }
