@@ -1,1 +1,51 @@
-fn main() {}
+//! The binary: one subcommand a service or tool. It composes; what the services do is in their crates.
+
+mod cli;
+mod serve;
+mod tools;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use cli::{Cli, Command, Tool};
+
+/// A setting that cannot be used (EX_USAGE of sysexits.h): told in a sentence, before any port is bound.
+const BAD_SETTING: u8 = 64;
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version come this way too, and are no errors.
+            let code = if error.use_stderr() { ExitCode::from(BAD_SETTING) } else { ExitCode::SUCCESS };
+            // Nobody is left to tell when standard error is closed.
+            let _ = error.print();
+            return code;
+        }
+    };
+    match cli.command {
+        Command::MarketDataService(args) => {
+            serve::service("market-data-service", &args.telemetry, || market_data::start(args.config))
+        }
+        Command::DecisionService(args) => {
+            serve::service("decision-service", &args.telemetry, || decision::start(args.config))
+        }
+        Command::NotifierService(args) => {
+            let mut telemetry = args.common.telemetry;
+            telemetry.metrics_enabled = telemetry.metrics_enabled.or(args.bot_metrics_enabled);
+            serve::service("notifier-service", &telemetry, || notifier::start(args.common.config))
+        }
+        Command::Simulator(args) => serve::service("simulator", &args.telemetry, || simulator::start(args.config)),
+        Command::Tool(tool) => serve::tool(async move {
+            match tool {
+                Tool::Ask(args) => tools::ask::run(args).await,
+                Tool::Doctor(args) => tools::doctor::run(args).await,
+                Tool::Chaos(args) => tools::chaos::run(args).await,
+                Tool::Load(args) => tools::load::run(args).await,
+                Tool::Preflight(args) => tools::preflight::run(args).await,
+                Tool::MetricsDoc => Ok(tools::metrics_doc()),
+            }
+        }),
+    }
+}

@@ -1,0 +1,63 @@
+//! The command line.
+
+use clap::{Args, Parser, Subcommand};
+use telemetry::TelemetrySettings;
+
+use crate::tools;
+
+/// A trading-signal platform that can be watched from end to end
+#[derive(Debug, Parser)]
+#[command(name = "crypto-telemetry", version, max_term_width = 110, subcommand_value_name = "SERVICE|TOOL")]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// One service with its telemetry.
+#[derive(Debug, Args)]
+pub(crate) struct ServiceArgs<C: Args> {
+    #[command(flatten)]
+    pub(crate) config: C,
+    #[command(flatten)]
+    pub(crate) telemetry: TelemetrySettings,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct NotifierArgs {
+    #[command(flatten)]
+    pub(crate) common: ServiceArgs<notifier::Config>,
+
+    /// Serve native /metrics of the bot where METRICS_ENABLED says nothing
+    #[arg(long, env = "BOT_METRICS_ENABLED", help_heading = "Telemetry")]
+    pub(crate) bot_metrics_enabled: Option<bool>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Service, port 8081: prices and candles from Binance
+    MarketDataService(ServiceArgs<market_data::Config>),
+    /// Service, port 8082: Buy, Sell or Hold
+    DecisionService(ServiceArgs<decision::Config>),
+    /// Service, port 9000: the Telegram bot, POST /v1/ask and the web page
+    NotifierService(NotifierArgs),
+    /// Service, port 8090: Binance, Telegram and an LLM in their own wire formats, for running offline
+    Simulator(ServiceArgs<simulator::Config>),
+    #[command(flatten)]
+    Tool(Tool),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Tool {
+    /// Ask what to do, and see the trace of the answer as a tree
+    Ask(tools::ask::Args),
+    /// Send one probe through the whole stack and name the hop that loses it
+    Doctor(tools::doctor::Args),
+    /// Make the simulated outside world misbehave for a while
+    Chaos(tools::chaos::Args),
+    /// Ask at a fixed rate of arrival and report how long answers took
+    Load(tools::load::Args),
+    /// Check ports, tools and disk before the stack starts
+    Preflight(tools::preflight::Args),
+    /// Print docs/METRICS.md from the registry of metrics
+    MetricsDoc,
+}

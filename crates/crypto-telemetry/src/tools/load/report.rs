@@ -1,0 +1,96 @@
+//! What a load run found.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use hdrhistogram::Histogram;
+use serde_json::json;
+
+use super::Plan;
+use crate::tools::terminal::Terminal;
+
+/// Latencies from when each request was due, and what failed.
+#[derive(Debug, Clone)]
+pub(crate) struct Report {
+    rate_per_second: u32,
+    /// Microseconds, up to a minute, to three digits.
+    latencies_us: Histogram<u64>,
+    failures: BTreeMap<String, u64>,
+    took: Duration,
+}
+
+impl Report {
+    pub(crate) fn new(plan: &Plan) -> Self {
+        let mut latencies_us =
+            Histogram::new(3).unwrap_or_else(|error| unreachable!("three digits are allowed: {error}"));
+        latencies_us.auto(true);
+        Self { rate_per_second: plan.rate_per_second, latencies_us, failures: BTreeMap::new(), took: Duration::ZERO }
+    }
+
+    pub(crate) fn record(&mut self, latency: Duration, outcome: Result<(), String>) {
+        match outcome {
+            Ok(()) => self.latencies_us.saturating_record(u64::try_from(latency.as_micros()).unwrap_or(u64::MAX)),
+            Err(reason) => *self.failures.entry(reason).or_default() += 1,
+        }
+    }
+
+    pub(crate) fn finish(&mut self, took: Duration, sent: u64) {
+        self.took = took;
+        let missing = sent.saturating_sub(self.answered() + self.failed());
+        if missing > 0 {
+            self.failures.insert("lost".to_owned(), missing);
+        }
+    }
+
+    pub(crate) const fn rate_per_second(&self) -> u32 {
+        self.rate_per_second
+    }
+
+    pub(crate) fn answered(&self) -> u64 {
+        self.latencies_us.len()
+    }
+
+    pub(crate) fn failed(&self) -> u64 {
+        self.failures.values().sum()
+    }
+
+    pub(crate) fn quantile(&self, quantile: f64) -> Duration {
+        Duration::from_micros(self.latencies_us.value_at_quantile(quantile))
+    }
+
+    pub(crate) fn print(&self, as_json: bool) -> anyhow::Result<()> {
+        let percentiles = [("p50", 0.5), ("p90", 0.9), ("p99", 0.99), ("p99.9", 0.999), ("max", 1.0)];
+        if as_json {
+            let latencies: BTreeMap<String, u128> = percentiles
+                .iter()
+                .map(|(name, quantile)| (format!("{name}_us"), self.quantile(*quantile).as_micros()))
+                .collect();
+            let report = json!({
+                "rate_per_second": self.rate_per_second,
+                "took_ms": self.took.as_millis(),
+                "answered": self.answered(),
+                "failed": self.failed(),
+                "failures": self.failures,
+                "latency": latencies,
+            });
+            Terminal::stdout().line(&serde_json::to_string(&report)?)?;
+            return Ok(());
+        }
+        let terminal = Terminal::stdout();
+        terminal.line(&format!(
+            "{} asks at {} a second in {:.1} s: {} answered, {} failed",
+            self.answered() + self.failed(),
+            self.rate_per_second,
+            self.took.as_secs_f64(),
+            self.answered(),
+            self.failed(),
+        ))?;
+        for (reason, count) in &self.failures {
+            terminal.line(&format!("  {count} × {reason}"))?;
+        }
+        for (name, quantile) in percentiles {
+            terminal.line(&format!("  {name:<6} {:>9.2} ms", self.quantile(quantile).as_secs_f64() * 1_000.0))?;
+        }
+        Ok(())
+    }
+}

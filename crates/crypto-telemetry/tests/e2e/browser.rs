@@ -1,0 +1,157 @@
+//! The pages in a real browser: Chromium, driven over WebDriver.
+
+use std::io::{BufRead as _, BufReader};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use fantoccini::{Client, ClientBuilder, Locator};
+use hyper_util::client::legacy::connect::HttpConnector;
+use serde_json::json;
+
+use crate::stack::Stack;
+
+/// Far beyond what anything here takes: only a defect reaches it.
+const LIMIT: Duration = Duration::from_secs(60);
+
+/// Whether there is a browser to drive.
+pub(crate) fn available() -> bool {
+    Command::new("chromedriver").arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok()
+}
+
+struct Driver {
+    process: Child,
+    url: String,
+}
+
+impl Driver {
+    fn start() -> Self {
+        let mut process =
+            Command::new("chromedriver").arg("--port=0").stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        let lines = BufReader::new(process.stdout.take().unwrap()).lines();
+        let port: u16 = lines
+            .map_while(Result::ok)
+            .find_map(|line| line.split("on port ").nth(1)?.trim_end_matches('.').parse().ok())
+            .expect("chromedriver says on which port it listens");
+        Self { process, url: format!("http://127.0.0.1:{port}") }
+    }
+}
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// Runs a scenario in a window of its own, of this size.
+fn in_browser<F: Future<Output = ()>>(width: u32, height: u32, scenario: impl FnOnce(Client) -> F) {
+    let driver = Driver::start();
+    let profile = tempfile::tempdir().unwrap();
+    let arguments = [
+        "--headless=new".to_owned(),
+        "--no-sandbox".to_owned(),
+        "--disable-gpu".to_owned(),
+        "--disable-quic".to_owned(),
+        "--no-first-run".to_owned(),
+        "--disable-background-networking".to_owned(),
+        "--disable-component-update".to_owned(),
+        "--disable-sync".to_owned(),
+        format!("--window-size={width},{height}"),
+        format!("--user-data-dir={}", profile.path().display()),
+    ];
+    let options = json!({"goog:chromeOptions": {"args": arguments}, "goog:loggingPrefs": {"browser": "ALL"}});
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let client = ClientBuilder::new(HttpConnector::new())
+            .capabilities(options.as_object().unwrap().clone())
+            .connect(&driver.url)
+            .await
+            .unwrap();
+        scenario(client.clone()).await;
+        client.close().await.unwrap();
+    });
+}
+
+async fn script(client: &Client, code: &str) -> serde_json::Value {
+    client.execute(code, Vec::new()).await.unwrap()
+}
+
+/// Waits until a script gives something that is neither null nor false.
+async fn until(client: &Client, what: &str, code: &str) -> serde_json::Value {
+    let started = std::time::Instant::now();
+    loop {
+        let found = script(client, code).await;
+        if !found.is_null() && found != json!(false) && found != json!("") {
+            return found;
+        }
+        if started.elapsed() > LIMIT {
+            let page = script(client, "return document.body.innerText").await;
+            panic!("waited in vain: {what}; the page says {page}");
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+async fn fits_the_window(client: &Client) {
+    let excess = script(client, "return document.documentElement.scrollWidth - window.innerWidth").await;
+    assert!(excess.as_i64().unwrap() <= 0, "the page is {excess} pixels wider than the window");
+}
+
+async fn ask_and_look(client: Client, url: String) {
+    client.goto(&url).await.unwrap();
+    // Errors of the page's own code, and what its content security policy refused.
+    script(&client, "window.__errors = []; addEventListener('error', e => __errors.push(e.message)); addEventListener('unhandledrejection', e => __errors.push(String(e.reason))); addEventListener('securitypolicyviolation', e => __errors.push(e.blockedURI));").await;
+    client.find(Locator::Css("#go")).await.unwrap().click().await.unwrap();
+    let card =
+        until(&client, "an answer", "return document.querySelector('article.card[data-action]')?.innerText").await;
+    let card = card.as_str().unwrap().to_uppercase();
+    assert!(["BUY", "SELL", "HOLD"].iter().any(|action| card.contains(action)), "{card}");
+    for wanted in ["BTC", "PAPER", "TECHNICAL", "CONFIDENCE", "%"] {
+        assert!(card.contains(wanted), "{wanted} is not in {card}");
+    }
+    until(
+        &client,
+        "the waterfall has all three services",
+        "const text = document.querySelector('#trace-body').innerText; \
+         return ['market-data-service', 'decision-service', 'notifier-service'].every(s => text.includes(s))",
+    )
+    .await;
+    until(
+        &client,
+        "the logs have all three services",
+        "const text = document.querySelector('#logs-body').innerText; \
+         return ['market-data-service', 'decision-service', 'notifier-service'].every(s => text.includes(s))",
+    )
+    .await;
+    fits_the_window(&client).await;
+    let errors = script(&client, "return window.__errors").await;
+    assert_eq!(errors, json!([]));
+}
+
+pub(crate) fn page_on_a_desk(stack: &Stack) {
+    let url = stack.url("NOTIFIER_PORT", "/");
+    in_browser(1280, 900, |client| ask_and_look(client, url));
+}
+
+pub(crate) fn page_on_a_phone(stack: &Stack) {
+    let url = stack.url("NOTIFIER_PORT", "/");
+    in_browser(390, 844, |client| ask_and_look(client, url));
+}
+
+pub(crate) fn chat(stack: &Stack) {
+    let url = stack.url("SIMULATOR_PORT", "/");
+    in_browser(390, 844, |client| async move {
+        client.goto(&url).await.unwrap();
+        let answers = "return [...document.body.innerText.matchAll(/(BUY|SELL|HOLD)/g)].length";
+        let before = script(&client, answers).await.as_i64().unwrap();
+        until(
+            &client,
+            "the keyboard's button is there and pressed",
+            "const b = [...document.querySelectorAll('button')].find(b => b.innerText.includes('What should I do with crypto?')); \
+             if (!b) return null; b.click(); return true",
+        )
+        .await;
+        until(&client, "the bot's answer is in the chat", &format!("{} > {before}", answers)).await;
+        fits_the_window(&client).await;
+    });
+}

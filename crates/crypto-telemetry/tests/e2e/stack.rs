@@ -1,0 +1,231 @@
+//! Starting and stopping the stack.
+
+use std::fs::File;
+use std::net::TcpListener;
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::Mutex;
+
+use crate::wait::until;
+
+/// Every port of process-compose.yaml, moved out of the way of a developer's own stack and below the range from
+/// which the kernel hands out ports.
+const PORTS: [(&str, u16); 16] = [
+    ("OTELCOL_GRPC_PORT", 24317),
+    ("OTELCOL_HTTP_PORT", 24318),
+    ("OTELCOL_PROM_PORT", 28889),
+    ("OTELCOL_SELF_PORT", 28888),
+    ("OTELCOL_HEALTH_PORT", 23133),
+    ("PROMETHEUS_PORT", 29090),
+    ("TEMPO_PORT", 23200),
+    ("TEMPO_OTLP_PORT", 24319),
+    ("TEMPO_GRPC_PORT", 29095),
+    ("LOKI_PORT", 23100),
+    ("LOKI_GRPC_PORT", 29096),
+    ("GRAFANA_PORT", 23000),
+    ("MARKET_DATA_PORT", 28081),
+    ("DECISION_PORT", 28082),
+    ("NOTIFIER_PORT", 29000),
+    ("SIMULATOR_PORT", 28090),
+];
+
+pub(crate) const SERVICES: [&str; 3] = ["market-data-service", "decision-service", "notifier-service"];
+
+pub(crate) struct Stack {
+    process_compose: Mutex<Option<Child>>,
+    data: PathBuf,
+    socket: PathBuf,
+    pub(crate) http: reqwest::blocking::Client,
+}
+
+impl Stack {
+    /// Starts everything and waits until it is ready. A taken port or a missing program is a sentence.
+    pub(crate) fn start() -> Self {
+        let data = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("e2e-{}", std::process::id()));
+        std::fs::create_dir_all(data.join("logs")).unwrap();
+        // A socket's path may have about a hundred characters only, and a target folder can lie deep.
+        let socket = std::env::temp_dir().join(format!("ct-e2e-{}.sock", std::process::id()));
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let http = reqwest::blocking::Client::builder().no_proxy().build().unwrap();
+        let stack = Self { process_compose: Mutex::new(None), data, socket, http };
+        let preflight = stack.command("crypto-telemetry").arg("preflight").output().unwrap();
+        assert!(preflight.status.success(), "the stack cannot start:\n{}", text(&preflight));
+        let log = File::create(stack.data.join("logs/process-compose.out")).unwrap();
+        let mut command = stack.command("process-compose");
+        command
+            .args(["up", "--disable-dotenv", "-t=false", "-f"])
+            .arg(root().join("process-compose.yaml"))
+            .args(["-U", "-u"])
+            .arg(&stack.socket)
+            .arg("-L")
+            .arg(stack.data.join("logs/process-compose.log"))
+            .stdout(log.try_clone().unwrap())
+            .stderr(log);
+        *stack.process_compose.lock().unwrap() = Some(command.spawn().unwrap());
+        until("the whole stack is ready", || {
+            stack.assert_running();
+            let paths = [
+                ("NOTIFIER_PORT", "/health/ready"),
+                ("SIMULATOR_PORT", "/health/ready"),
+                ("MARKET_DATA_PORT", "/health/ready"),
+                ("DECISION_PORT", "/health/ready"),
+                ("OTELCOL_HEALTH_PORT", "/"),
+                ("PROMETHEUS_PORT", "/-/ready"),
+                ("TEMPO_PORT", "/ready"),
+                ("LOKI_PORT", "/ready"),
+            ];
+            paths.iter().all(|(port, path)| stack.is_ok(&stack.url(port, path))).then_some(())
+        });
+        stack
+    }
+
+    fn assert_running(&self) {
+        let mut child = self.process_compose.lock().unwrap();
+        let ended = child.as_mut().unwrap().try_wait().unwrap();
+        assert!(
+            ended.is_none(),
+            "process-compose ended: {}",
+            std::fs::read_to_string(self.data.join("logs/process-compose.out")).unwrap()
+        );
+    }
+
+    /// A program with the stack's variables; the freshly built binary and the built backends come first on PATH.
+    pub(crate) fn command(&self, program: &str) -> Command {
+        let ours = Path::new(env!("CARGO_BIN_EXE_crypto-telemetry")).parent().unwrap().to_owned();
+        let backends = root().join(".build/bin");
+        assert!(
+            backends.join("otelcol").exists(),
+            "the backends are not built: run `make backends`, or `make test`, which does"
+        );
+        let path = std::env::join_paths(
+            [ours.clone(), backends.clone()]
+                .into_iter()
+                .chain(std::env::split_paths(&std::env::var_os("PATH").unwrap())),
+        )
+        .unwrap();
+        let program = [ours, backends].iter().map(|folder| folder.join(program)).find(|path| path.exists()).unwrap();
+        let mut command = Command::new(program);
+        for (name, _) in
+            std::env::vars().filter(|(name, _)| name.starts_with("OTEL_") || name.starts_with("TELEMETRY_"))
+        {
+            command.env_remove(name);
+        }
+        command
+            .env("PATH", path)
+            .env("CRYPTO_TELEMETRY_ROOT", root())
+            .env("CRYPTO_TELEMETRY_DATA", &self.data)
+            // Metrics every second and a scrape every two: nobody should wait for a test longer than needed.
+            .env("OTEL_METRIC_EXPORT_INTERVAL", "1000")
+            .env("PROMETHEUS_SCRAPE_INTERVAL", "2s")
+            .env("OTELCOL_SPANMETRICS_INTERVAL", "1s")
+            .env("NO_COLOR", "1")
+            .envs(PORTS.iter().map(|(name, port)| (name, port.to_string())))
+            .env("NOTIFIER_URL", self.url("NOTIFIER_PORT", ""))
+            .env("SIMULATOR_URL", self.url("SIMULATOR_PORT", ""))
+            .stdin(Stdio::null())
+            .current_dir(root())
+            // A group of its own: a Ctrl-C at the test reaches the test, which then stops the stack in order.
+            .process_group(0);
+        command
+    }
+
+    /// Runs the binary and returns what it said.
+    pub(crate) fn run(&self, arguments: &[&str]) -> (bool, String) {
+        let output = self.command("crypto-telemetry").args(arguments).output().unwrap();
+        (output.status.success(), text(&output))
+    }
+
+    pub(crate) fn url(&self, port: &str, path: &str) -> String {
+        let port = PORTS.iter().find(|(name, _)| *name == port).unwrap().1;
+        format!("http://127.0.0.1:{port}{path}")
+    }
+
+    fn is_ok(&self, url: &str) -> bool {
+        self.http.get(url).send().is_ok_and(|response| response.status().is_success())
+    }
+
+    pub(crate) fn stop(&self, process: &str) {
+        self.control(&["process", "stop", process]);
+        let (port, path) = health(process);
+        until(&format!("{process} has stopped"), || (!self.is_ok(&self.url(port, path))).then_some(()));
+    }
+
+    pub(crate) fn start_again(&self, process: &str) {
+        self.control(&["process", "start", process]);
+        let (port, path) = health(process);
+        until(&format!("{process} is ready again"), || self.is_ok(&self.url(port, path)).then_some(()));
+    }
+
+    fn control(&self, arguments: &[&str]) {
+        let mut command = self.command("process-compose");
+        command.args(arguments).args(["-U", "-u"]).arg(&self.socket);
+        command.arg("-L").arg(self.data.join("logs/process-compose-client.log"));
+        let output = command.output().unwrap();
+        assert!(output.status.success(), "process-compose {arguments:?}: {}", text(&output));
+    }
+
+    /// Ctrl-C, then: no process of the stack, no port in use. Keeps the data when something failed.
+    pub(crate) fn stop_and_look(&self, keep_data: bool) {
+        let mut child = self.process_compose.lock().unwrap().take().unwrap();
+        let interrupted = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+        assert!(interrupted.success());
+        child.wait().unwrap();
+        for (name, port) in PORTS {
+            assert!(TcpListener::bind(("127.0.0.1", port)).is_ok(), "{name} {port} is still in use");
+        }
+        let left = processes_with(&format!("CRYPTO_TELEMETRY_DATA={}", self.data.display()));
+        assert!(left.is_empty(), "still running: {left:?}");
+        let _ = std::fs::remove_file(&self.socket);
+        if keep_data {
+            panic!("see the logs in {}", self.data.join("logs").display());
+        }
+        std::fs::remove_dir_all(&self.data).unwrap();
+    }
+}
+
+impl Drop for Stack {
+    fn drop(&mut self) {
+        // Only after a panic on the way: stop_and_look has taken the child otherwise.
+        if let Ok(mut child) = self.process_compose.lock()
+            && let Some(mut child) = child.take()
+        {
+            let _ = Command::new("kill").args(["-TERM", &child.id().to_string()]).status();
+            let _ = child.wait();
+        }
+    }
+}
+
+fn health(process: &str) -> (&'static str, &'static str) {
+    match process {
+        "otelcol" => ("OTELCOL_HEALTH_PORT", "/"),
+        "prometheus" => ("PROMETHEUS_PORT", "/-/ready"),
+        "tempo" => ("TEMPO_PORT", "/ready"),
+        "loki" => ("LOKI_PORT", "/ready"),
+        other => panic!("no health address for {other}"),
+    }
+}
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap()
+}
+
+fn text(output: &Output) -> String {
+    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+}
+
+/// Command lines of processes whose environment has this entry.
+fn processes_with(entry: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    for folder in std::fs::read_dir("/proc").unwrap().flatten() {
+        let Ok(environment) = std::fs::read(folder.path().join("environ")) else { continue };
+        if environment.split(|byte| *byte == 0).any(|variable| variable == entry.as_bytes()) {
+            let line = std::fs::read(folder.path().join("cmdline")).unwrap_or_default();
+            // A process that has just ended has no command line any more.
+            if !line.is_empty() {
+                found.push(String::from_utf8_lossy(&line).replace('\0', " "));
+            }
+        }
+    }
+    found
+}
