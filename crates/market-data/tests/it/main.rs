@@ -8,7 +8,7 @@
 mod exchange;
 mod failures;
 mod prices;
-// mod simulated;
+mod simulated;
 mod sse;
 mod stream;
 mod support;

@@ -3,6 +3,7 @@
 use opentelemetry::trace::SpanId;
 use serde_json::json;
 use telemetry::testing::{attribute, finished_spans};
+use tokio::io::AsyncReadExt as _;
 
 use crate::exchange::{Command, Exchange, kline, ticker};
 use crate::support::{Service, config, wait_for};
@@ -175,6 +176,31 @@ async fn nonsense_on_the_stream_is_counted_and_harms_nothing() {
     wait_for("another socket opens", async || exchange.state().sockets == 2).await;
     exchange.tick("556.00");
     wait_for("it is heard", async || service.price().await.price.to_string() == "556.00").await;
+    service.stop().await;
+    exchange.stop().await;
+}
+
+#[actix_web::test]
+async fn wss_speaks_tls_and_asks_for_http_1() {
+    let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+    let exchange = Exchange::start();
+    let mut settings = config(&exchange);
+    settings.binance_ws_url = format!("wss://{}", listener.local_addr().unwrap()).parse().unwrap();
+    let service = Service::start(settings).await;
+    let (mut socket, _) = listener.accept().await.unwrap();
+    let mut hello = vec![0_u8; 2048];
+    let mut length = 0;
+    // A TLS record says how long it is.
+    while length < 5 || length < 5 + usize::from(u16::from_be_bytes([hello[3], hello[4]])) {
+        length += socket.read(&mut hello[length..]).await.unwrap();
+    }
+    let hello = &hello[..length];
+    let has = |wanted: &[u8]| hello.windows(wanted.len()).any(|found| found == wanted);
+    assert_eq!((hello[0], hello[5]), (0x16, 0x01), "a handshake record with a ClientHello");
+    assert!(has(b"\x08http/1.1") && !has(b"\x02h2"), "an upgrade to WebSocket needs HTTP/1.1");
+    drop(socket);
+    // A stream that cannot be had is made up for.
+    wait_for("REST stands in", async || service.get("/v1/prices/BTCUSDT").await.status == 200).await;
     service.stop().await;
     exchange.stop().await;
 }
