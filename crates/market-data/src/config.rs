@@ -72,7 +72,7 @@ pub struct Config {
     pub binance_stream_backoff_ms: u64,
 
     /// Longest wait in milliseconds before the stream is connected anew
-    #[arg(long, env = "BINANCE_STREAM_BACKOFF_MAX_MS", default_value_t = 30_000, value_parser = clap::value_parser!(u64).range(1..=600_000))]
+    #[arg(long, env = "BINANCE_STREAM_BACKOFF_MAX_MS", default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(1..=600_000))]
     pub binance_stream_backoff_max_ms: u64,
 }
 

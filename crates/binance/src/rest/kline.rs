@@ -161,7 +161,7 @@ mod tests {
         let kline = &klines[0];
         assert_eq!(kline.open_time.timestamp_millis(), 1_499_040_000_000);
         assert_eq!(kline.close_time.timestamp_millis(), 1_499_644_799_999);
-        assert_eq!(kline.high.to_string(), "0.80000000");
+        assert_eq!(kline.high.to_string(), "0.8");
         assert_eq!(kline.volume.to_string(), "148976.11427815");
         assert_eq!(kline.trades, 308);
         assert!(!kline.candle(false).closed);

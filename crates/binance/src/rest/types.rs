@@ -87,7 +87,7 @@ mod tests {
     #[test]
     fn reads_the_documented_examples() {
         let price: TickerPrice = serde_json::from_str(r#"{"symbol":"LTCBTC","price":"4.00000200"}"#).unwrap();
-        assert_eq!((price.symbol.as_str(), price.price.to_string().as_str()), ("LTCBTC", "4.00000200"));
+        assert_eq!((price.symbol.as_str(), price.price.to_string().as_str()), ("LTCBTC", "4.000002"));
 
         let day: Ticker24h = serde_json::from_str(
             r#"{"symbol":"BNBBTC","priceChange":"-94.99999800","priceChangePercent":"-95.960","weightedAvgPrice":"0.29628482",

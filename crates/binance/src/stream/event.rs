@@ -176,7 +176,7 @@ mod tests {
         assert_eq!(update.symbol, "BNBBTC");
         assert_eq!(update.event_time.timestamp_millis(), 1_672_515_782_136);
         assert_eq!(update.candle.close_time.timestamp_millis(), 1_672_515_839_999);
-        assert_eq!(update.candle.close.to_string(), "0.0020");
+        assert_eq!(update.candle.close.to_string(), "0.002");
         assert!(!update.candle.closed);
         let StreamEvent::Kline(closed) = parse(&KLINE.replace("\"x\":false", "\"x\":true")).unwrap() else {
             panic!("no kline")

@@ -41,7 +41,7 @@ impl StreamSettings {
             idle_timeout: Duration::from_secs(10),
             max_lifetime: Duration::from_secs(23 * 3600),
             backoff_base: Duration::from_millis(500),
-            backoff_cap: Duration::from_secs(30),
+            backoff_cap: Duration::from_secs(10),
             max_message_bytes: 64 * 1024,
         }
     }

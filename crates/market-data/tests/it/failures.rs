@@ -4,7 +4,7 @@ use chrono::Utc;
 use domain::PriceSource;
 
 use crate::exchange::{Command, Exchange, Rest};
-use crate::support::{Service, config, wait_for};
+use crate::support::{Service, config, decimal, wait_for};
 
 const OTHER: &str = "/v1/candles/BTCUSDT?interval=5m&limit=10";
 
@@ -97,7 +97,7 @@ async fn rest_may_be_down_while_the_stream_is_up() {
     exchange.state().rest = Rest::Fails { status: 500, retry_after_s: None, body: "" };
     exchange.advance(2);
     exchange.tick("321.00");
-    wait_for("the price comes", async || service.price().await.price.to_string() == "321.00").await;
+    wait_for("the price comes", async || service.price().await.price == decimal("321.00")).await;
     let forming = exchange.forming();
     wait_for("candles come", async || {
         service.candles(250).await.last().unwrap().open_time.timestamp_millis() == forming
@@ -115,7 +115,7 @@ async fn the_stream_may_be_down_while_rest_is_up() {
     let service = Service::start(config(&exchange)).await;
     wait_for("the service is ready", async || service.get("/health/ready").await.status == 200).await;
     exchange.state().price = "42.50".to_owned();
-    wait_for("the price is polled", async || service.price().await.price.to_string() == "42.50").await;
+    wait_for("the price is polled", async || service.price().await.price == decimal("42.50")).await;
     assert_eq!(service.price().await.source, PriceSource::Rest);
     wait_for("candles are there", async || service.candles(1000).await.len() == 1000).await;
     // Polling ends when the stream is back.

@@ -6,7 +6,7 @@ use opentelemetry::trace::SpanKind;
 use telemetry::testing::{attribute, finished_spans};
 
 use crate::exchange::{Exchange, candle_price};
-use crate::support::{Service, config, wait_for};
+use crate::support::{Service, config, decimal, wait_for};
 
 #[actix_web::test]
 async fn the_stream_s_price_is_served_with_its_age_and_its_span() {
@@ -14,7 +14,7 @@ async fn the_stream_s_price_is_served_with_its_age_and_its_span() {
     let service = Service::ready(config(&exchange), &exchange).await;
     let before = Utc::now();
     exchange.tick("46224.10");
-    wait_for("the price moves", async || service.price().await.price.to_string() == "46224.10").await;
+    wait_for("the price moves", async || service.price().await.price == decimal("46224.10")).await;
     let quote = service.price().await;
     assert_eq!(quote.source, PriceSource::Stream);
     assert!(quote.observed_at.timestamp_millis() >= before.timestamp_millis() && quote.observed_at <= Utc::now());
@@ -23,7 +23,7 @@ async fn the_stream_s_price_is_served_with_its_age_and_its_span() {
     // An older statement does not undo it.
     exchange.send(&crate::exchange::ticker("BTCUSDT", "1.00", before.timestamp_millis() - 5_000));
     exchange.tick("46225.00");
-    wait_for("the next price comes", async || service.price().await.price.to_string() == "46225.00").await;
+    wait_for("the next price comes", async || service.price().await.price == decimal("46225.00")).await;
 
     let trace_id = service.price().await.trace_id.unwrap();
     let span = finished_spans().into_iter().find(|span| span.span_context.trace_id().to_string() == trace_id).unwrap();
@@ -52,7 +52,7 @@ async fn candles_grow_with_the_stream_and_only_x_makes_them_final() {
     let candles = service.candles(5).await;
     assert_eq!(candles.iter().map(|candle| candle.closed).collect::<Vec<_>>(), [true, true, true, true, false]);
     for candle in &candles {
-        assert_eq!(candle.close.to_string(), candle_price(candle.open_time.timestamp_millis()));
+        assert_eq!(candle.close, decimal(&candle_price(candle.open_time.timestamp_millis())));
     }
     assert_eq!(service.candles(1000).await.len(), 1000);
     assert_eq!(service.candles(1).await.len(), 1);

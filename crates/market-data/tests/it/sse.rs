@@ -9,7 +9,7 @@ use domain::PriceQuote;
 use futures_util::{Stream, StreamExt as _};
 
 use crate::exchange::Exchange;
-use crate::support::{Service, config, wait_for};
+use crate::support::{Service, config, decimal, wait_for};
 
 /// Reads events as a browser does.
 struct Reader {
@@ -57,13 +57,13 @@ async fn prices_are_delivered_as_they_change_and_the_stream_ends_with_the_servic
     let exchange = Exchange::start();
     let service = Service::ready(config(&exchange), &exchange).await;
     exchange.tick("100.00");
-    wait_for("a first price", async || service.price().await.price.to_string() == "100.00").await;
+    wait_for("a first price", async || service.price().await.price == decimal("100.00")).await;
     let mut reader = Reader::open(&service, "?symbols=btcusdt").await;
-    assert_eq!(reader.price().await.price.to_string(), "100.00", "the known price comes first");
+    assert_eq!(reader.price().await.price, decimal("100.00"), "the known price comes first");
     for price in ["101.00", "102.00"] {
         exchange.tick(price);
         let quote = reader.price().await;
-        assert_eq!((quote.price.to_string().as_str(), quote.symbol.as_str()), (price, "BTCUSDT"));
+        assert_eq!((quote.price, quote.symbol.as_str()), (decimal(price), "BTCUSDT"));
     }
     service.stop().await;
     while let Some(block) = reader.block().await {
@@ -93,7 +93,7 @@ async fn a_slow_reader_finds_the_newest_price_and_heartbeats_come_in_silence() {
     let newest = loop {
         exchange.tick("99999.00");
         let quote = reader.price().await;
-        if quote.price.to_string() == "99999.00" {
+        if quote.price == decimal("99999.00") {
             break quote;
         }
     };

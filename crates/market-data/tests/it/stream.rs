@@ -6,16 +6,23 @@ use telemetry::testing::{attribute, finished_spans};
 use tokio::io::AsyncReadExt as _;
 
 use crate::exchange::{Command, Exchange, kline, ticker};
-use crate::support::{Service, config, wait_for};
+use crate::support::{Service, config, decimal, wait_for};
 
 async fn has_candle(service: &Service, open_ms: i64) -> bool {
     service.candles(100).await.iter().any(|candle| candle.open_time.timestamp_millis() == open_ms)
 }
 
+/// Settings with which candles never count as old, so that nothing but the stream has them read again.
+fn unhurried(exchange: &Exchange) -> market_data::Config {
+    let mut settings = config(exchange);
+    settings.max_price_age_ms = 600_000;
+    settings
+}
+
 #[actix_web::test]
 async fn a_dropped_socket_is_replaced_and_what_it_missed_is_filled_in() {
     let exchange = Exchange::start();
-    let service = Service::ready(config(&exchange), &exchange).await;
+    let service = Service::ready(unhurried(&exchange), &exchange).await;
     let reconnects =
         async || service.metric("market_data_stream_reconnects_total", "reason=\"dropped\"").await.unwrap_or_default();
     let before = reconnects().await;
@@ -27,6 +34,8 @@ async fn a_dropped_socket_is_replaced_and_what_it_missed_is_filled_in() {
     }
     let forming = exchange.forming();
     wait_for("the service connects again", async || exchange.state().sockets == 2).await;
+    // Nobody has asked for candles: the new connection alone has them read.
+    wait_for("candles are read", async || exchange.calls_to("/api/v3/klines") > 1).await;
     wait_for("the candles are there", async || has_candle(&service, forming).await).await;
     let candles = service.candles(1000).await;
     assert_eq!(candles.len(), 1000);
@@ -57,20 +66,24 @@ async fn a_dropped_socket_is_replaced_and_what_it_missed_is_filled_in() {
 #[actix_web::test]
 async fn candles_that_the_stream_skips_are_read_over_rest() {
     let exchange = Exchange::start();
-    let service = Service::ready(config(&exchange), &exchange).await;
+    let service = Service::ready(unhurried(&exchange), &exchange).await;
     exchange.advance(1);
     for _ in 0..4 {
         exchange.advance_silently();
     }
     exchange.advance(1);
+    // Nobody has asked for candles: the hole alone has them read.
+    wait_for("candles are read", async || exchange.calls_to("/api/v3/klines") > 1).await;
     let forming = exchange.forming();
     wait_for("the hole is filled", async || {
         service.candles(50).await.len() == 50 && has_candle(&service, forming).await
     })
     .await;
     // The end of a candle can be missed too, with no candle missing.
+    let calls = exchange.calls_to("/api/v3/klines");
     let (_, next) = exchange.advance_silently();
     exchange.send(&kline("BTCUSDT", next, false));
+    wait_for("candles are read", async || exchange.calls_to("/api/v3/klines") > calls).await;
     wait_for("the end is found out", async || {
         let candles = service.candles(50).await;
         candles.len() == 50 && candles.last().unwrap().open_time.timestamp_millis() == next
@@ -109,7 +122,7 @@ async fn a_server_that_announces_its_end_is_left_for_another_first() {
     wait_for("the first one is closed in order", async || exchange.state().goodbyes == 1).await;
     assert!(reconnects().await > before);
     exchange.tick("777.00");
-    wait_for("the new one is heard", async || service.price().await.price.to_string() == "777.00").await;
+    wait_for("the new one is heard", async || service.price().await.price == decimal("777.00")).await;
     service.stop().await;
     exchange.stop().await;
 }
@@ -162,7 +175,7 @@ async fn nonsense_on_the_stream_is_counted_and_harms_nothing() {
         exchange.command(Command::Text(nonsense));
     }
     exchange.tick("555.00");
-    wait_for("the true price comes", async || service.price().await.price.to_string() == "555.00").await;
+    wait_for("the true price comes", async || service.price().await.price == decimal("555.00")).await;
     let events = async |kind: &str| {
         service.metric("market_data_stream_events_total", &format!("kind=\"{kind}\"")).await.unwrap_or_default()
     };
@@ -175,7 +188,7 @@ async fn nonsense_on_the_stream_is_counted_and_harms_nothing() {
     exchange.command(Command::Text("x".repeat(200_000)));
     wait_for("another socket opens", async || exchange.state().sockets == 2).await;
     exchange.tick("556.00");
-    wait_for("it is heard", async || service.price().await.price.to_string() == "556.00").await;
+    wait_for("it is heard", async || service.price().await.price == decimal("556.00")).await;
     service.stop().await;
     exchange.stop().await;
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use domain::{Candle, CandleSeries, PriceQuote};
 use market_data::Config;
+use rust_decimal::Decimal;
 use serde_json::Value;
 use url::Url;
 use web::RunningServer;
@@ -119,6 +120,11 @@ pub(crate) fn assert_contiguous(candles: &[Candle]) {
         assert_eq!(gap.num_milliseconds(), 1, "hole between {:?} and {:?}", pair[0], pair[1]);
         assert!(pair[0].closed, "{:?} has a successor and is not final", pair[0]);
     }
+}
+
+/// An amount, however many zeros it is written with.
+pub(crate) fn decimal(text: &str) -> Decimal {
+    text.parse().unwrap()
 }
 
 /// Waits until `holds`.
