@@ -87,13 +87,9 @@ pub(super) async fn weigh(request: ServiceRequest, next: Next<BoxBody>) -> Resul
     let weight = weight_of(request.path(), request.query_string());
     let limit = world.limits.weight_per_minute();
     let (used, wait_s) = world.limits.weight.book(address(request.request()), weight, now_ms());
-    let http_request = request.request().clone();
     let mut response = match wait_s {
         Some(wait_s) => request.into_response(ApiError::weight_used_up(limit, wait_s).response()),
-        None => match next.call(request).await {
-            Ok(response) => response,
-            Err(error) => ServiceResponse::new(http_request, error.error_response()),
-        },
+        None => next.call(request).await?,
     };
     let value = HeaderValue::from(used);
     let headers = response.headers_mut();

@@ -44,11 +44,12 @@ pub(crate) async fn inject(
         }
         Some(Failure::Dropped) => (request.into_response(HttpResponse::Ok().body(Cut)), "dropped"),
         Some(Failure::Malformed) => {
-            let (request, response) = answer(request, next).await.into_parts();
+            let (request, response) = next.call(request).await?.into_parts();
             (ServiceResponse::new(request, halve(response).await), "malformed")
         }
         None => {
-            let response = answer(request, next).await;
+            // Handlers and extractors make responses of their errors; none is lost here.
+            let response = next.call(request).await?;
             let outcome = outcome_of(response.status().as_u16());
             (response, outcome)
         }
@@ -60,15 +61,6 @@ pub(crate) async fn inject(
 /// What a handler has to know of the verdict on its call.
 pub(crate) fn wants(request: &HttpRequest) -> Verdict {
     request.extensions().get::<Verdict>().copied().unwrap_or_default()
-}
-
-/// The answer, errors made into their responses so that they are counted too.
-async fn answer(request: ServiceRequest, next: Next<BoxBody>) -> ServiceResponse<BoxBody> {
-    let http_request = request.request().clone();
-    match next.call(request).await {
-        Ok(response) => response,
-        Err(error) => ServiceResponse::new(http_request, error.error_response()),
-    }
 }
 
 fn outcome_of(status: u16) -> &'static str {

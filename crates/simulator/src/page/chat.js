@@ -8,6 +8,8 @@ const text = at('text');
 let person = 0;
 let watching = null;
 let typingEnds = 0;
+/** Whether the newest message is in view. */
+let stuck = true;
 /** Buttons that wait for the bot's answer, by callback query. */
 const pressed = new Map();
 
@@ -121,7 +123,6 @@ function bubble(message) {
     image.width = width;
     image.height = height;
     image.alt = message.caption || 'Picture from the bot';
-    image.addEventListener('load', () => { if (item === list.lastElementChild) toBottom(false); }, { once: true });
     button.append(image);
     button.addEventListener('click', () => { at('viewer-image').src = image.src; at('viewer').showModal(); });
     body.append(button);
@@ -298,14 +299,14 @@ function status(words, kind) {
 }
 
 const TAKES = {
-  polling: ['online · takes updates by long poll', 'on'],
-  webhook: ['online · takes updates by webhook', 'on'],
+  polling: ['online · long poll', 'on'],
+  webhook: ['online · webhook', 'on'],
   nothing: ['no bot is listening', 'off'],
 };
 
-async function overview() {
+async function overview(known) {
   try {
-    const state = await call('/control/telegram');
+    const state = known ?? await call('/control/telegram');
     at('bot-name').textContent = state.bot.first_name;
     const [words, kind] = TAKES[state.takes_updates_by] ?? TAKES.nothing;
     const waiting = state.takes_updates_by === 'nothing' && state.pending_updates ? ` · ${state.pending_updates} waiting` : '';
@@ -325,7 +326,7 @@ function people(all) {
     missing.push({ id: person, first_name: 'User' });
   }
   for (const user of missing) {
-    const option = new Option(`${user.first_name} · ${user.id}`, user.id);
+    const option = new Option(`${user.first_name} ${user.id}`, user.id);
     select.insertBefore(option, select.querySelector('option[value="other"]'));
   }
   if (!known.has('other')) select.append(new Option('Somebody else…', 'other'));
@@ -387,7 +388,9 @@ text.addEventListener('keydown', (event) => {
 });
 at('start').addEventListener('click', () => say('/start'));
 at('down').addEventListener('click', () => toBottom(true));
-chat.addEventListener('scroll', () => { if (nearBottom()) at('down').hidden = true; }, { passive: true });
+chat.addEventListener('scroll', () => { stuck = nearBottom(); if (stuck) at('down').hidden = true; }, { passive: true });
+// Keyboards, faults and the window change the chat's height; whoever reads the newest message goes on reading it.
+new ResizeObserver(() => { if (stuck) toBottom(false); }).observe(chat);
 at('show-keyboard').addEventListener('click', (event) => show(at('keyboard'), event.currentTarget, at('keyboard').hidden));
 at('show-commands').addEventListener('click', (event) => show(at('commands'), event.currentTarget, at('commands').hidden));
 at('person').addEventListener('change', (event) => {
@@ -402,7 +405,8 @@ at('person').addEventListener('change', (event) => {
 const asked = Number(new URLSearchParams(location.search).get('user'));
 const state = await call('/control/telegram').catch(() => null);
 person = Number.isSafeInteger(asked) && asked > 0 ? asked : state?.people[0]?.id ?? 1001;
+await market();
 choose(person);
-market();
-setInterval(overview, 3000);
+if (state) overview(state);
+setInterval(() => overview(), 3000);
 setInterval(market, 1000);
