@@ -6,7 +6,7 @@ use domain::{Answer, AskOutcome, AskRefusal, AskResponse, DecisionRequest, Strat
 use futures_util::future::{join_all, try_join};
 use telemetry::metrics::notifier::{ASK_DURATION, ASKS};
 use tracing::{Instrument, Span, field};
-use web::{Problem, UpstreamError};
+use web::{Problem, UpstreamError, UpstreamErrorKind};
 
 use crate::backends::Backends;
 
@@ -99,7 +99,7 @@ impl Asker {
                     .await
                 }
             };
-            if results.iter().all(|(_, result)| result.is_err()) {
+            if results.iter().any(|(_, result)| result.as_ref().is_err_and(|error| !is_refusal(error))) {
                 Span::current().record("otel.status_code", "ERROR");
             }
             Asked { results, trace_id: telemetry::trace_id() }
@@ -125,7 +125,7 @@ impl Asker {
                 span.record("decision.id", answer.decision_id.as_str());
                 span.record("decision.action", answer.action.as_str());
                 span.record("decision.strategy", answer.strategy.as_str());
-                span.record("price.age_ms", answer.price_age_ms);
+                span.record("price.age_ms", i64::try_from(answer.price_age_ms).unwrap_or(i64::MAX));
                 tracing::info!(
                     crypto.symbol = %symbol,
                     decision.id = %answer.decision_id,
@@ -133,14 +133,20 @@ impl Asker {
                     decision.strategy = answer.strategy.as_str(),
                     decision.confidence = %answer.confidence,
                     price.age_ms = answer.price_age_ms,
-                    "answered"
+                    "answered {} {symbol}",
+                    answer.action
                 );
             }
             Err(error) => {
-                span.record("otel.status_code", "ERROR");
                 span.record("error.type", error.label());
                 span.record("upstream.failed", error.upstream);
-                tracing::warn!(crypto.symbol = %symbol, upstream.failed = error.upstream, error.kind = error.label(), error = %error, "no answer");
+                // A symbol that is not served is the asker's mistake: nothing failed.
+                if is_refusal(error) {
+                    tracing::info!(crypto.symbol = %symbol, upstream.failed = error.upstream, error = %error, "refused {symbol}");
+                } else {
+                    span.record("otel.status_code", "ERROR");
+                    tracing::warn!(crypto.symbol = %symbol, upstream.failed = error.upstream, error.kind = error.label(), error = %error, "no answer for {symbol}");
+                }
             }
         }
         result
@@ -167,6 +173,11 @@ impl Asker {
             mode: self.mode,
         }))
     }
+}
+
+/// Whether the one asked refused the question, rather than failed to answer it.
+fn is_refusal(error: &UpstreamError) -> bool {
+    matches!(error.kind, UpstreamErrorKind::Status { status: 400..=428 | 430..=499, .. })
 }
 
 fn ask_span(symbols: &[Symbol]) -> Span {

@@ -130,7 +130,7 @@ async fn call<T: DeserializeOwned>(
     let result = async {
         let result = match request.send().await {
             Ok(response) => {
-                Span::current().record("http.response.status_code", response.status);
+                Span::current().record("http.response.status_code", i64::from(response.status));
                 response.json()
             }
             Err(error) => Err(error),
@@ -138,7 +138,7 @@ async fn call<T: DeserializeOwned>(
         if let Err(error) = &result {
             let span = Span::current();
             if let UpstreamErrorKind::Status { status, .. } = error.kind {
-                span.record("http.response.status_code", status);
+                span.record("http.response.status_code", i64::from(status));
             }
             span.record("otel.status_code", "ERROR");
             span.record("error.type", error.label());

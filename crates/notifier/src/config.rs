@@ -130,6 +130,37 @@ pub(crate) enum Intake {
     Webhook { url: Url, secret: SecretString },
 }
 
+impl Config {
+    /// For tests: a free port, no bot, and these services behind it; Tempo and Loki away.
+    ///
+    /// # Errors
+    /// When an address is no URL.
+    pub fn ephemeral(market_data_url: &str, decision_url: &str) -> Result<Self, clap::Error> {
+        #[derive(clap::Parser)]
+        struct Program {
+            #[command(flatten)]
+            config: Config,
+        }
+        let nowhere = "http://127.0.0.1:1";
+        let flags = [
+            "test",
+            "--market-data-url",
+            market_data_url,
+            "--decision-url",
+            decision_url,
+            "--tempo-url",
+            nowhere,
+            "--loki-url",
+            nowhere,
+            "--telegram-api-url",
+            nowhere,
+        ];
+        let mut config = <Program as clap::Parser>::try_parse_from(flags)?.config;
+        config.server = ServerSettings::ephemeral();
+        Ok(config)
+    }
+}
+
 impl TelegramConfig {
     /// Checks the settings; `None` when there is no token, that is, no bot.
     pub(crate) fn bot(&self) -> Result<Option<BotSettings>, StartError> {

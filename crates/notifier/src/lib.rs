@@ -119,7 +119,7 @@ fn start_bot(
         Intake::Webhook { .. } => ("webhook", "telegram (webhook)"),
     };
     let status = Status::new(mode);
-    let sending = SenderSettings { drain_time: Duration::from_secs(2), ..SenderSettings::default() };
+    let sending = SenderSettings { drain_time: Duration::from_millis(1_500), ..SenderSettings::default() };
     let (sender, worker) = Sender::new(client.clone(), sending);
     let bot = Bot::new(bot::Parts {
         client,

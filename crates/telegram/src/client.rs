@@ -104,7 +104,7 @@ impl Client {
                     http.request.method = "POST",
                     http.response.status_code = field::Empty,
                     server.address = %self.inner.server_address,
-                    server.port = self.inner.server_port,
+                    server.port = i64::from(self.inner.server_port),
                     "error.type" = field::Empty,
                     error.message = field::Empty,
                 )
@@ -131,7 +131,7 @@ impl Client {
         };
         let mut response = request.send().await.map_err(|error| self.transport_error(error))?;
         let status = response.status().as_u16();
-        Span::current().record("http.response.status_code", status);
+        Span::current().record("http.response.status_code", i64::from(status));
         let retry_after = header_seconds(&response);
 
         let limit = inner.max_response_bytes;

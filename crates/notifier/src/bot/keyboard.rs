@@ -112,7 +112,7 @@ mod tests {
         for data in ["", "a", "a:", "a:x", "a:BTC~,", "t:1", "t:", "z:BTC~", "a:BTC/USDT", &"a:".repeat(40)] {
             assert_eq!(press(data), None, "{data}");
         }
-        let eleven = format!("a:{}", vec!["BTC~"; 11].join(","));
+        let eleven = format!("a:{}", ["BTC~"; 11].join(","));
         assert_eq!(press(&eleven), None);
     }
 }

@@ -28,7 +28,7 @@ const BUSY_PAUSE: Duration = Duration::from_millis(300);
 const HANDLING_LIMIT: Duration = Duration::from_secs(90);
 
 /// Running updates get this long to end when the process stops, and so does the last word to Telegram.
-const STOP_GRACE: Duration = Duration::from_millis(1_500);
+const STOP_GRACE: Duration = Duration::from_secs(1);
 
 type Handling = LocalBoxFuture<'static, (i64, Option<i64>)>;
 
@@ -42,10 +42,12 @@ pub(crate) async fn run(bot: Bot, stop: CancellationToken, handled: Cancellation
     let mut handling: FuturesUnordered<Handling> = FuturesUnordered::new();
     let mut busy_chats: HashSet<i64> = HashSet::new();
     let mut failures = 0_u32;
+    // The first poll, and the first after a failure, is not held: whether Telegram hears us is known at once.
+    let mut heard = false;
     loop {
         let request = UpdatesRequest {
             offset: ledger.offset(),
-            hold_seconds: if handling.is_empty() { HOLD_SECONDS } else { 0 },
+            hold_seconds: if heard && handling.is_empty() { HOLD_SECONDS } else { 0 },
             limit: 100,
             allowed: WANTED.to_vec(),
         };
@@ -53,6 +55,7 @@ pub(crate) async fn run(bot: Bot, stop: CancellationToken, handled: Cancellation
             () = stop.cancelled() => break,
             answer = bot.inner.client.poll_updates(&request) => answer,
         };
+        heard = answer.is_ok();
         let pause = match answer {
             Ok(updates) => {
                 failures = 0;

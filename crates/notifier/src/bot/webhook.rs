@@ -23,7 +23,7 @@ const SECRET_HEADER: &str = "x-telegram-bot-api-secret-token";
 
 /// Calls that run when the service stops are given this long before the sender stops too; a later answer is refused, and
 /// Telegram sends its update again.
-const CALLS_END_WITHIN: Duration = Duration::from_millis(1_500);
+const CALLS_END_WITHIN: Duration = Duration::from_secs(1);
 
 /// Ids of updates that are remembered, since Telegram calls again when an answer was late.
 const REMEMBERED: usize = 1_000;

@@ -17,7 +17,8 @@ let current = 0;
 
 class Failure extends Error {
   constructor(status, problem) {
-    super(problem?.detail ?? "The service cannot be reached. Is it running?");
+    const detail = problem?.detail ?? "The service cannot be reached. Is it running?";
+    super(detail.charAt(0).toUpperCase() + detail.slice(1));
     this.status = status;
     this.code = problem?.code;
     this.upstream = problem?.upstream;

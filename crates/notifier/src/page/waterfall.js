@@ -72,6 +72,7 @@ function spanRow(span, total) {
       h("b", { class: "indent" }),
       h("i"),
       h("span", {}, span.name),
+      hint(span) && h("span", { class: "hint" }, hint(span)),
       failed && h("span", { class: "failed" }, "error"),
     ),
     h(
@@ -82,6 +83,11 @@ function spanRow(span, total) {
       timeLabel(span, start, width),
     ),
   );
+}
+
+// What tells spans of one name apart.
+function hint(span) {
+  return span.attributes["backend.operation"] ?? (span.depth > 0 && span.kind === "internal" ? span.attributes["crypto.symbol"] : undefined);
 }
 
 // Beside the bar where there is room, else before it, else in it.

@@ -11,7 +11,7 @@ use serde::Deserialize;
 use super::view::{LogLine, LogsView};
 
 /// Labels that say nothing to the reader of one trace's lines, or that stand elsewhere in the line.
-const LEFT_OUT: [&str; 12] = [
+const LEFT_OUT: [&str; 14] = [
     "trace_id",
     "span_id",
     "service_name",
@@ -24,6 +24,8 @@ const LEFT_OUT: [&str; 12] = [
     "scope_name",
     "service_instance_id",
     "service_version",
+    "deployment_environment",
+    "deployment_environment_name",
 ];
 
 #[derive(Deserialize)]

@@ -1,0 +1,89 @@
+//! Somebody behind the ask fails: the problem says who, and no price is made up.
+
+use std::time::Duration;
+
+use notifier::Config;
+use serde_json::json;
+use web::RunningServer;
+
+use crate::scripted::{Script, Scripted, candles, decision, market_data, price};
+use crate::world::{Reply, get, post, url};
+
+const NOWHERE: &str = "http://127.0.0.1:1";
+
+async fn notifier(market_data_url: &str, decision_url: &str) -> RunningServer {
+    telemetry::testing::init();
+    notifier::start(Config::ephemeral(market_data_url, decision_url).unwrap()).await.unwrap()
+}
+
+/// Asks about BTCUSDT of scripted services.
+async fn ask(market: Vec<Script>, decider: Vec<Script>) -> Reply {
+    let (market, decider) = (Scripted::start(market), Scripted::start(decider));
+    let notifier = notifier(&market.url, &decider.url).await;
+    let reply = post(&url(&notifier, "/v1/ask"), &json!({"symbols": ["BTCUSDT"]})).await;
+    notifier.stop().await;
+    market.stop().await;
+    decider.stop().await;
+    reply
+}
+
+#[actix_web::test]
+async fn who_is_away_is_named() {
+    let decider = Scripted::start(vec![Script::json("/v1/decisions", decision("BTCUSDT"))]);
+    let lonely = notifier(NOWHERE, &decider.url).await;
+    let problem = post(&url(&lonely, "/v1/ask"), &json!({})).await.problem(503, "upstream_unreachable");
+    assert_eq!(problem["upstream"], "market-data-service");
+    let health = get(&url(&lonely, "/health/ready")).await;
+    assert_eq!(health.status, 503);
+    assert!(health.text.contains("\"market-data-service\",\"status\":\"failing\""), "{}", health.text);
+    assert!(health.text.contains("telegram (off)"), "{}", health.text);
+    lonely.stop().await;
+    decider.stop().await;
+
+    let market = Scripted::start(market_data());
+    let undecided = notifier(&market.url, NOWHERE).await;
+    let problem = post(&url(&undecided, "/v1/ask"), &json!({})).await.problem(503, "upstream_unreachable");
+    assert_eq!(problem["upstream"], "decision-service");
+    undecided.stop().await;
+    market.stop().await;
+}
+
+#[actix_web::test]
+async fn an_answer_that_cannot_be_read_is_a_bad_gateway() {
+    let cut = vec![
+        Script::json("/v1/prices", r#"{"symbol":"BTCUSDT","pri"#),
+        Script::json("/v1/candles", candles("BTCUSDT")),
+    ];
+    let problem = ask(cut, vec![]).await.problem(502, "upstream_malformed");
+    assert_eq!(problem["upstream"], "market-data-service");
+
+    let other = vec![Script::json("/v1/prices", price("ETHUSDT")), Script::json("/v1/candles", candles("BTCUSDT"))];
+    let problem = ask(other, vec![]).await.problem(502, "upstream_malformed");
+    assert_eq!(problem["upstream"], "market-data-service", "an answer about another symbol");
+
+    let problem =
+        ask(market_data(), vec![Script::json("/v1/decisions", "{}")]).await.problem(502, "upstream_malformed");
+    assert_eq!(problem["upstream"], "decision-service");
+}
+
+#[actix_web::test]
+async fn who_really_failed_is_passed_on() {
+    let stale = json!({
+        "type": "urn:crypto-telemetry:problem:stale_price", "title": "Service Unavailable", "status": 503, "code": "stale_price",
+        "detail": "The last price of BTCUSDT is 40 s old.", "upstream": "binance"
+    });
+    let script = Script::json("/v1/", stale.to_string()).status(503);
+    let problem = ask(vec![script], vec![]).await.problem(503, "stale_price");
+    assert_eq!(problem["upstream"], "binance");
+    assert_eq!(problem["detail"], "The last price of BTCUSDT is 40 s old.");
+
+    let broken = ask(vec![Script::json("/v1/", "<html>").status(500)], vec![]).await.problem(502, "upstream_error");
+    assert_eq!(broken["upstream"], "market-data-service");
+}
+
+#[actix_web::test]
+async fn who_is_too_slow_is_named() {
+    let slow = market_data().into_iter().map(|script| script.after(Duration::from_secs(30))).collect();
+    let problem = ask(slow, vec![]).await.problem(504, "upstream_timeout");
+    assert_eq!(problem["upstream"], "market-data-service");
+}

@@ -1,0 +1,107 @@
+//! Webhook mode: Telegram's calls, and everybody else's.
+
+use notifier::TelegramMode;
+use serde_json::json;
+
+use crate::world::{ALICE, Simulator, World, eventually, post, post_text, url};
+
+const SECRET: &str = "correct-horse_battery";
+const HEADER: &str = "x-telegram-bot-api-secret-token";
+
+/// A world whose bot waits for calls. The registered address leads nowhere: the tests call the service themselves.
+async fn world() -> World {
+    World::start_with(|config| {
+        config.telegram.mode = TelegramMode::Webhook;
+        config.telegram.webhook_url = Some("https://bot.example.com/telegram/webhook".parse().unwrap());
+        config.telegram.webhook_secret = Some(SECRET.to_owned().into());
+    })
+    .await
+}
+
+fn update(id: u64, text: &str) -> String {
+    json!({"update_id": id, "message": {
+        "message_id": id, "date": 1_700_000_000, "text": text,
+        "chat": {"id": ALICE, "type": "private"}, "from": {"id": ALICE, "is_bot": false, "first_name": "Alice"}
+    }})
+    .to_string()
+}
+
+#[actix_web::test]
+async fn only_telegram_is_heard() {
+    let world = world().await;
+    let address = url(&world.notifier, "/telegram/webhook");
+    let problem = post_text(&address, &[(HEADER, "wrong")], &update(1, "btc?")).await.problem(401, "unauthorized");
+    let missing = post_text(&address, &[], &update(2, "btc?")).await.problem(401, "unauthorized");
+    assert_eq!(problem["detail"], missing["detail"]);
+    for almost in ["correct-horse_batter", "correct-horse_batteryx", ""] {
+        assert_eq!(post_text(&address, &[(HEADER, almost)], "{").await.status, 401, "{almost}");
+    }
+    world.stop().await;
+}
+
+#[actix_web::test]
+async fn an_update_is_answered_once_and_poison_is_swallowed() {
+    let world = world().await;
+    let telegram = &world.simulator;
+    let address = url(&world.notifier, "/telegram/webhook");
+    let registered = eventually("the webhook's registration", || async {
+        let info = telegram.webhook_info().await;
+        (info["url"] == "https://bot.example.com/telegram/webhook").then_some(info)
+    })
+    .await;
+    assert_eq!(registered["allowed_updates"], json!(["message", "callback_query"]));
+
+    let secret = [(HEADER, SECRET)];
+    for poison in [
+        json!({"update_id": 10, "hologram": {"shape": "unknown"}}).to_string(),
+        json!({"update_id": 11, "message": {"message_id": "text", "chat": 7}}).to_string(),
+        json!({"update_id": 12}).to_string(),
+    ] {
+        assert_eq!(post_text(&address, &secret, &poison).await.status, 200, "{poison}");
+    }
+    assert_eq!(post_text(&address, &secret, "no JSON").await.status, 400);
+    assert_eq!(post_text(&address, &secret, "{}").await.status, 400);
+
+    let before = telegram.messages(ALICE).await.len();
+    for _ in 0..3 {
+        assert_eq!(post_text(&address, &secret, &update(20, "btc?")).await.status, 200);
+    }
+    assert_eq!(post_text(&address, &secret, &update(21, "/help")).await.status, 200);
+    let messages = telegram.wait_for(ALICE, before + 2).await;
+    assert!(messages[before]["text"].as_str().unwrap().contains("BTCUSDT"), "{messages:?}");
+    assert!(messages[before + 1]["text"].as_str().unwrap().contains("/ask BTC"), "{messages:?}");
+    world.stop().await;
+}
+
+#[actix_web::test]
+async fn without_webhook_mode_there_is_no_such_address() {
+    let world = World::start().await;
+    let reply = post(&url(&world.notifier, "/telegram/webhook"), &json!({})).await;
+    assert_eq!(reply.status, 404, "{}", reply.text);
+    world.stop().await;
+}
+
+#[actix_web::test]
+async fn the_simulated_telegram_delivers_to_the_webhook() {
+    telemetry::testing::init();
+    let simulator = Simulator::start().await;
+    // The port must be known before the start, since it is part of what is registered: bind, look, release, start is a
+    // race, so the service starts first and the webhook is set to it afterwards, as an operator might.
+    let mut config = notifier::Config::ephemeral("http://127.0.0.1:1", "http://127.0.0.1:1").unwrap();
+    simulator.give_bot(&mut config);
+    config.telegram.mode = TelegramMode::Webhook;
+    config.telegram.webhook_url = Some("http://127.0.0.1:1/telegram/webhook".parse().unwrap());
+    config.telegram.webhook_secret = Some(SECRET.to_owned().into());
+    let notifier = notifier::start(config).await.unwrap();
+    eventually("the registration", || async {
+        (simulator.webhook_info().await["url"] == "http://127.0.0.1:1/telegram/webhook").then_some(())
+    })
+    .await;
+    let method = simulator.url(&format!("/bot{}/setWebhook", simulator::DEFAULT_BOT_TOKEN));
+    let reply = post(&method, &json!({"url": url(&notifier, "/telegram/webhook"), "secret_token": SECRET})).await;
+    assert_eq!(reply.status, 200, "{}", reply.text);
+    let help = simulator.ask("/help").await;
+    assert!(help["text"].as_str().unwrap().contains("/ask BTC"), "{help}");
+    notifier.stop().await;
+    simulator.stop().await;
+}
