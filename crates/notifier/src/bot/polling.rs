@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 use std::panic::AssertUnwindSafe;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::future::{FutureExt, LocalBoxFuture};
 use futures_util::stream::{FuturesUnordered, StreamExt};
@@ -23,6 +23,9 @@ const PARALLEL: usize = 32;
 /// While updates are being handled they are not confirmed, so a poll that is held would come back at once with them: it
 /// is made without holding, after this pause.
 const BUSY_PAUSE: Duration = Duration::from_millis(300);
+
+/// Pause after a poll that came back early with nothing new: whoever answers so does not hold polls.
+const IDLE_PAUSE: Duration = Duration::from_millis(250);
 
 /// An update that takes longer has met a fault of ours; it must not keep the later ones from being confirmed.
 const HANDLING_LIMIT: Duration = Duration::from_secs(90);
@@ -51,6 +54,7 @@ pub(crate) async fn run(bot: Bot, stop: CancellationToken, handled: Cancellation
             limit: 100,
             allowed: WANTED.to_vec(),
         };
+        let asked_at = Instant::now();
         let answer = tokio::select! {
             () = stop.cancelled() => break,
             answer = bot.inner.client.poll_updates(&request) => answer,
@@ -63,7 +67,11 @@ pub(crate) async fn run(bot: Bot, stop: CancellationToken, handled: Cancellation
                     tracing::info!("the bot receives updates from Telegram");
                 }
                 begin(&bot, updates, &mut ledger, &mut handling, &mut busy_chats);
-                if handling.is_empty() { Duration::ZERO } else { BUSY_PAUSE }
+                match handling.is_empty() {
+                    false => BUSY_PAUSE,
+                    true if asked_at.elapsed() < Duration::from_secs(1) => IDLE_PAUSE,
+                    true => Duration::ZERO,
+                }
             }
             Err(error) => {
                 bot.report_failure(&error);

@@ -122,6 +122,8 @@ mod tests {
             let wait = wait_after(&error, failures);
             assert!(wait >= Duration::from_millis(200) && wait <= Duration::from_secs(30));
         }
+        let conflict = Error::Conflict { description: String::new() };
+        assert_eq!(wait_after(&conflict, 0), Duration::from_secs(30));
         let flood = Error::TooManyRequests { retry_after: Duration::from_secs(17) };
         assert_eq!(wait_after(&flood, 3), Duration::from_secs(17));
     }

@@ -174,3 +174,58 @@ async fn what_was_answered_is_not_answered_again_after_a_restart() {
     second.stop().await;
     market.stop().await;
 }
+
+#[actix_web::test]
+async fn updates_that_cannot_be_read_are_skipped_and_do_not_come_again() {
+    telemetry::testing::init();
+    let poison = r#"{"ok":true,"result":[
+        {"update_id":5,"hologram":{"shape":"unknown"}},
+        {"update_id":6,"message":{"message_id":"text","chat":7}},
+        {"update_id":7,"message":{"message_id":1,"date":1,"chat":{"id":1001,"type":"private"},"from":{"id":1001,"is_bot":false,"first_name":"A"},"text":"/help"}}]}"#;
+    let me = r#"{"ok":true,"result":{"id":1,"is_bot":true,"first_name":"B","username":"b_bot"}}"#;
+    let sent = r#"{"ok":true,"result":{"message_id":1,"date":1,"chat":{"id":1001,"type":"private"}}}"#;
+    let telegram = Scripted::start(vec![
+        Script::json("/bot1:x/getMe", me),
+        Script::json("/bot1:x/getUpdates", poison),
+        Script::json("/bot1:x/sendMessage", sent),
+        Script::json("/bot1:x/", r#"{"ok":true,"result":true}"#),
+    ]);
+    let mut config = Config::ephemeral("http://127.0.0.1:1", "http://127.0.0.1:1").unwrap();
+    config.telegram.api_url = telegram.url.parse().unwrap();
+    config.telegram.bot_token = Some("1:x".to_owned().into());
+    config.telegram.allowed_user_ids = ALICE.to_string().parse().unwrap();
+    let notifier = notifier::start(config).await.unwrap();
+    // The server hands out the same three for ever; the bot confirms them, and answers the good one once.
+    eventually("the confirmation", || async {
+        telegram.seen().iter().any(|call| call.contains("/getUpdates") && call.contains("\"offset\":8")).then_some(())
+    })
+    .await;
+    notifier.stop().await;
+    let answers = telegram.seen().iter().filter(|call| call.contains("/sendMessage")).count();
+    assert_eq!(answers, 1, "{:?}", telegram.seen());
+    telegram.stop().await;
+}
+
+#[actix_web::test]
+async fn a_second_poller_is_named_as_what_it_is() {
+    telemetry::testing::init();
+    let conflict = r#"{"ok":false,"error_code":409,"description":"Conflict: terminated by other getUpdates request"}"#;
+    let me = r#"{"ok":true,"result":{"id":1,"is_bot":true,"first_name":"B","username":"b_bot"}}"#;
+    let telegram = Scripted::start(vec![
+        Script::json("/bot1:x/getMe", me),
+        Script::json("/bot1:x/getUpdates", conflict).status(409),
+        Script::json("/bot1:x/", r#"{"ok":true,"result":true}"#),
+    ]);
+    let mut config = Config::ephemeral("http://127.0.0.1:1", "http://127.0.0.1:1").unwrap();
+    config.telegram.api_url = telegram.url.parse().unwrap();
+    config.telegram.bot_token = Some("1:x".to_owned().into());
+    let notifier = notifier::start(config).await.unwrap();
+    eventually("the conflict in readiness", || async {
+        get(&url(&notifier, "/health/ready")).await.text.contains("somebody else receives this bot").then_some(())
+    })
+    .await;
+    let polls = telegram.seen().iter().filter(|call| call.contains("/getUpdates")).count();
+    assert_eq!(polls, 1, "the other one is left alone");
+    notifier.stop().await;
+    telegram.stop().await;
+}

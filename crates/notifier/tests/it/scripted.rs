@@ -46,9 +46,11 @@ impl Scripted {
         let log = Arc::clone(&seen);
         let server = HttpServer::new(move || {
             let (scripts, log) = (scripts.clone(), Arc::clone(&log));
-            App::new().default_service(web::to(move |request: HttpRequest| {
+            App::new().default_service(web::to(move |request: HttpRequest, body: web::Bytes| {
                 let script = scripts.iter().find(|script| request.path().starts_with(script.path_prefix)).cloned();
-                log.lock().unwrap().push(request.uri().to_string());
+                log.lock()
+                    .unwrap()
+                    .push(format!("{} {}", request.uri(), String::from_utf8_lossy(&body)).trim_end().to_owned());
                 async move {
                     let Some(script) = script else {
                         return HttpResponse::NotFound().finish();
@@ -72,7 +74,7 @@ impl Scripted {
         Self { url, handle, seen }
     }
 
-    /// What was asked, path and query.
+    /// What was asked: path, query, body.
     pub(crate) fn seen(&self) -> Vec<String> {
         self.seen.lock().unwrap().clone()
     }

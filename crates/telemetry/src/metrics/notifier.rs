@@ -43,7 +43,7 @@ pub static BACKEND_REQUEST_DURATION: Histogram = Histogram::new(Spec {
 /// Updates that Telegram handed to the bot.
 ///
 /// `type` is `message`, `callback_query` or `other`; `outcome` is `answered`, `refused` (an ask that failed), `denied`,
-/// `ignored`, `duplicate` or `malformed`.
+/// `ignored`, `duplicate`, `malformed`, or `undelivered` (its answer did not fit into the queue).
 pub static BOT_UPDATES: Counter = Counter::new(Spec {
     name: "tvtelegrambingx_bot_updates_total",
     unit: "{update}",
