@@ -17,8 +17,8 @@ use actix_web::web::{Data, ServiceConfig};
 use utoipa::OpenApi as _;
 use web::{Background, Readiness, RunningServer, Service};
 
-pub use control::{FaultList, FaultsRemoved};
 pub use config::{Config, DEFAULT_BOT_TOKEN};
+pub use control::{FaultList, FaultsRemoved};
 pub use error::StartError;
 pub use faults::{Fault, FaultKind, FaultRequest, FaultRequestError, FaultTarget};
 pub use market::{RecordingError, StartAt, StartAtError};

@@ -36,7 +36,11 @@ pub(crate) struct SocketSettings {
 
 impl World {
     pub(crate) fn new(config: &Config, stop: CancellationToken) -> Result<Self, StartError> {
-        let token = secret("TELEGRAM_BOT_TOKEN_FILE", Some(&config.telegram_bot_token), config.telegram_bot_token_file.as_deref())?;
+        let token = secret(
+            "TELEGRAM_BOT_TOKEN_FILE",
+            Some(&config.telegram_bot_token),
+            config.telegram_bot_token_file.as_deref(),
+        )?;
         let token = token.and_then(|token| BotToken::new(token.expose_secret())).ok_or(StartError::BotToken)?;
         Ok(Self {
             market: Market::new(config.seconds_per_candle, config.start_at, config.seed, now_ms())?,
@@ -59,7 +63,11 @@ pub(crate) fn now_ms() -> i64 {
     Utc::now().timestamp_millis()
 }
 
-fn secret(setting: &'static str, value: Option<&SecretString>, file: Option<&Path>) -> Result<Option<SecretString>, StartError> {
+fn secret(
+    setting: &'static str,
+    value: Option<&SecretString>,
+    file: Option<&Path>,
+) -> Result<Option<SecretString>, StartError> {
     let Some(path) = file else { return Ok(value.cloned()) };
     match std::fs::read_to_string(path) {
         Ok(text) => Ok(Some(SecretString::from(text.trim()))),

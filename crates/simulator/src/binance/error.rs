@@ -99,7 +99,9 @@ impl ApiError {
     pub(super) fn slow_down(status: u16, retry_after_s: u64) -> Self {
         let message = if status == 418 {
             let until = crate::world::now_ms() + i64::try_from(retry_after_s).unwrap_or_default() * 1_000;
-            format!("Way too much request weight used; IP banned until {until}. Please use WebSocket Streams for live updates to avoid bans.")
+            format!(
+                "Way too much request weight used; IP banned until {until}. Please use WebSocket Streams for live updates to avoid bans."
+            )
         } else {
             "Too many requests queued.".to_owned()
         };

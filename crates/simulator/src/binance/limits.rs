@@ -106,10 +106,18 @@ fn weight_of(path: &str, query: &str) -> u32 {
         "trades" => 25,
         "klines" => 2,
         "ticker/price" | "ticker/bookTicker" => {
-            if has("symbol") { 2 } else { 4 }
+            if has("symbol") {
+                2
+            } else {
+                4
+            }
         }
         "ticker/24hr" => {
-            if has("symbol") || has("symbols") { 2 } else { 80 }
+            if has("symbol") || has("symbols") {
+                2
+            } else {
+                80
+            }
         }
         _ => 1,
     }

@@ -22,8 +22,8 @@ pub(super) enum Symbols<'a> {
 impl Params {
     /// Reads a query that may hold the parameters `known` and no others, each once and with a value.
     pub(super) fn read(query: &str, known: &[&str]) -> Result<Self, ApiError> {
-        let pairs: Vec<(String, String)> =
-            serde_urlencoded::from_str(query).map_err(|_| ApiError::illegal_characters("query", "UTF-8, percent-encoded"))?;
+        let pairs: Vec<(String, String)> = serde_urlencoded::from_str(query)
+            .map_err(|_| ApiError::illegal_characters("query", "UTF-8, percent-encoded"))?;
         let read = pairs.iter().filter(|(name, _)| known.contains(&name.as_str())).count();
         if read < pairs.len() {
             return Err(ApiError::too_many_parameters(read, pairs.len()));
@@ -101,5 +101,7 @@ fn find<'a>(market: &'a Market, symbol: &str) -> Result<&'a Instrument, ApiError
 
 fn is_legal(symbol: &str) -> bool {
     (1..=20).contains(&symbol.len())
-        && symbol.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'_' | b'.'))
+        && symbol
+            .bytes()
+            .all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'_' | b'.'))
 }

@@ -79,7 +79,8 @@ async fn klines(world: Data<World>, request: HttpRequest) -> Reply {
     let instrument = params.symbol(&world.market)?;
     let interval = params.get("interval").ok_or_else(|| ApiError::missing("interval"))?;
     let interval = Interval::named(interval).ok_or_else(ApiError::invalid_interval)?;
-    let range = Range { start_ms: params.number("startTime")?, end_ms: params.number("endTime")?, limit: params.limit()? };
+    let range =
+        Range { start_ms: params.number("startTime")?, end_ms: params.number("endTime")?, limit: params.limit()? };
     let candles = world.market.candles(instrument, interval, range, tick(&world, &request));
     Ok(HttpResponse::Ok().json(candles.into_iter().map(Kline::from).collect::<Vec<_>>()))
 }
@@ -152,7 +153,9 @@ async fn ticker_day(world: Data<World>, request: HttpRequest) -> Reply {
 async fn ticker_book(world: Data<World>, request: HttpRequest) -> Reply {
     let params = Params::read(request.query_string(), &["symbol", "symbols"])?;
     let tick = tick(&world, &request);
-    one_or_many(params.symbols(&world.market)?, |instrument| Ok(BookTicker::new(instrument, &day(&world, instrument, tick)?)))
+    one_or_many(params.symbols(&world.market)?, |instrument| {
+        Ok(BookTicker::new(instrument, &day(&world, instrument, tick)?))
+    })
 }
 
 fn day(world: &World, instrument: &Instrument, tick: i64) -> Result<Day, ApiError> {

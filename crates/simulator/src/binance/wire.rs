@@ -39,7 +39,8 @@ mod tests {
 
     #[test]
     fn numbers_are_written_as_binance_writes_them() {
-        let json = serde_json::to_string(&(Cents(4_622_400), Cents(-5), Units(7_254_475_000), MilliPercent(-95_960))).unwrap();
+        let json =
+            serde_json::to_string(&(Cents(4_622_400), Cents(-5), Units(7_254_475_000), MilliPercent(-95_960))).unwrap();
         assert_eq!(json, r#"["46224.00000000","-0.05000000","72.54475000","-95.960"]"#);
     }
 }

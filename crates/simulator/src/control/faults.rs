@@ -1,9 +1,9 @@
 //! Faults: switched on for a while, listed, switched off.
 
+use ::web::Problem;
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::web::{self, Data, Json, Path, ServiceConfig};
-use ::web::Problem;
 use serde::{Deserialize, Serialize};
 
 use crate::faults::{Fault, FaultRequest, MOST_FAULTS};
@@ -46,8 +46,10 @@ pub struct FaultsRemoved {
     )
 )]
 pub(super) async fn add(world: Data<World>, request: Json<FaultRequest>) -> Result<HttpResponse, Problem> {
-    let request =
-        request.into_inner().checked().map_err(|error| Problem::new(StatusCode::BAD_REQUEST, "bad_fault", format!("{error}.")))?;
+    let request = request
+        .into_inner()
+        .checked()
+        .map_err(|error| Problem::new(StatusCode::BAD_REQUEST, "bad_fault", format!("{error}.")))?;
     match world.faults.add(request, now_ms()) {
         Some(fault) => Ok(HttpResponse::Created().json(fault)),
         None => Err(Problem::new(
@@ -82,6 +84,10 @@ pub(super) async fn remove(world: Data<World>, id: Path<u64>) -> Result<HttpResp
     if world.faults.remove(id) {
         Ok(HttpResponse::NoContent().finish())
     } else {
-        Err(Problem::new(StatusCode::NOT_FOUND, "unknown_fault", format!("There is no fault {id}; it may have ended by itself.")))
+        Err(Problem::new(
+            StatusCode::NOT_FOUND,
+            "unknown_fault",
+            format!("There is no fault {id}; it may have ended by itself."),
+        ))
     }
 }

@@ -50,7 +50,8 @@ pub(super) async fn show(world: Data<World>) -> Json<MarketState> {
     let tick = timeline.tick_at(now_ms());
     let symbols = world.market.instruments().iter().filter_map(|instrument| {
         let day = world.market.day(instrument, tick)?;
-        let change = Decimal::from(day.candle.close - day.candle.open) * Decimal::ONE_HUNDRED / Decimal::from(day.candle.open.max(1));
+        let change = Decimal::from(day.candle.close - day.candle.open) * Decimal::ONE_HUNDRED
+            / Decimal::from(day.candle.open.max(1));
         Some(SymbolState {
             symbol: instrument.symbol,
             origin: instrument.origin,
@@ -60,5 +61,9 @@ pub(super) async fn show(world: Data<World>) -> Json<MarketState> {
             minute_of_month: timeline.index_of(timeline.candle_of(tick).0)?,
         })
     });
-    Json(MarketState { seconds_per_candle: timeline.candle_ms() / 1_000, symbols: symbols.collect(), faults: world.faults.list() })
+    Json(MarketState {
+        seconds_per_candle: timeline.candle_ms() / 1_000,
+        symbols: symbols.collect(),
+        faults: world.faults.list(),
+    })
 }

@@ -1,10 +1,10 @@
 //! The people's side of Telegram: what they write and press, and what the bot sent them.
 
+use ::web::Problem;
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{CACHE_CONTROL, X_CONTENT_TYPE_OPTIONS};
 use actix_web::web::{self, Data, Json, Path, Query, ServiceConfig};
-use ::web::Problem;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -112,7 +112,11 @@ pub(super) async fn inject_update(world: Data<World>, request: Json<UpdateReques
         }
         (None, Some(data), Some(message_id)) => {
             let pressed = world.telegram.press(request.user_id, message_id, &data).map_err(|error| problem(&error))?;
-            UpdateInjected { update_id: pressed.update_id, message_id: None, callback_query_id: Some(pressed.callback_query_id) }
+            UpdateInjected {
+                update_id: pressed.update_id,
+                message_id: None,
+                callback_query_id: Some(pressed.callback_query_id),
+            }
         }
         _ => {
             return Err(Problem::new(
@@ -135,7 +139,11 @@ pub(super) async fn inject_update(world: Data<World>, request: Json<UpdateReques
     ),
     responses((status = 200, description = "The chat", body = ChatMessages), (status = 404, description = "No such chat"))
 )]
-pub(super) async fn messages(world: Data<World>, chat_id: Path<i64>, query: Query<MessagesQuery>) -> Result<Json<ChatMessages>, Problem> {
+pub(super) async fn messages(
+    world: Data<World>,
+    chat_id: Path<i64>,
+    query: Query<MessagesQuery>,
+) -> Result<Json<ChatMessages>, Problem> {
     let chat_id = chat_id.into_inner();
     let wanted = |from_bot: bool| match query.from {
         Author::Bot => from_bot,
@@ -144,7 +152,11 @@ pub(super) async fn messages(world: Data<World>, chat_id: Path<i64>, query: Quer
     };
     match world.telegram.read_chat(chat_id, wanted) {
         Some((messages, reply_keyboard)) => Ok(Json(ChatMessages { chat_id, messages, reply_keyboard })),
-        None => Err(Problem::new(StatusCode::NOT_FOUND, "unknown_chat", format!("User {chat_id} has not talked to the bot yet."))),
+        None => Err(Problem::new(
+            StatusCode::NOT_FOUND,
+            "unknown_chat",
+            format!("User {chat_id} has not talked to the bot yet."),
+        )),
     }
 }
 
@@ -162,10 +174,9 @@ pub(super) async fn overview(world: Data<World>) -> Json<Value> {
     responses((status = 200, description = "The picture"), (status = 404, description = "No such photo (any more)"))
 )]
 pub(super) async fn photo(world: Data<World>, file_id: Path<String>) -> Result<HttpResponse, Problem> {
-    let photo = world
-        .telegram
-        .photo(&file_id)
-        .ok_or_else(|| Problem::new(StatusCode::NOT_FOUND, "unknown_photo", "There is no such photo; old ones are forgotten."))?;
+    let photo = world.telegram.photo(&file_id).ok_or_else(|| {
+        Problem::new(StatusCode::NOT_FOUND, "unknown_photo", "There is no such photo; old ones are forgotten.")
+    })?;
     Ok(HttpResponse::Ok()
         .content_type(photo.media_type)
         .insert_header((CACHE_CONTROL, "private, max-age=86400, immutable"))

@@ -27,7 +27,9 @@ pub(crate) async fn inject(
     // Telegram's path holds the bot's token: only the method is looked at.
     let (occasion, method) = match target {
         FaultTarget::Telegram => (Occasion::Call, request.match_info().get("method").unwrap_or_default()),
-        FaultTarget::BinanceWs => (Occasion::Handshake, request.uri().path_and_query().map_or("", PathAndQuery::as_str)),
+        FaultTarget::BinanceWs => {
+            (Occasion::Handshake, request.uri().path_and_query().map_or("", PathAndQuery::as_str))
+        }
         FaultTarget::BinanceRest | FaultTarget::Llm => (Occasion::Call, request.path()),
     };
     let world = request.app_data::<web::Data<World>>();
@@ -91,6 +93,9 @@ impl MessageBody for Cut {
     }
 
     fn poll_next(self: Pin<&mut Self>, _context: &mut Context<'_>) -> Poll<Option<Result<Bytes, std::io::Error>>> {
-        Poll::Ready(Some(Err(std::io::Error::new(std::io::ErrorKind::ConnectionReset, "connection dropped by an injected fault"))))
+        Poll::Ready(Some(Err(std::io::Error::new(
+            std::io::ErrorKind::ConnectionReset,
+            "connection dropped by an injected fault",
+        ))))
     }
 }

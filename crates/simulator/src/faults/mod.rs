@@ -47,9 +47,14 @@ impl Occasion {
         match self {
             Self::Call => true,
             Self::Handshake => {
-                matches!(kind, FaultKind::Latency | FaultKind::TooManyRequests | FaultKind::ServerError | FaultKind::Drop)
+                matches!(
+                    kind,
+                    FaultKind::Latency | FaultKind::TooManyRequests | FaultKind::ServerError | FaultKind::Drop
+                )
             }
-            Self::Events => matches!(kind, FaultKind::Latency | FaultKind::Malformed | FaultKind::Drop | FaultKind::Freeze),
+            Self::Events => {
+                matches!(kind, FaultKind::Latency | FaultKind::Malformed | FaultKind::Drop | FaultKind::Freeze)
+            }
         }
     }
 }
@@ -161,7 +166,13 @@ impl Faults {
         }
         let id = inner.next_id;
         inner.next_id += 1;
-        tracing::warn!(fault.id = id, fault.target = request.target.as_str(), fault.kind = request.kind.as_str(), fault.duration_ms = request.duration_ms, "fault switched on");
+        tracing::warn!(
+            fault.id = id,
+            fault.target = request.target.as_str(),
+            fault.kind = request.kind.as_str(),
+            fault.duration_ms = request.duration_ms,
+            "fault switched on"
+        );
         let ends = Instant::now() + Duration::from_millis(request.duration_ms);
         let active = Active { id, request, ends, since_ms: now_ms, injected: 0 };
         let fault = active.describe();
@@ -277,10 +288,16 @@ mod tests {
     #[test]
     fn faults_hit_their_target_and_method_only_and_add_up() {
         let faults = Faults::new(1);
-        faults.add(request(r#"{"target":"telegram","kind":"latency","duration_ms":60000,"latency_ms":20}"#), 5).unwrap();
-        faults.add(request(r#"{"target":"telegram","kind":"latency","duration_ms":60000,"latency_ms":30}"#), 5).unwrap();
+        faults
+            .add(request(r#"{"target":"telegram","kind":"latency","duration_ms":60000,"latency_ms":20}"#), 5)
+            .unwrap();
+        faults
+            .add(request(r#"{"target":"telegram","kind":"latency","duration_ms":60000,"latency_ms":30}"#), 5)
+            .unwrap();
         faults.add(request(r#"{"target":"telegram","kind":"too_many_requests","duration_ms":60000,"retry_after_s":7,"method":"sendmessage"}"#), 5).unwrap();
-        faults.add(request(r#"{"target":"telegram","kind":"drop","duration_ms":60000,"method":"sendMessage"}"#), 5).unwrap();
+        faults
+            .add(request(r#"{"target":"telegram","kind":"drop","duration_ms":60000,"method":"sendMessage"}"#), 5)
+            .unwrap();
         let verdict = faults.judge(FaultTarget::Telegram, Occasion::Call, "SendMessage");
         assert_eq!(verdict.latency, Some(Duration::from_millis(50)));
         assert_eq!(verdict.failure, Some(Failure::Refused(Refusal::TooManyRequests { status: 429, retry_after_s: 7 })));
@@ -297,7 +314,9 @@ mod tests {
     #[test]
     fn sockets_are_refused_at_the_handshake_and_hang_later() {
         let faults = Faults::new(1);
-        faults.add(request(r#"{"target":"binance_ws","kind":"server_error","duration_ms":60000,"status":503}"#), 5).unwrap();
+        faults
+            .add(request(r#"{"target":"binance_ws","kind":"server_error","duration_ms":60000,"status":503}"#), 5)
+            .unwrap();
         faults.add(request(r#"{"target":"binance_ws","kind":"freeze","duration_ms":60000}"#), 5).unwrap();
         let handshake = faults.judge(FaultTarget::BinanceWs, Occasion::Handshake, "/ws");
         assert_eq!(handshake.failure, Some(Failure::Refused(Refusal::ServerError { status: 503 })));
@@ -311,7 +330,9 @@ mod tests {
         let hits = |seed| {
             let faults = Faults::new(seed);
             faults.add(request(r#"{"target":"llm","kind":"drop","duration_ms":60000,"probability":0.3}"#), 0).unwrap();
-            (0..200).map(|_| faults.judge(FaultTarget::Llm, Occasion::Call, "/v1/chat/completions").failure.is_some()).collect::<Vec<_>>()
+            (0..200)
+                .map(|_| faults.judge(FaultTarget::Llm, Occasion::Call, "/v1/chat/completions").failure.is_some())
+                .collect::<Vec<_>>()
         };
         assert_eq!(hits(1), hits(1));
         assert_ne!(hits(1), hits(2));

@@ -161,9 +161,15 @@ impl FaultRequest {
     pub fn checked(mut self) -> Result<Self, FaultRequestError> {
         let (target, kind) = (self.target, self.kind);
         let fits = match kind {
-            FaultKind::Latency | FaultKind::TooManyRequests | FaultKind::ServerError | FaultKind::Malformed | FaultKind::Drop => true,
+            FaultKind::Latency
+            | FaultKind::TooManyRequests
+            | FaultKind::ServerError
+            | FaultKind::Malformed
+            | FaultKind::Drop => true,
             FaultKind::Freeze => matches!(target, FaultTarget::BinanceRest | FaultTarget::BinanceWs),
-            FaultKind::Refusal | FaultKind::Length | FaultKind::NoUsage | FaultKind::SchemaIgnored => target == FaultTarget::Llm,
+            FaultKind::Refusal | FaultKind::Length | FaultKind::NoUsage | FaultKind::SchemaIgnored => {
+                target == FaultTarget::Llm
+            }
         };
         let check = |good: bool, error| if good { Ok(()) } else { Err(error) };
         check(fits, FaultRequestError::Combination(target, kind))?;
@@ -173,12 +179,16 @@ impl FaultRequest {
         match self.latency_ms {
             None if kind == FaultKind::Latency => self.latency_ms = Some(DEFAULT_LATENCY_MS),
             None => {}
-            Some(ms) => check(kind == FaultKind::Latency && (1..=LONGEST_LATENCY_MS).contains(&ms), FaultRequestError::Latency)?,
+            Some(ms) => {
+                check(kind == FaultKind::Latency && (1..=LONGEST_LATENCY_MS).contains(&ms), FaultRequestError::Latency)?
+            }
         }
         match self.retry_after_s {
             None if kind == FaultKind::TooManyRequests => self.retry_after_s = Some(DEFAULT_RETRY_AFTER_S),
             None => {}
-            Some(s) => check(kind == FaultKind::TooManyRequests && s <= LONGEST_RETRY_AFTER_S, FaultRequestError::RetryAfter)?,
+            Some(s) => {
+                check(kind == FaultKind::TooManyRequests && s <= LONGEST_RETRY_AFTER_S, FaultRequestError::RetryAfter)?
+            }
         }
         match (self.status, kind) {
             (None, FaultKind::TooManyRequests) => self.status = Some(429),
@@ -194,7 +204,10 @@ impl FaultRequest {
 
     pub(super) fn applies_to(&self, target: FaultTarget, method: &str) -> bool {
         self.target == target
-            && self.method.as_ref().is_none_or(|wanted| method.to_ascii_lowercase().contains(&wanted.to_ascii_lowercase()))
+            && self
+                .method
+                .as_ref()
+                .is_none_or(|wanted| method.to_ascii_lowercase().contains(&wanted.to_ascii_lowercase()))
     }
 }
 
@@ -216,9 +229,17 @@ mod tests {
         assert_eq!(check(r#"{"target":"llm","kind":"too_many_requests","duration_ms":1,"status":500}"#), E::Status);
         assert_eq!(check(r#"{"target":"llm","kind":"server_error","duration_ms":1,"status":404}"#), E::Status);
         assert_eq!(check(r#"{"target":"llm","kind":"drop","duration_ms":1,"method":""}"#), E::Method);
-        assert_eq!(check(r#"{"target":"telegram","kind":"refusal","duration_ms":1}"#), E::Combination(FaultTarget::Telegram, FaultKind::Refusal));
-        assert_eq!(check(r#"{"target":"llm","kind":"freeze","duration_ms":1}"#), E::Combination(FaultTarget::Llm, FaultKind::Freeze));
-        assert!(serde_json::from_str::<FaultRequest>(r#"{"target":"llm","kind":"drop","duration_ms":1,"typo":1}"#).is_err());
+        assert_eq!(
+            check(r#"{"target":"telegram","kind":"refusal","duration_ms":1}"#),
+            E::Combination(FaultTarget::Telegram, FaultKind::Refusal)
+        );
+        assert_eq!(
+            check(r#"{"target":"llm","kind":"freeze","duration_ms":1}"#),
+            E::Combination(FaultTarget::Llm, FaultKind::Freeze)
+        );
+        assert!(
+            serde_json::from_str::<FaultRequest>(r#"{"target":"llm","kind":"drop","duration_ms":1,"typo":1}"#).is_err()
+        );
     }
 
     #[test]
@@ -226,6 +247,9 @@ mod tests {
         let request = FaultRequest::new(FaultTarget::BinanceRest, FaultKind::TooManyRequests, 5).checked().unwrap();
         assert_eq!((request.status, request.retry_after_s), (Some(429), Some(1)));
         assert_eq!(FaultRequest::new(FaultTarget::Llm, FaultKind::ServerError, 5).checked().unwrap().status, Some(500));
-        assert_eq!(FaultRequest::new(FaultTarget::Llm, FaultKind::Latency, 5).checked().unwrap().latency_ms, Some(1_000));
+        assert_eq!(
+            FaultRequest::new(FaultTarget::Llm, FaultKind::Latency, 5).checked().unwrap().latency_ms,
+            Some(1_000)
+        );
     }
 }

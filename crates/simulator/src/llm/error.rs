@@ -49,7 +49,9 @@ impl LlmError {
         Self::new(
             StatusCode::METHOD_NOT_ALLOWED,
             "invalid_request_error",
-            format!("Not allowed to {method} on /v1/chat/completions (HINT: Perhaps you meant to use a different HTTP method?)"),
+            format!(
+                "Not allowed to {method} on /v1/chat/completions (HINT: Perhaps you meant to use a different HTTP method?)"
+            ),
         )
     }
 
@@ -59,11 +61,17 @@ impl LlmError {
             Refusal::TooManyRequests { status: code, retry_after_s } => Self {
                 code: Some("rate_limit_exceeded"),
                 retry_after_s: Some(retry_after_s),
-                ..Self::new(status(code), "requests", format!("Rate limit reached for requests. Please try again in {retry_after_s}s."))
+                ..Self::new(
+                    status(code),
+                    "requests",
+                    format!("Rate limit reached for requests. Please try again in {retry_after_s}s."),
+                )
             },
-            Refusal::ServerError { status: code } => {
-                Self::new(status(code), "server_error", "The server had an error while processing your request. Sorry about that!")
-            }
+            Refusal::ServerError { status: code } => Self::new(
+                status(code),
+                "server_error",
+                "The server had an error while processing your request. Sorry about that!",
+            ),
         }
     }
 
@@ -72,7 +80,9 @@ impl LlmError {
         if let Some(seconds) = self.retry_after_s {
             response.insert_header((RETRY_AFTER, seconds.to_string()));
         }
-        response.json(json!({ "error": { "message": self.message, "type": self.kind, "param": self.param, "code": self.code } }))
+        response.json(
+            json!({ "error": { "message": self.message, "type": self.kind, "param": self.param, "code": self.code } }),
+        )
     }
 }
 

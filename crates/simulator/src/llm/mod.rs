@@ -60,11 +60,13 @@ async fn complete(world: Data<World>, request: HttpRequest, body: Bytes) -> Resu
         Some(Twist::Length) => wanted / 2,
         _ => asked.max_completion_tokens.unwrap_or(u64::MAX),
     };
-    let (answer, finish_reason) = if wanted > allowed { (cut(answer, allowed), "length") } else { (answer.to_owned(), "stop") };
+    let (answer, finish_reason) =
+        if wanted > allowed { (cut(answer, allowed), "length") } else { (answer.to_owned(), "stop") };
     let completion_tokens = tokens(&answer);
     let prompt_tokens = asked.prompt_tokens();
     let now_s = now_ms().div_euclid(1_000);
-    let (content, refusal) = if refusal.is_some() { (Value::Null, Value::from(answer)) } else { (Value::from(answer), Value::Null) };
+    let (content, refusal) =
+        if refusal.is_some() { (Value::Null, Value::from(answer)) } else { (Value::from(answer), Value::Null) };
     let mut reply = Map::new();
     reply.insert("id".to_owned(), format!("chatcmpl-simulated{}", uuid::Uuid::new_v4().simple()).into());
     reply.insert("object".to_owned(), "chat.completion".into());

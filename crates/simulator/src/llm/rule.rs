@@ -44,7 +44,9 @@ impl Opinion {
 /// The rule's opinion on a message.
 pub(super) fn opinion(message: &str) -> Opinion {
     let Some(market) = summary(message) else {
-        return Opinion::hold("The message holds no market summary with sma_fast and sma_slow, so there is nothing to act on.");
+        return Opinion::hold(
+            "The message holds no market summary with sma_fast and sma_slow, so there is nothing to act on.",
+        );
     };
     let number = |name: &str| market.get(name).and_then(decimal);
     let (Some(fast), Some(slow)) = (number("sma_fast"), number("sma_slow")) else {
@@ -55,7 +57,11 @@ pub(super) fn opinion(message: &str) -> Opinion {
         return Opinion::hold("The slow average is not positive.");
     }
     // Percent between the averages.
-    let Some(spread) = fast.checked_sub(slow).and_then(|gap| gap.checked_div(slow)).and_then(|share| share.checked_mul(Decimal::ONE_HUNDRED)) else {
+    let Some(spread) = fast
+        .checked_sub(slow)
+        .and_then(|gap| gap.checked_div(slow))
+        .and_then(|share| share.checked_mul(Decimal::ONE_HUNDRED))
+    else {
         return Opinion::hold("The averages are too far apart to be compared.");
     };
     let shown = spread.round_dp(2).normalize();
@@ -64,14 +70,18 @@ pub(super) fn opinion(message: &str) -> Opinion {
     let confidence = (Decimal::new(50, 2) + spread.abs()).min(Decimal::new(95, 2)).round_dp(2);
     if spread > threshold {
         if rsi.is_some_and(|rsi| rsi >= Decimal::from(70)) {
-            return Opinion::hold(format!("The trend is up ({shown} % between the averages) but overbought{said_rsi}."));
+            return Opinion::hold(format!(
+                "The trend is up ({shown} % between the averages) but overbought{said_rsi}."
+            ));
         }
         let reason = format!("The fast average is {shown} % above the slow one{said_rsi}: the trend is up.");
         return Opinion { action: "BUY", confidence, reason };
     }
     if spread < -threshold {
         if rsi.is_some_and(|rsi| rsi <= Decimal::from(30)) {
-            return Opinion::hold(format!("The trend is down ({shown} % between the averages) but oversold{said_rsi}."));
+            return Opinion::hold(format!(
+                "The trend is down ({shown} % between the averages) but oversold{said_rsi}."
+            ));
         }
         let reason = format!("The fast average is {} % below the slow one{said_rsi}: the trend is down.", shown.abs());
         return Opinion { action: "SELL", confidence, reason };
@@ -84,7 +94,9 @@ fn summary(message: &str) -> Option<Map<String, Value>> {
     message.match_indices('{').take(100).find_map(|(start, _)| {
         let mut values = serde_json::Deserializer::from_str(message.get(start..)?).into_iter::<Value>();
         match values.next() {
-            Some(Ok(Value::Object(object))) if object.contains_key("sma_fast") || object.contains_key("sma_slow") => Some(object),
+            Some(Ok(Value::Object(object))) if object.contains_key("sma_fast") || object.contains_key("sma_slow") => {
+                Some(object)
+            }
             _ => None,
         }
     })
@@ -93,7 +105,9 @@ fn summary(message: &str) -> Option<Map<String, Value>> {
 fn decimal(value: &Value) -> Option<Decimal> {
     match value {
         Value::String(text) => Decimal::from_str(text).ok(),
-        Value::Number(number) => Decimal::from_str(&number.to_string()).ok().or_else(|| Decimal::from_scientific(&number.to_string()).ok()),
+        Value::Number(number) => {
+            Decimal::from_str(&number.to_string()).ok().or_else(|| Decimal::from_scientific(&number.to_string()).ok())
+        }
         _ => None,
     }
 }
@@ -112,9 +126,15 @@ mod tests {
             ("100.05", "100", "55", "HOLD", "0.50"),
             ("110", "100", "null", "BUY", "0.95"),
         ] {
-            let message = format!("Decide on {{}} now:\n{{\"symbol\":\"BTCUSDT\",\"sma_fast\":\"{fast}\",\"sma_slow\":{slow},\"rsi\":{rsi}}} please");
+            let message = format!(
+                "Decide on {{}} now:\n{{\"symbol\":\"BTCUSDT\",\"sma_fast\":\"{fast}\",\"sma_slow\":{slow},\"rsi\":{rsi}}} please"
+            );
             let opinion = opinion(&message);
-            assert_eq!((opinion.action, opinion.confidence.to_string().as_str()), (action, confidence), "{message} {opinion:?}");
+            assert_eq!(
+                (opinion.action, opinion.confidence.to_string().as_str()),
+                (action, confidence),
+                "{message} {opinion:?}"
+            );
         }
     }
 

@@ -16,13 +16,17 @@ pub(super) fn check_strict(schema: &Value) -> Result<(), String> {
 }
 
 fn check_level(schema: &Value, context: &str, levels: usize) -> Result<(), String> {
-    let Some(levels) = levels.checked_sub(1) else { return Err(format!("In context=({context}), the schema is nested too deeply.")) };
+    let Some(levels) = levels.checked_sub(1) else {
+        return Err(format!("In context=({context}), the schema is nested too deeply."));
+    };
     if let Some(items) = schema.get("items") {
         check_level(items, &format!("{context}, 'items'"), levels)?;
     }
     let Some(properties) = schema.get("properties").and_then(Value::as_object) else { return Ok(()) };
     if schema.get("additionalProperties") != Some(&Value::Bool(false)) {
-        return Err(format!("In context=({context}), 'additionalProperties' is required to be supplied and to be false."));
+        return Err(format!(
+            "In context=({context}), 'additionalProperties' is required to be supplied and to be false."
+        ));
     }
     let required = schema.get("required").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
     for (name, property) in properties {
@@ -50,7 +54,8 @@ pub(super) fn fill(schema: &Value, opinion: &Opinion) -> Value {
 /// The value in the spelling and type of the property.
 fn fitted(property: &Value, value: &Value) -> Value {
     if let (Some(choices), Some(text)) = (property.get("enum").and_then(Value::as_array), value.as_str()) {
-        let choice = choices.iter().find(|choice| choice.as_str().is_some_and(|choice| choice.eq_ignore_ascii_case(text)));
+        let choice =
+            choices.iter().find(|choice| choice.as_str().is_some_and(|choice| choice.eq_ignore_ascii_case(text)));
         return choice.cloned().unwrap_or_else(|| value.clone());
     }
     match (type_of(property), value) {
@@ -61,7 +66,9 @@ fn fitted(property: &Value, value: &Value) -> Value {
 
 fn type_of(property: &Value) -> &str {
     match property.get("type") {
-        Some(Value::Array(types)) => types.iter().filter_map(Value::as_str).find(|kind| *kind != "null").unwrap_or("null"),
+        Some(Value::Array(types)) => {
+            types.iter().filter_map(Value::as_str).find(|kind| *kind != "null").unwrap_or("null")
+        }
         Some(Value::String(kind)) => kind,
         _ => "null",
     }

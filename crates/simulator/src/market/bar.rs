@@ -19,10 +19,7 @@ impl Bar {
     pub(super) fn new(prices: [u32; 4], quote_cents: u64) -> Option<Self> {
         let [open, high, low, close] = prices;
         let sound = low > 0 && low <= open.min(close) && high >= open.max(close);
-        sound.then_some(Self {
-            prices,
-            quote_cents,
-        })
+        sound.then_some(Self { prices, quote_cents })
     }
 
     pub(super) fn open(&self) -> i64 {

@@ -41,14 +41,7 @@ impl Candle {
     }
 
     /// A base candle of `ticks` ticks after its tick `tick`.
-    pub(super) fn forming(
-        bar: &Bar,
-        open_ms: i64,
-        candle_ms: i64,
-        first_trade: i64,
-        ticks: i64,
-        tick: i64,
-    ) -> Self {
+    pub(super) fn forming(bar: &Bar, open_ms: i64, candle_ms: i64, first_trade: i64, ticks: i64, tick: i64) -> Self {
         let path = Path::of(bar, ticks);
         let (low, high) = path.extremes(tick);
         let trades = tick + 1;

@@ -11,6 +11,7 @@ mod timeline;
 mod walk;
 
 use std::num::NonZeroU16;
+use std::sync::Arc;
 
 pub(crate) use candle::{Candle, Day, Trade};
 pub use recording::RecordingError;
@@ -46,7 +47,7 @@ pub(crate) struct Instrument {
     pub(crate) quote: &'static str,
     /// Where its prices come from.
     pub(crate) origin: PriceOrigin,
-    bars: Vec<Bar>,
+    bars: Arc<Vec<Bar>>,
 }
 
 /// A candle interval in Binance's spelling, and how many base candles it takes.
@@ -60,54 +61,18 @@ pub(crate) struct Interval {
 
 /// Binance's intervals from a minute to a day.
 const INTERVALS: [Interval; 12] = [
-    Interval {
-        name: "1m",
-        minutes: 1,
-    },
-    Interval {
-        name: "3m",
-        minutes: 3,
-    },
-    Interval {
-        name: "5m",
-        minutes: 5,
-    },
-    Interval {
-        name: "15m",
-        minutes: 15,
-    },
-    Interval {
-        name: "30m",
-        minutes: 30,
-    },
-    Interval {
-        name: "1h",
-        minutes: 60,
-    },
-    Interval {
-        name: "2h",
-        minutes: 120,
-    },
-    Interval {
-        name: "4h",
-        minutes: 240,
-    },
-    Interval {
-        name: "6h",
-        minutes: 360,
-    },
-    Interval {
-        name: "8h",
-        minutes: 480,
-    },
-    Interval {
-        name: "12h",
-        minutes: 720,
-    },
-    Interval {
-        name: "1d",
-        minutes: DAY,
-    },
+    Interval { name: "1m", minutes: 1 },
+    Interval { name: "3m", minutes: 3 },
+    Interval { name: "5m", minutes: 5 },
+    Interval { name: "15m", minutes: 15 },
+    Interval { name: "30m", minutes: 30 },
+    Interval { name: "1h", minutes: 60 },
+    Interval { name: "2h", minutes: 120 },
+    Interval { name: "4h", minutes: 240 },
+    Interval { name: "6h", minutes: 360 },
+    Interval { name: "8h", minutes: 480 },
+    Interval { name: "12h", minutes: 720 },
+    Interval { name: "1d", minutes: DAY },
 ];
 
 impl Interval {
@@ -143,34 +108,16 @@ impl Market {
         seed: u64,
         now_ms: i64,
     ) -> Result<Self, RecordingError> {
-        let recorded = recording::decode()?;
+        let recorded = recording::month()?;
         let walk = |symbol, base, stream, walk: Walk| Instrument {
             symbol,
             base,
             quote: "USDT",
             origin: PriceOrigin::SeededRandomWalk,
-            bars: walk.bars(seed, stream, recorded.len()),
+            bars: walk.month(seed, stream),
         };
-        let ether = walk(
-            "ETHUSDT",
-            "ETH",
-            1,
-            Walk {
-                start_cents: 370_000,
-                step_ppm: 500,
-                volume_cents: 60_000_000,
-            },
-        );
-        let solana = walk(
-            "SOLUSDT",
-            "SOL",
-            2,
-            Walk {
-                start_cents: 17_000,
-                step_ppm: 700,
-                volume_cents: 15_000_000,
-            },
-        );
+        let ether = walk("ETHUSDT", "ETH", 1, Walk { start_cents: 370_000, step_ppm: 500, volume_cents: 60_000_000 });
+        let solana = walk("SOLUSDT", "SOL", 2, Walk { start_cents: 17_000, step_ppm: 700, volume_cents: 15_000_000 });
         let timeline = Timeline::new(seconds_per_candle, start.index(), recorded.len(), now_ms);
         let bitcoin = Instrument {
             symbol: "BTCUSDT",
@@ -179,10 +126,7 @@ impl Market {
             origin: PriceOrigin::RecordedMonth,
             bars: recorded,
         };
-        Ok(Self {
-            instruments: vec![bitcoin, ether, solana],
-            timeline,
-        })
+        Ok(Self { instruments: vec![bitcoin, ether, solana], timeline })
     }
 
     /// Every symbol.
@@ -192,9 +136,7 @@ impl Market {
 
     /// The symbol of a name, upper case.
     pub(crate) fn find(&self, symbol: &str) -> Option<&Instrument> {
-        self.instruments
-            .iter()
-            .find(|instrument| instrument.symbol == symbol)
+        self.instruments.iter().find(|instrument| instrument.symbol == symbol)
     }
 
     /// The clock.
@@ -212,62 +154,32 @@ impl Market {
             time_ms: self.timeline.tick_begin_ms(tick),
             price: path.price(within),
             quantity: part(bar.base(), 1, self.timeline.ticks_per_candle()),
-            buyer_is_maker: path.buys(within)
-                == if within == 0 {
-                    0
-                } else {
-                    path.buys(within - 1)
-                },
+            buyer_is_maker: path.buys(within) == if within == 0 { 0 } else { path.buys(within - 1) },
         })
     }
 
     /// The candle of `interval` that a tick belongs to, as it stands after that tick.
-    pub(crate) fn current(
-        &self,
-        instrument: &Instrument,
-        interval: Interval,
-        tick: i64,
-    ) -> Option<Candle> {
+    pub(crate) fn current(&self, instrument: &Instrument, interval: Interval, tick: i64) -> Option<Candle> {
         let (number, _) = self.timeline.candle_of(tick);
-        self.candle(
-            instrument,
-            interval,
-            number.div_euclid(interval.minutes),
-            tick,
-        )
+        self.candle(instrument, interval, number.div_euclid(interval.minutes), tick)
     }
 
     /// Candles of a range, oldest first, as they stand after a tick.
-    pub(crate) fn candles(
-        &self,
-        instrument: &Instrument,
-        interval: Interval,
-        range: Range,
-        tick: i64,
-    ) -> Vec<Candle> {
+    pub(crate) fn candles(&self, instrument: &Instrument, interval: Interval, range: Range, tick: i64) -> Vec<Candle> {
         let width = self.timeline.candle_ms() * interval.minutes;
         let (now, _) = self.timeline.candle_of(tick);
         let newest = now.div_euclid(interval.minutes);
         let oldest = self.timeline.first_number().div_euclid(interval.minutes);
         // Open times lie within the range, both ends included.
-        let first = range
-            .start_ms
-            .map_or(oldest, |ms| {
-                ms.div_euclid(width) + i64::from(ms.rem_euclid(width) > 0)
-            })
-            .max(oldest);
-        let last = range
-            .end_ms
-            .map_or(newest, |ms| ms.div_euclid(width))
-            .min(newest);
+        let first =
+            range.start_ms.map_or(oldest, |ms| ms.div_euclid(width) + i64::from(ms.rem_euclid(width) > 0)).max(oldest);
+        let last = range.end_ms.map_or(newest, |ms| ms.div_euclid(width)).min(newest);
         let (first, last) = if range.start_ms.is_some() {
             (first, last.min(first.saturating_add(range.limit - 1)))
         } else {
             (first.max(last.saturating_sub(range.limit - 1)), last)
         };
-        (first..=last)
-            .filter_map(|group| self.candle(instrument, interval, group, tick))
-            .collect()
+        (first..=last).filter_map(|group| self.candle(instrument, interval, group, tick)).collect()
     }
 
     /// The last 24 hours before and including a tick.
@@ -275,32 +187,15 @@ impl Market {
         let (now, _) = self.timeline.candle_of(tick);
         let first = (now - DAY + 1).max(self.timeline.first_number());
         let candle = self.join(instrument, first, now, tick)?;
-        let previous_close = self
-            .bar(instrument, first - 1)
-            .map_or(candle.open, Bar::close);
-        Some(Day {
-            candle,
-            previous_close,
-            last: self.trade(instrument, tick)?,
-        })
+        let previous_close = self.bar(instrument, first - 1).map_or(candle.open, Bar::close);
+        Some(Day { candle, previous_close, last: self.trade(instrument, tick)? })
     }
 
-    fn candle(
-        &self,
-        instrument: &Instrument,
-        interval: Interval,
-        group: i64,
-        tick: i64,
-    ) -> Option<Candle> {
+    fn candle(&self, instrument: &Instrument, interval: Interval, group: i64, tick: i64) -> Option<Candle> {
         let (now, _) = self.timeline.candle_of(tick);
         let begin = group * interval.minutes;
         let end = begin + interval.minutes;
-        let mut candle = self.join(
-            instrument,
-            begin.max(self.timeline.first_number()),
-            (end - 1).min(now),
-            tick,
-        )?;
+        let mut candle = self.join(instrument, begin.max(self.timeline.first_number()), (end - 1).min(now), tick)?;
         candle.open_ms = self.timeline.open_ms(begin);
         candle.close_ms = self.timeline.open_ms(end) - 1;
         candle.closed = now >= end;

@@ -15,19 +15,8 @@ impl Path {
     /// The path through `bar` in `ticks` ticks, at least four.
     pub(super) fn of(bar: &Bar, ticks: i64) -> Self {
         let last = ticks - 1;
-        let (first_turn, second_turn) = if bar.is_rising() {
-            (bar.low(), bar.high())
-        } else {
-            (bar.high(), bar.low())
-        };
-        Self {
-            knots: [
-                (0, bar.open()),
-                (last / 3, first_turn),
-                (last * 2 / 3, second_turn),
-                (last, bar.close()),
-            ],
-        }
+        let (first_turn, second_turn) = if bar.is_rising() { (bar.low(), bar.high()) } else { (bar.high(), bar.low()) };
+        Self { knots: [(0, bar.open()), (last / 3, first_turn), (last * 2 / 3, second_turn), (last, bar.close())] }
     }
 
     /// Price in cents at `tick` (0 is the first of the bar).
@@ -48,9 +37,7 @@ impl Path {
         self.knots
             .iter()
             .filter(|(at, _)| *at <= tick)
-            .fold((now, now), |(low, high), (_, price)| {
-                (low.min(*price), high.max(*price))
-            })
+            .fold((now, now), |(low, high), (_, price)| (low.min(*price), high.max(*price)))
     }
 
     /// How many of the ticks up to and including `tick` were buys: those at which the price did not fall.
@@ -61,9 +48,7 @@ impl Path {
             .knots
             .windows(2)
             .map(|pair| match *pair {
-                [(from_tick, from), (to_tick, to)] if to >= from && tick > from_tick => {
-                    tick.min(to_tick) - from_tick
-                }
+                [(from_tick, from), (to_tick, to)] if to >= from && tick > from_tick => tick.min(to_tick) - from_tick,
                 _ => 0,
             })
             .sum();
@@ -77,12 +62,9 @@ mod tests {
 
     #[test]
     fn touches_all_four_prices_and_never_leaves_the_bar() {
-        for (open, high, low, close) in [
-            (100, 120, 90, 110),
-            (110, 120, 90, 100),
-            (100, 100, 100, 100),
-            (90, 120, 90, 120),
-        ] {
+        for (open, high, low, close) in
+            [(100, 120, 90, 110), (110, 120, 90, 100), (100, 100, 100, 100), (90, 120, 90, 120)]
+        {
             let bar = Bar::new([open, high, low, close], 1_000).unwrap();
             for ticks in [10, 13, 60, 3600] {
                 let path = Path::of(&bar, ticks);
@@ -94,9 +76,7 @@ mod tests {
                 for tick in 1..ticks {
                     let price = path.price(tick);
                     let (low, high) = path.extremes(tick);
-                    assert!(
-                        bar.low() <= low && low <= price && price <= high && high <= bar.high()
-                    );
+                    assert!(bar.low() <= low && low <= price && price <= high && high <= bar.high());
                     let step = path.buys(tick) - buys;
                     assert!(step == 0 || step == 1);
                     assert!(price <= before || step == 1, "a rise is a buy");

@@ -1,6 +1,7 @@
 //! The recorded month: read once at start from the compressed CSV in this crate's `data/` folder.
 
 use std::io::Read;
+use std::sync::{Arc, OnceLock};
 
 use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
 use flate2::read::GzDecoder;
@@ -37,8 +38,14 @@ pub enum RecordingError {
     },
 }
 
-pub(super) fn decode() -> Result<Vec<Bar>, RecordingError> {
-    read(GzDecoder::new(COMPRESSED))
+/// The recorded month, decoded once a process: tests start many simulators.
+pub(super) fn month() -> Result<Arc<Vec<Bar>>, RecordingError> {
+    static DECODED: OnceLock<Arc<Vec<Bar>>> = OnceLock::new();
+    if let Some(bars) = DECODED.get() {
+        return Ok(bars.clone());
+    }
+    let bars = Arc::new(read(GzDecoder::new(COMPRESSED))?);
+    Ok(DECODED.get_or_init(|| bars).clone())
 }
 
 fn read(input: impl Read) -> Result<Vec<Bar>, RecordingError> {
@@ -57,38 +64,26 @@ fn read(input: impl Read) -> Result<Vec<Bar>, RecordingError> {
             return Err(wrong("not the minute after the one before"));
         }
         expected += TimeDelta::minutes(1);
-        let price = |column| {
-            record
-                .get(column)
-                .and_then(cents)
-                .and_then(|cents| u32::try_from(cents).ok())
-        };
+        let price = |column| record.get(column).and_then(cents).and_then(|cents| u32::try_from(cents).ok());
         let prices = [1, 2, 3, 4].map(price);
         let [Some(open), Some(high), Some(low), Some(close)] = prices else {
             return Err(wrong("a price is missing or no number"));
         };
-        let volume = record
-            .get(5)
-            .and_then(cents)
-            .ok_or_else(|| wrong("no volume"))?;
+        let volume = record.get(5).and_then(cents).ok_or_else(|| wrong("no volume"))?;
         bars.push(
             Bar::new([open, high, low, close], volume)
                 .ok_or_else(|| wrong("low and high do not enclose open and close"))?,
         );
     }
     if bars.len() != MINUTES {
-        return Err(RecordingError::Row {
-            minute: bars.len(),
-            what: "the month ends early or late",
-        });
+        return Err(RecordingError::Row { minute: bars.len(), what: "the month ends early or late" });
     }
     Ok(bars)
 }
 
 fn cents(text: &str) -> Option<u64> {
     let amount: Decimal = text.parse().ok()?;
-    let cents = (amount * Decimal::ONE_HUNDRED)
-        .round_dp_with_strategy(0, RoundingStrategy::MidpointAwayFromZero);
+    let cents = (amount * Decimal::ONE_HUNDRED).round_dp_with_strategy(0, RoundingStrategy::MidpointAwayFromZero);
     cents.to_u64()
 }
 
@@ -98,7 +93,7 @@ mod tests {
 
     #[test]
     fn the_month_is_whole_and_has_its_known_extremes() {
-        let bars = decode().unwrap();
+        let bars = month().unwrap();
         assert_eq!(bars.len(), 44_640);
         assert_eq!((bars[0].open(), bars[0].close()), (4_619_700, 4_622_400));
         assert_eq!(bars[44_639].close(), 3_852_100);
@@ -109,9 +104,7 @@ mod tests {
     #[test]
     fn a_hole_a_bad_price_and_a_short_month_are_refused() {
         let refuse = |rows: &str| {
-            read(format!("timestamp,open,high,low,close,volume\n{rows}").as_bytes())
-                .unwrap_err()
-                .to_string()
+            read(format!("timestamp,open,high,low,close,volume\n{rows}").as_bytes()).unwrap_err().to_string()
         };
         assert!(refuse("2022-01-01 00:01:00,1,1,1,1,1").contains("minute 0: not the minute after"));
         assert!(refuse("2022-01-01 00:00:00,1,x,1,1,1").contains("a price is missing"));

@@ -50,20 +50,13 @@ impl FromStr for StartAt {
             Err(_) => {
                 let time = DateTime::parse_from_rfc3339(text)
                     .map(|time| time.with_timezone(&Utc))
-                    .or_else(|_| {
-                        NaiveDateTime::parse_from_str(text, "%Y-%m-%dT%H:%M")
-                            .map(|time| time.and_utc())
-                    })
+                    .or_else(|_| NaiveDateTime::parse_from_str(text, "%Y-%m-%dT%H:%M").map(|time| time.and_utc()))
                     .map_err(|_| StartAtError)?;
                 let minutes = (time - recording::begin()).num_seconds().div_euclid(60);
                 usize::try_from(minutes).map_err(|_| StartAtError)?
             }
         };
-        if index < MINUTES {
-            Ok(Self(index))
-        } else {
-            Err(StartAtError)
-        }
+        if index < MINUTES { Ok(Self(index)) } else { Err(StartAtError) }
     }
 }
 
@@ -77,14 +70,7 @@ mod tests {
         assert_eq!("2022-01-01T00:05".parse(), Ok(StartAt(5)));
         assert_eq!("2022-01-22T01:00:00Z".parse(), Ok(StartAt::default()));
         assert_eq!("2022-01-22T02:00:00+01:00".parse(), Ok(StartAt::default()));
-        for wrong in [
-            "44640",
-            "-1",
-            "2022-02-01T00:00",
-            "2021-12-31T23:59",
-            "yesterday",
-            "",
-        ] {
+        for wrong in ["44640", "-1", "2022-02-01T00:00", "2021-12-31T23:59", "yesterday", ""] {
             assert_eq!(wrong.parse::<StartAt>(), Err(StartAtError), "{wrong}");
         }
     }

@@ -21,12 +21,7 @@ pub(crate) struct Timeline {
 
 impl Timeline {
     /// `start_index` is the minute of the month that forms at `now_ms` (milliseconds since 1970).
-    pub(crate) fn new(
-        seconds_per_candle: NonZeroU16,
-        start_index: usize,
-        month: usize,
-        now_ms: i64,
-    ) -> Self {
+    pub(crate) fn new(seconds_per_candle: NonZeroU16, start_index: usize, month: usize, now_ms: i64) -> Self {
         let candle_ms = i64::from(seconds_per_candle.get()) * 1_000;
         Self {
             candle_ms,
@@ -66,10 +61,7 @@ impl Timeline {
 
     /// The base candle that a tick belongs to, and which of its ticks it is.
     pub(crate) const fn candle_of(&self, tick: i64) -> (i64, i64) {
-        (
-            tick.div_euclid(self.ticks_per_candle()),
-            tick.rem_euclid(self.ticks_per_candle()),
-        )
+        (tick.div_euclid(self.ticks_per_candle()), tick.rem_euclid(self.ticks_per_candle()))
     }
 
     /// When a base candle opens.

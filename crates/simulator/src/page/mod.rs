@@ -12,7 +12,10 @@ pub(crate) fn configure(config: &mut ServiceConfig) {
         .route("/", web::get().to(async || file("text/html; charset=utf-8", include_str!("chat.html"))))
         .route("/page/chat.css", web::get().to(async || file("text/css; charset=utf-8", include_str!("chat.css"))))
         .route("/page/chat.js", web::get().to(async || file("text/javascript; charset=utf-8", include_str!("chat.js"))))
-        .route("/page/text.js", web::get().to(async || file("text/javascript; charset=utf-8", include_str!("text.js"))));
+        .route(
+            "/page/text.js",
+            web::get().to(async || file("text/javascript; charset=utf-8", include_str!("text.js"))),
+        );
 }
 
 fn file(media_type: &'static str, content: &'static str) -> HttpResponse {

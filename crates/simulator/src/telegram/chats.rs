@@ -115,7 +115,13 @@ impl Chats {
     }
 
     /// Keeps a photo and gives it an id.
-    pub(super) fn keep_photo(&mut self, media_type: &'static str, width: u32, height: u32, bytes: bytes::Bytes) -> Photo {
+    pub(super) fn keep_photo(
+        &mut self,
+        media_type: &'static str,
+        width: u32,
+        height: u32,
+        bytes: bytes::Bytes,
+    ) -> Photo {
         let photo = Photo { file_id: format!("SimulatedPhoto{:08}", self.next_file), media_type, width, height, bytes };
         self.next_file += 1;
         self.photos.push_back(photo.clone());
@@ -222,7 +228,13 @@ pub(super) fn typed(text: &str) -> Formatted {
             (1..=32).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
         });
         if is_command && (index == 0 || offset > 0) {
-            entities.push(Entity { kind: "bot_command".to_owned(), offset, length: utf16_len(bare), url: None, language: None });
+            entities.push(Entity {
+                kind: "bot_command".to_owned(),
+                offset,
+                length: utf16_len(bare),
+                url: None,
+                language: None,
+            });
         }
         offset += utf16_len(word);
     }
@@ -235,7 +247,8 @@ mod tests {
 
     #[test]
     fn commands_are_marked() {
-        let commands = |text| typed(text).entities.iter().map(|entity| (entity.offset, entity.length)).collect::<Vec<_>>();
+        let commands =
+            |text| typed(text).entities.iter().map(|entity| (entity.offset, entity.length)).collect::<Vec<_>>();
         assert_eq!(commands("/start"), [(0, 6)]);
         assert_eq!(commands("\u{1F600} /ask@bot btc"), [(3, 8)]);
         assert_eq!(commands("1/2 and /?"), []);

@@ -23,7 +23,22 @@ pub(super) struct Entity {
 }
 
 const TAGS: [&str; 16] = [
-    "a", "b", "strong", "i", "em", "s", "strike", "del", "u", "ins", "tg-spoiler", "tg-emoji", "span", "pre", "code", "blockquote",
+    "a",
+    "b",
+    "strong",
+    "i",
+    "em",
+    "s",
+    "strike",
+    "del",
+    "u",
+    "ins",
+    "tg-spoiler",
+    "tg-emoji",
+    "span",
+    "pre",
+    "code",
+    "blockquote",
 ];
 
 /// Length in UTF-16 code units, as Telegram counts.
@@ -54,8 +69,14 @@ struct Parser<'a> {
 /// # Errors
 /// Telegram's own sentence, without the "Bad Request: can't parse entities: " before it.
 pub(super) fn parse(input: &str) -> Result<Formatted, String> {
-    let mut parser =
-        Parser { input: input.as_bytes(), position: 0, text: Vec::new(), offset: 0, open: Vec::new(), entities: Vec::new() };
+    let mut parser = Parser {
+        input: input.as_bytes(),
+        position: 0,
+        text: Vec::new(),
+        offset: 0,
+        open: Vec::new(),
+        entities: Vec::new(),
+    };
     while parser.position < parser.input.len() {
         parser.step()?;
     }
@@ -281,7 +302,10 @@ impl Parser<'_> {
         }
         self.position += 1;
         if !tag.is_empty() && tag != open.tag {
-            return Err(format!("Unmatched end tag at byte offset {begin}, expected \"</{}>\", found \"</{tag}>\"", open.tag));
+            return Err(format!(
+                "Unmatched end tag at byte offset {begin}, expected \"</{}>\", found \"</{tag}>\"",
+                open.tag
+            ));
         }
         if self.offset > open.offset {
             self.close(open);
@@ -291,7 +315,8 @@ impl Parser<'_> {
 
     fn close(&mut self, open: Open) {
         let length = self.offset - open.offset;
-        let entity = |kind: &str| Entity { kind: kind.to_owned(), offset: open.offset, length, url: None, language: None };
+        let entity =
+            |kind: &str| Entity { kind: kind.to_owned(), offset: open.offset, length, url: None, language: None };
         let spans_the_same = |last: &Entity| last.offset == open.offset && last.length == length;
         let entity = match open.tag.as_str() {
             "b" | "strong" => entity("bold"),
@@ -344,7 +369,9 @@ fn checked_link(link: &str) -> Option<String> {
     let url = url::Url::parse(&full).ok()?;
     match url.scheme() {
         // "http://localhost" and bare words are no links to Telegram; an address is.
-        "http" | "https" => url.host_str().filter(|host| host.contains(['.', ':']) || *host == "localhost").map(|_| url.to_string()),
+        "http" | "https" => {
+            url.host_str().filter(|host| host.contains(['.', ':']) || *host == "localhost").map(|_| url.to_string())
+        }
         "tg" | "ton" => Some(url.to_string()),
         _ => None,
     }

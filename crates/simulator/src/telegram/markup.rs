@@ -121,7 +121,10 @@ mod tests {
     fn keyboards_are_told_apart_and_checked() {
         let read = |value| Markup::read(Some(value));
         assert!(matches!(read(json!({"keyboard":[["a",{"text":"b"}]]})), Ok(Some(Markup::Keyboard(_)))));
-        assert!(matches!(read(json!({"inline_keyboard":[[{"text":"b","callback_data":"x"}]]})), Ok(Some(Markup::Inline(_)))));
+        assert!(matches!(
+            read(json!({"inline_keyboard":[[{"text":"b","callback_data":"x"}]]})),
+            Ok(Some(Markup::Inline(_)))
+        ));
         assert!(matches!(read(json!({"remove_keyboard":true})), Ok(Some(Markup::Remove(_)))));
         assert_eq!(read(json!({})), Ok(None));
         assert_eq!(read(json!([])), Err(BotError::bad("object expected as reply markup")));

@@ -64,7 +64,11 @@ impl Telegram {
         self.check_chat(chat_id)?;
         let body = text_of(params, "text", "entities")?;
         if body.text.is_empty() {
-            return Err(BotError::bad(if params.text("text").is_empty() { "Message text is empty" } else { "Text must be non-empty" }));
+            return Err(BotError::bad(if params.text("text").is_empty() {
+                "Message text is empty"
+            } else {
+                "Text must be non-empty"
+            }));
         }
         if utf16_len(&body.text) > MOST_TEXT {
             return Err(BotError::bad("Message is too long"));
@@ -88,8 +92,13 @@ impl Telegram {
             if bytes.len() > MOST_PHOTO_BYTES {
                 return Err(BotError::bad("File is too big"));
             }
-            let (media_type, width, height) = photo::measure(bytes).ok_or_else(|| BotError::bad("IMAGE_PROCESS_FAILED"))?;
-            if width == 0 || height == 0 || width + height > 10_000 || width.max(height) > width.min(height).saturating_mul(20) {
+            let (media_type, width, height) =
+                photo::measure(bytes).ok_or_else(|| BotError::bad("IMAGE_PROCESS_FAILED"))?;
+            if width == 0
+                || height == 0
+                || width + height > 10_000
+                || width.max(height) > width.min(height).saturating_mul(20)
+            {
                 return Err(BotError::bad("PHOTO_INVALID_DIMENSIONS"));
             }
             self.inner().chats.keep_photo(media_type, width, height, bytes.clone())
@@ -185,7 +194,8 @@ impl Telegram {
             let position = inner.callbacks.iter().position(|callback| callback.id == id);
             position.and_then(|position| inner.callbacks.remove(position))
         };
-        let callback = callback.ok_or_else(|| BotError::bad("Query is too old and response timeout expired or query ID is invalid"))?;
+        let callback = callback
+            .ok_or_else(|| BotError::bad("Query is too old and response timeout expired or query ID is invalid"))?;
         let data = json!({ "callback_query_id": id, "text": text, "show_alert": params.flag("show_alert") });
         self.tell("callback_answer", Some(callback.chat_id), data);
         plain(Value::Bool(true))
@@ -266,7 +276,8 @@ fn chat_id(params: &Params) -> Result<i64, BotError> {
 }
 
 fn markup_of(params: &Params) -> Result<Option<Markup>, BotError> {
-    let value = params.json("reply_markup").map_err(|_| BotError::bad("Can't parse reply keyboard markup JSON object"))?;
+    let value =
+        params.json("reply_markup").map_err(|_| BotError::bad("Can't parse reply keyboard markup JSON object"))?;
     Markup::read(value)
 }
 

@@ -35,7 +35,8 @@ impl Params {
     pub(super) async fn read(request: &HttpRequest, body: Payload) -> Result<Self, BotError> {
         let mut params = Self::default();
         params.take_form(request.query_string().as_bytes())?;
-        let content_type = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let content_type =
+            request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
         let media_type = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
         match media_type.as_str() {
             "application/json" => {
@@ -99,7 +100,8 @@ impl Params {
             if is_file {
                 self.files.insert(name, content.freeze());
             } else {
-                let text = String::from_utf8(content.to_vec()).map_err(|_| BotError::bad("can't parse parameter value: no UTF-8"))?;
+                let text = String::from_utf8(content.to_vec())
+                    .map_err(|_| BotError::bad("can't parse parameter value: no UTF-8"))?;
                 self.fields.insert(name, Value::String(text));
             }
         }

@@ -91,7 +91,8 @@ impl Telegram {
             let inner = &mut *guard;
             let missing = PersonError::NoSuchMessage { chat_id: user_id, message_id };
             let chat = inner.chats.get(user_id).ok_or_else(|| missing.clone())?;
-            let has_buttons = |message: &&Message| message.markup.as_ref().is_some_and(super::markup::Markup::is_inline);
+            let has_buttons =
+                |message: &&Message| message.markup.as_ref().is_some_and(super::markup::Markup::is_inline);
             let message = chat.message(message_id).filter(has_buttons).ok_or(missing)?;
             let (from, message) = (chat.person.user(), message.api(chat.person, &self.token));
             let id = inner.new_callback(user_id);
@@ -113,7 +114,8 @@ impl Telegram {
     /// Who talks to the bot, what commands it offers, and how it takes its updates.
     pub(crate) fn overview(&self) -> Value {
         let inner = self.inner();
-        let people: Vec<Value> = inner.chats.ids().into_iter().filter_map(|id| inner.chats.get(id)).map(|chat| chat.person.user()).collect();
+        let people: Vec<Value> =
+            inner.chats.ids().into_iter().filter_map(|id| inner.chats.get(id)).map(|chat| chat.person.user()).collect();
         let takes_updates_by = if inner.updates.webhook.is_some() {
             "webhook"
         } else if inner.updates.last_poll.is_some_and(|at| at.elapsed().as_secs() < 90) {

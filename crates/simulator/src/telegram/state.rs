@@ -29,7 +29,9 @@ impl BotToken {
         let text = text.trim();
         let (id, rest) = text.split_once(':')?;
         let id: i64 = id.parse().ok().filter(|id| *id > 0 && !text.starts_with('0'))?;
-        let sound = text.len() <= 80 && !rest.is_empty() && rest.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'));
+        let sound = text.len() <= 80
+            && !rest.is_empty()
+            && rest.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'));
         sound.then(|| Self { text: text.to_owned(), id })
     }
 
@@ -87,7 +89,12 @@ impl Telegram {
             commands: Vec::new(),
             next_callback: 1,
         };
-        Self { token, inner: Mutex::new(inner), changed: watch::Sender::new(0), events: broadcast::Sender::new(EVENT_BACKLOG) }
+        Self {
+            token,
+            inner: Mutex::new(inner),
+            changed: watch::Sender::new(0),
+            events: broadcast::Sender::new(EVENT_BACKLOG),
+        }
     }
 
     pub(super) fn inner(&self) -> MutexGuard<'_, Inner> {

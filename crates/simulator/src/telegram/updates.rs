@@ -218,7 +218,10 @@ mod tests {
         assert_eq!(updates.check_poll(first), Err(Displaced::ByPoll));
         assert_eq!(updates.check_poll(second), Ok(()));
         let url = "http://127.0.0.1/x".parse().unwrap();
-        updates.set_webhook(Some(Webhook { url, secret: None, max_connections: 40, last_error: None, generation: 0 }), false);
+        updates.set_webhook(
+            Some(Webhook { url, secret: None, max_connections: 40, last_error: None, generation: 0 }),
+            false,
+        );
         assert_eq!(updates.check_poll(second), Err(Displaced::ByWebhook));
     }
 

@@ -196,11 +196,15 @@ fn reason(status: StatusCode) -> String {
 fn describe(error: &awc::error::SendRequestError) -> String {
     use awc::error::{ConnectError, SendRequestError};
     match error {
-        SendRequestError::Timeout | SendRequestError::Connect(ConnectError::Timeout) => "Read timeout expired".to_owned(),
+        SendRequestError::Timeout | SendRequestError::Connect(ConnectError::Timeout) => {
+            "Read timeout expired".to_owned()
+        }
         SendRequestError::Connect(ConnectError::Io(error)) if error.kind() == std::io::ErrorKind::ConnectionRefused => {
             "Connection refused".to_owned()
         }
-        SendRequestError::Connect(ConnectError::Resolver(_) | ConnectError::NoRecords) => "Failed to resolve host".to_owned(),
+        SendRequestError::Connect(ConnectError::Resolver(_) | ConnectError::NoRecords) => {
+            "Failed to resolve host".to_owned()
+        }
         other => format!("Connection failed: {other}"),
     }
 }

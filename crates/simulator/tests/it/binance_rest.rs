@@ -82,22 +82,33 @@ async fn tickers_have_the_documented_fields_and_agree() {
     documented.sort_unstable();
     assert_eq!(fields(&full), documented);
     assert_eq!(decimal(&full["lastPrice"]) - decimal(&full["openPrice"]), decimal(&full["priceChange"]));
-    assert_eq!(full["lastId"].as_i64().unwrap() - full["firstId"].as_i64().unwrap() + 1, full["count"].as_i64().unwrap());
+    assert_eq!(
+        full["lastId"].as_i64().unwrap() - full["firstId"].as_i64().unwrap() + 1,
+        full["count"].as_i64().unwrap()
+    );
     let close_time = full["closeTime"].as_i64().unwrap();
     assert!(close_time <= now_ms() && close_time > now_ms() - 30_000);
 
     let mini = sim.get("/api/v3/ticker/24hr?symbol=BTCUSDT&type=MINI").await.ok();
     let mut documented: Vec<&str> =
-        "symbol openPrice highPrice lowPrice lastPrice volume quoteVolume openTime closeTime firstId lastId count".split(' ').collect();
+        "symbol openPrice highPrice lowPrice lastPrice volume quoteVolume openTime closeTime firstId lastId count"
+            .split(' ')
+            .collect();
     documented.sort_unstable();
     assert_eq!(fields(&mini), documented);
 
     let price = sim.get("/api/v3/ticker/price?symbol=BTCUSDT").await.ok();
     assert_eq!(fields(&price), ["price", "symbol"]);
     let all = sim.get("/api/v3/ticker/price").await.ok();
-    assert_eq!(all.as_array().unwrap().iter().map(|row| row["symbol"].as_str().unwrap()).collect::<Vec<_>>(), ["BTCUSDT", "ETHUSDT", "SOLUSDT"]);
+    assert_eq!(
+        all.as_array().unwrap().iter().map(|row| row["symbol"].as_str().unwrap()).collect::<Vec<_>>(),
+        ["BTCUSDT", "ETHUSDT", "SOLUSDT"]
+    );
     let two = sim.get("/api/v3/ticker/price?symbols=%5B%22SOLUSDT%22,%22BTCUSDT%22%5D").await.ok();
-    assert_eq!(two.as_array().unwrap().iter().map(|row| row["symbol"].as_str().unwrap()).collect::<Vec<_>>(), ["SOLUSDT", "BTCUSDT"]);
+    assert_eq!(
+        two.as_array().unwrap().iter().map(|row| row["symbol"].as_str().unwrap()).collect::<Vec<_>>(),
+        ["SOLUSDT", "BTCUSDT"]
+    );
     let book = sim.get("/api/v3/ticker/bookTicker?symbol=BTCUSDT").await.ok();
     assert_eq!(fields(&book), ["askPrice", "askQty", "bidPrice", "bidQty", "symbol"]);
     assert!(decimal(&book["bidPrice"]) < decimal(&book["askPrice"]));
@@ -122,10 +133,16 @@ async fn general_endpoints_have_their_documented_shapes() {
     assert!((time["serverTime"].as_i64().unwrap() - now_ms()).abs() < 60_000);
     let info = sim.get("/api/v3/exchangeInfo").await.ok();
     assert_eq!(fields(&info), ["exchangeFilters", "rateLimits", "serverTime", "symbols", "timezone"]);
-    assert_eq!(info["rateLimits"][0], json!({"rateLimitType":"REQUEST_WEIGHT","interval":"MINUTE","intervalNum":1,"limit":6000}));
+    assert_eq!(
+        info["rateLimits"][0],
+        json!({"rateLimitType":"REQUEST_WEIGHT","interval":"MINUTE","intervalNum":1,"limit":6000})
+    );
     assert_eq!(info["symbols"].as_array().unwrap().len(), 3);
     let symbol = &sim.get("/api/v3/exchangeInfo?symbol=ETHUSDT").await.ok()["symbols"][0];
-    assert_eq!((&symbol["status"], &symbol["baseAsset"], &symbol["quoteAsset"]), (&json!("TRADING"), &json!("ETH"), &json!("USDT")));
+    assert_eq!(
+        (&symbol["status"], &symbol["baseAsset"], &symbol["quoteAsset"]),
+        (&json!("TRADING"), &json!("ETH"), &json!("USDT"))
+    );
     assert_eq!(symbol["simulatedFrom"], "SIMULATED: seeded random walk");
     sim.stop().await;
 }

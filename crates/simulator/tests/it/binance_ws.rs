@@ -152,7 +152,10 @@ async fn subscriptions_change_while_connected() {
     let book = socket.json().await;
     assert_eq!(fields(&book), ["A", "B", "a", "b", "s", "u"]);
     socket.send(&json!({"method":"LIST_SUBSCRIPTIONS","id":"two"})).await;
-    assert_eq!(socket.find(|message| message["id"] == "two").await["result"], json!(["solusdt@bookTicker", "nosuch@trade"]));
+    assert_eq!(
+        socket.find(|message| message["id"] == "two").await["result"],
+        json!(["solusdt@bookTicker", "nosuch@trade"])
+    );
     socket.send(&json!({"method":"UNSUBSCRIBE","params":["solusdt@bookTicker"],"id":3})).await;
     socket.find(|message| message["id"] == 3).await;
     socket.send(&json!({"method":"SUBSCRIBE","params":["btcusdt@miniTicker"],"id":4})).await;

@@ -68,7 +68,8 @@ async fn the_chat_is_live_and_ends_with_the_simulator() {
 async fn the_market_says_where_its_prices_come_from() {
     let sim = Simulator::with(|config| config.seconds_per_candle = 3600.try_into().unwrap()).await;
     let market = sim.get("/control/market").await.ok();
-    let origins: Vec<&str> = market["symbols"].as_array().unwrap().iter().map(|symbol| symbol["origin"].as_str().unwrap()).collect();
+    let origins: Vec<&str> =
+        market["symbols"].as_array().unwrap().iter().map(|symbol| symbol["origin"].as_str().unwrap()).collect();
     assert_eq!(origins, ["recorded_month", "seeded_random_walk", "seeded_random_walk"]);
     assert_eq!(market["seconds_per_candle"], 3600);
     assert_eq!(market["symbols"][0]["minute_of_month"], simulator::StartAt::default().index());
@@ -81,7 +82,13 @@ async fn it_is_a_service_like_the_others() {
     assert_eq!(sim.get("/health/live").await.status, 200);
     assert_eq!(sim.get("/health/ready").await.status, 200);
     let description = sim.get("/openapi.json").await.ok();
-    for path in ["/control/faults", "/control/faults/{id}", "/control/telegram/updates", "/control/telegram/chats/{chat_id}/messages", "/control/market"] {
+    for path in [
+        "/control/faults",
+        "/control/faults/{id}",
+        "/control/telegram/updates",
+        "/control/telegram/chats/{chat_id}/messages",
+        "/control/market",
+    ] {
         assert!(description["paths"].get(path).is_some(), "{path}");
     }
     let nothing = sim.get("/control/nothing").await;

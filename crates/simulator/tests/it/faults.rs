@@ -32,7 +32,8 @@ async fn too_many_requests_in_everyones_own_words() {
     assert_eq!(llm.json["error"]["code"], "rate_limit_exceeded");
     sim.delete("/control/faults").await.ok();
 
-    sim.fault(json!({ "target": "binance_rest", "kind": "too_many_requests", "status": 418, "retry_after_s": 120 })).await;
+    sim.fault(json!({ "target": "binance_rest", "kind": "too_many_requests", "status": 418, "retry_after_s": 120 }))
+        .await;
     let banned = sim.get(KLINES).await;
     assert_eq!(banned.status, 418);
     assert!(banned.json["msg"].as_str().unwrap().contains("IP banned until"));
@@ -60,7 +61,9 @@ async fn malformed_answers_are_halves_of_real_ones() {
     for target in ["binance_rest", "telegram", "llm"] {
         sim.fault(json!({ "target": target, "kind": "malformed" })).await;
     }
-    for (answer, begin) in [(sim.get(KLINES).await, "[["), (sim.bot("getMe", json!({})).await, "{\"ok\":true"), (chat(&sim).await, "{")] {
+    for (answer, begin) in
+        [(sim.get(KLINES).await, "[["), (sim.bot("getMe", json!({})).await, "{\"ok\":true"), (chat(&sim).await, "{")]
+    {
         assert_eq!(answer.status, StatusCode::OK);
         assert!(answer.text.starts_with(begin), "{}", answer.text);
         assert!(serde_json::from_str::<Value>(&answer.text).is_err());
@@ -143,7 +146,9 @@ async fn the_model_misbehaves_in_its_own_ways() {
 #[actix_web::test]
 async fn faults_are_listed_removed_bounded_and_counted() {
     let sim = Simulator::start().await;
-    let id = sim.fault(json!({ "target": "telegram", "kind": "server_error", "probability": 0.5, "method": "sendMessage" })).await;
+    let id = sim
+        .fault(json!({ "target": "telegram", "kind": "server_error", "probability": 0.5, "method": "sendMessage" }))
+        .await;
     let listed = sim.get("/control/faults").await.ok();
     let fault = &listed["faults"][0];
     assert_eq!((&fault["id"], &fault["probability"], &fault["status"]), (&json!(id), &json!(0.5), &json!(500)));
@@ -166,7 +171,10 @@ async fn faults_are_listed_removed_bounded_and_counted() {
 
     let short = json!({ "target": "telegram", "kind": "server_error", "duration_ms": 1 });
     sim.fault(short).await;
-    eventually("the fault's end", async || sim.get("/control/faults").await.json["faults"].as_array().unwrap().is_empty().then_some(())).await;
+    eventually("the fault's end", async || {
+        sim.get("/control/faults").await.json["faults"].as_array().unwrap().is_empty().then_some(())
+    })
+    .await;
     sim.bot("getMe", json!({})).await.ok();
     sim.stop().await;
 }
@@ -176,7 +184,11 @@ async fn bad_faults_are_refused_with_a_sentence() {
     let sim = Simulator::start().await;
     for (body, code, sentence) in [
         (json!({ "target": "telegram", "kind": "drop", "duration_ms": 0 }), "bad_fault", "duration_ms is from 1"),
-        (json!({ "target": "telegram", "kind": "freeze", "duration_ms": 5 }), "bad_fault", "telegram cannot have the fault freeze"),
+        (
+            json!({ "target": "telegram", "kind": "freeze", "duration_ms": 5 }),
+            "bad_fault",
+            "telegram cannot have the fault freeze",
+        ),
         (json!({ "target": "moon", "kind": "drop", "duration_ms": 5 }), "bad_body", "moon"),
         (json!({ "target": "llm", "kind": "drop", "duration_ms": 5, "typo": 1 }), "bad_body", "typo"),
     ] {

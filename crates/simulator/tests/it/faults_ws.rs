@@ -43,7 +43,10 @@ async fn malformed_events_are_cut_in_half() {
     sim.fault(json!({ "target": "binance_ws", "kind": "malformed" })).await;
     let events = between_pings(&mut socket, 6).await;
     assert!(!events.is_empty());
-    assert!(events.iter().all(|(text, _)| text.starts_with('{') && serde_json::from_str::<Value>(text).is_err()), "{events:?}");
+    assert!(
+        events.iter().all(|(text, _)| text.starts_with('{') && serde_json::from_str::<Value>(text).is_err()),
+        "{events:?}"
+    );
     sim.stop().await;
 }
 

@@ -57,7 +57,9 @@ async fn the_rule_answers_in_the_schema_and_in_the_real_shape() {
     let count = |name: &str| usage[name].as_u64().unwrap();
     assert!(count("prompt_tokens") > 20 && count("completion_tokens") > 5);
     assert_eq!(count("total_tokens"), count("prompt_tokens") + count("completion_tokens"));
-    for (fast, slow, rsi, action) in [("99", "100", "50", "SELL"), ("100", "100", "50", "HOLD"), ("101", "100", "80", "HOLD")] {
+    for (fast, slow, rsi, action) in
+        [("99", "100", "50", "SELL"), ("100", "100", "50", "HOLD"), ("101", "100", "80", "HOLD")]
+    {
         let answer = ask(&sim, Some("key"), &prompt(fast, slow, rsi)).await.ok();
         assert_eq!(content(&answer)["action"], action);
     }
@@ -70,7 +72,10 @@ async fn a_small_token_limit_cuts_the_answer() {
     let mut body = prompt("101", "100", "55");
     body["max_completion_tokens"] = json!(5);
     let answer = ask(&sim, Some("key"), &body).await.ok();
-    assert_eq!((&answer["choices"][0]["finish_reason"], &answer["usage"]["completion_tokens"]), (&json!("length"), &json!(5)));
+    assert_eq!(
+        (&answer["choices"][0]["finish_reason"], &answer["usage"]["completion_tokens"]),
+        (&json!("length"), &json!(5))
+    );
     sim.stop().await;
 }
 
@@ -122,9 +127,17 @@ async fn bad_requests_are_refused_in_openais_shape() {
         let answer = ask(&sim, Some("key"), &body).await;
         assert_eq!(answer.status, 400, "{}", answer.text);
         assert_eq!(fields(&answer.json["error"]), ["code", "message", "param", "type"]);
-        assert_eq!((&answer.json["error"]["type"], &answer.json["error"]["param"]), (&json!("invalid_request_error"), &param), "{}", answer.text);
+        assert_eq!(
+            (&answer.json["error"]["type"], &answer.json["error"]["param"]),
+            (&json!("invalid_request_error"), &param),
+            "{}",
+            answer.text
+        );
     }
     let wrong_method = sim.get("/v1/chat/completions").await;
-    assert_eq!((wrong_method.status.as_u16(), &wrong_method.json["error"]["type"]), (405, &json!("invalid_request_error")));
+    assert_eq!(
+        (wrong_method.status.as_u16(), &wrong_method.json["error"]["type"]),
+        (405, &json!("invalid_request_error"))
+    );
     sim.stop().await;
 }

@@ -1,6 +1,11 @@
 //! The simulated outside world over real sockets, against the shapes that the real one documents.
 
-#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking, its helpers too")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test fails by panicking, its helpers too"
+)]
 
 mod binance_rest;
 mod binance_ws;

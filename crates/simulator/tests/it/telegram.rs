@@ -15,10 +15,14 @@ fn png(width: u32, height: u32) -> Vec<u8> {
 fn multipart(fields: &[(&str, &str)], files: &[(&str, &[u8])]) -> (String, Vec<u8>) {
     let mut body = Vec::new();
     for (name, value) in fields {
-        body.extend(format!("--edge\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n").into_bytes());
+        body.extend(
+            format!("--edge\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n").into_bytes(),
+        );
     }
     for (name, content) in files {
-        let head = format!("--edge\r\nContent-Disposition: form-data; name=\"{name}\"; filename=\"f.png\"\r\nContent-Type: image/png\r\n\r\n");
+        let head = format!(
+            "--edge\r\nContent-Disposition: form-data; name=\"{name}\"; filename=\"f.png\"\r\nContent-Type: image/png\r\n\r\n"
+        );
         body.extend(head.into_bytes());
         body.extend(*content);
         body.extend(b"\r\n");
@@ -31,11 +35,17 @@ fn multipart(fields: &[(&str, &str)], files: &[(&str, &[u8])]) -> (String, Vec<u
 async fn the_bot_knows_itself_however_it_is_called() {
     let sim = Simulator::start().await;
     let me = sim.bot("getMe", json!({})).await.ok();
-    assert_eq!((&me["ok"], &me["result"]["is_bot"], &me["result"]["id"]), (&json!(true), &json!(true), &json!(1_000_000_001)));
+    assert_eq!(
+        (&me["ok"], &me["result"]["is_bot"], &me["result"]["id"]),
+        (&json!(true), &json!(true), &json!(1_000_000_001))
+    );
     let by_get = sim.get(&format!("/bot{DEFAULT_BOT_TOKEN}/GETME")).await.ok();
     assert_eq!(by_get, me);
     let unknown = sim.bot("dance", json!({})).await;
-    assert_eq!((unknown.status.as_u16(), unknown.json), (404, json!({"ok":false,"error_code":404,"description":"Not Found: method not found"})));
+    assert_eq!(
+        (unknown.status.as_u16(), unknown.json),
+        (404, json!({"ok":false,"error_code":404,"description":"Not Found: method not found"}))
+    );
     sim.stop().await;
 }
 
@@ -43,7 +53,10 @@ async fn the_bot_knows_itself_however_it_is_called() {
 async fn a_wrong_token_is_unauthorized() {
     let sim = Simulator::start().await;
     let wrong = sim.post("/bot1000000001:another/getMe", &json!({})).await;
-    assert_eq!((wrong.status.as_u16(), wrong.json), (401, json!({"ok":false,"error_code":401,"description":"Unauthorized"})));
+    assert_eq!(
+        (wrong.status.as_u16(), wrong.json),
+        (401, json!({"ok":false,"error_code":401,"description":"Unauthorized"}))
+    );
     let none = sim.post("/botnonsense/getMe", &json!({})).await;
     assert_eq!(none.json["description"], "Unauthorized: invalid token specified");
     sim.stop().await;
@@ -54,11 +67,17 @@ async fn messages_are_sent_by_json_form_and_query() {
     let sim = Simulator::start().await;
     let keyboard = json!({"keyboard":[[{"text":"What should I do with crypto?"}]],"resize_keyboard":true});
     let sent = sim
-        .bot("sendMessage", json!({"chat_id":1001,"text":" <b>Hello</b> &amp; welcome ","parse_mode":"HTML","reply_markup":keyboard}))
+        .bot(
+            "sendMessage",
+            json!({"chat_id":1001,"text":" <b>Hello</b> &amp; welcome ","parse_mode":"HTML","reply_markup":keyboard}),
+        )
         .await
         .ok();
     let message = &sent["result"];
-    assert_eq!((&message["text"], &message["entities"]), (&json!("Hello & welcome"), &json!([{"type":"bold","offset":0,"length":5}])));
+    assert_eq!(
+        (&message["text"], &message["entities"]),
+        (&json!("Hello & welcome"), &json!([{"type":"bold","offset":0,"length":5}]))
+    );
     assert_eq!((&message["chat"]["id"], &message["chat"]["type"]), (&json!(1001), &json!("private")));
     assert!(message.get("reply_markup").is_none(), "the Bot API shows inline keyboards only");
 
@@ -70,7 +89,8 @@ async fn messages_are_sent_by_json_form_and_query() {
     sim.get(&format!("/bot{DEFAULT_BOT_TOKEN}/sendMessage?chat_id=1001&text=by%20query")).await.ok();
 
     let chat = sim.get("/control/telegram/chats/1001/messages").await.ok();
-    let texts: Vec<&str> = chat["messages"].as_array().unwrap().iter().map(|message| message["text"].as_str().unwrap()).collect();
+    let texts: Vec<&str> =
+        chat["messages"].as_array().unwrap().iter().map(|message| message["text"].as_str().unwrap()).collect();
     assert_eq!(texts, ["Hello & welcome", "by form", "by query"]);
     assert_eq!(chat["messages"][0]["reply_markup"], keyboard);
     assert_eq!(chat["reply_keyboard"], keyboard);
@@ -93,7 +113,10 @@ async fn what_telegram_refuses_is_refused_in_its_words() {
             "Bad Request: can't parse entities: Can't find end tag corresponding to start tag \"b\"",
         ),
         (json!({"chat_id":1001,"text":"x","parse_mode":"BBCode"}), "Bad Request: unsupported parse_mode"),
-        (json!({"chat_id":1001,"text":"x","reply_markup":"{"}), "Bad Request: can't parse reply keyboard markup JSON object"),
+        (
+            json!({"chat_id":1001,"text":"x","reply_markup":"{"}),
+            "Bad Request: can't parse reply keyboard markup JSON object",
+        ),
         (
             json!({"chat_id":1001,"text":"x","reply_markup":{"inline_keyboard":[[{"text":"b","callback_data":"y".repeat(65)}]]}}),
             "Bad Request: BUTTON_DATA_INVALID",
@@ -104,7 +127,8 @@ async fn what_telegram_refuses_is_refused_in_its_words() {
         assert_eq!(answer.status, 400);
     }
     sim.bot("sendMessage", json!({"chat_id":1001,"text":"x".repeat(4096)})).await.ok();
-    let bad_json = sim.client.post(sim.url(&format!("/bot{DEFAULT_BOT_TOKEN}/sendMessage"))).content_type("application/json");
+    let bad_json =
+        sim.client.post(sim.url(&format!("/bot{DEFAULT_BOT_TOKEN}/sendMessage"))).content_type("application/json");
     let answer = read(bad_json.send_body("[1]").await.unwrap()).await;
     assert_eq!(answer.json["description"], "Bad Request: JSON object expected");
     sim.stop().await;
@@ -135,10 +159,14 @@ async fn photos_come_as_multipart_and_can_be_seen() {
     let sim = Simulator::start().await;
     let url = sim.url(&format!("/bot{DEFAULT_BOT_TOKEN}/sendPhoto"));
     let picture = png(800, 400);
-    let (kind, body) = multipart(&[("chat_id", "1001"), ("caption", "<i>chart</i>"), ("parse_mode", "HTML")], &[("photo", &picture)]);
+    let (kind, body) =
+        multipart(&[("chat_id", "1001"), ("caption", "<i>chart</i>"), ("parse_mode", "HTML")], &[("photo", &picture)]);
     let sent = read(sim.client.post(&url).content_type(kind).send_body(body).await.unwrap()).await.ok();
     let photo = &sent["result"]["photo"][0];
-    assert_eq!((&photo["width"], &photo["height"], &photo["file_size"]), (&json!(800), &json!(400), &json!(picture.len())));
+    assert_eq!(
+        (&photo["width"], &photo["height"], &photo["file_size"]),
+        (&json!(800), &json!(400), &json!(picture.len()))
+    );
     assert_eq!(sent["result"]["caption_entities"][0]["type"], "italic");
     let id = photo["file_id"].as_str().unwrap();
     let mut seen = sim.client.get(sim.url(&format!("/control/telegram/photos/{id}"))).send().await.unwrap();

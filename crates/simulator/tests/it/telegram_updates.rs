@@ -8,7 +8,10 @@ use crate::support::{Answer, Simulator, eventually, read};
 async fn waiting_poll(sim: &Simulator, params: Value) -> rt::task::JoinHandle<Answer> {
     let request = sim.client.post(sim.url(&format!("/bot{DEFAULT_BOT_TOKEN}/getUpdates"))).send_json(&params);
     let poll = rt::spawn(async move { read(request.await.unwrap()).await });
-    eventually("the poll", async || (sim.get("/control/telegram").await.json["takes_updates_by"] == "polling").then_some(())).await;
+    eventually("the poll", async || {
+        (sim.get("/control/telegram").await.json["takes_updates_by"] == "polling").then_some(())
+    })
+    .await;
     poll
 }
 
@@ -21,7 +24,10 @@ async fn a_long_poll_ends_with_the_first_update() {
     let message = &updates["result"][0]["message"];
     assert_eq!(message["text"], "/start now");
     assert_eq!(message["entities"], json!([{"type":"bot_command","offset":0,"length":6}]));
-    assert_eq!((&message["from"]["id"], &message["from"]["is_bot"], &message["chat"]["id"]), (&json!(1001), &json!(false), &json!(1001)));
+    assert_eq!(
+        (&message["from"]["id"], &message["from"]["is_bot"], &message["chat"]["id"]),
+        (&json!(1001), &json!(false), &json!(1001))
+    );
     sim.stop().await;
 }
 
@@ -34,7 +40,10 @@ async fn updates_come_again_until_a_higher_offset_confirms_them() {
     let texts = async |params: Value| -> Vec<(i64, String)> {
         let updates = sim.bot("getUpdates", params).await.ok();
         let updates = updates["result"].as_array().unwrap();
-        updates.iter().map(|it| (it["update_id"].as_i64().unwrap(), it["message"]["text"].as_str().unwrap().to_owned())).collect()
+        updates
+            .iter()
+            .map(|it| (it["update_id"].as_i64().unwrap(), it["message"]["text"].as_str().unwrap().to_owned()))
+            .collect()
     };
     let all = texts(json!({})).await;
     assert_eq!(all.iter().map(|(_, text)| text.as_str()).collect::<Vec<_>>(), ["one", "two", "three"]);
@@ -68,7 +77,12 @@ async fn a_webhook_and_polling_exclude_each_other() {
     assert_eq!(poll.await.unwrap().json["description"], "Conflict: terminated by setWebhook request");
     let refused = sim.bot("getUpdates", json!({})).await;
     assert_eq!(refused.status, 409);
-    assert!(refused.json["description"].as_str().unwrap().starts_with("Conflict: can't use getUpdates method while webhook is active"));
+    assert!(
+        refused.json["description"]
+            .as_str()
+            .unwrap()
+            .starts_with("Conflict: can't use getUpdates method while webhook is active")
+    );
     sim.bot("deleteWebhook", json!({})).await.ok();
     sim.bot("getUpdates", json!({})).await.ok();
     sim.stop().await;
@@ -97,7 +111,10 @@ async fn a_button_is_pressed_and_answered_once() {
     let answer = json!({"callback_query_id":query["id"],"text":"Because."});
     sim.bot("answerCallbackQuery", answer.clone()).await.ok();
     let again = sim.bot("answerCallbackQuery", answer).await;
-    assert_eq!(again.json["description"], "Bad Request: query is too old and response timeout expired or query ID is invalid");
+    assert_eq!(
+        again.json["description"],
+        "Bad Request: query is too old and response timeout expired or query ID is invalid"
+    );
 
     let nowhere = json!({"user_id":1001,"message_id":id.as_i64().unwrap() + 9,"callback_data":"x"});
     let missing = sim.post("/control/telegram/updates", &nowhere).await;
@@ -124,7 +141,12 @@ async fn strangers_get_a_chat_when_they_speak() {
     sim.say(4242, "hi").await;
     sim.bot("sendMessage", json!({"chat_id":4242,"text":"who are you?"})).await.ok();
     assert_eq!(sim.chat(4242).await.len(), 2);
-    for bad in [json!({"user_id":0,"text":"x"}), json!({"user_id":1,"text":" "}), json!({"user_id":1}), json!({"user_id":1,"text":"x".repeat(4097)})] {
+    for bad in [
+        json!({"user_id":0,"text":"x"}),
+        json!({"user_id":1,"text":" "}),
+        json!({"user_id":1}),
+        json!({"user_id":1,"text":"x".repeat(4097)}),
+    ] {
         let answer = sim.post("/control/telegram/updates", &bad).await;
         assert_eq!((answer.status.as_u16(), &answer.json["code"]), (400, &json!("bad_update")), "{}", answer.text);
     }

@@ -23,7 +23,10 @@ impl Hook {
         let server = HttpServer::new(move || {
             let (seen, answers) = (seen.clone(), answers.clone());
             let hook = move |request: HttpRequest, update: web::Json<Value>| {
-                let secret = request.headers().get("X-Telegram-Bot-Api-Secret-Token").map(|value| value.to_str().unwrap().to_owned());
+                let secret = request
+                    .headers()
+                    .get("X-Telegram-Bot-Api-Secret-Token")
+                    .map(|value| value.to_str().unwrap().to_owned());
                 let mut seen = seen.lock().unwrap();
                 let (status, body) = answers[seen.len().min(answers.len() - 1)].clone();
                 seen.push((secret, update.into_inner()));
@@ -68,7 +71,10 @@ async fn updates_are_posted_in_order_with_the_secret_and_again_until_taken() {
         (info["pending_update_count"] == 0).then_some(info)
     })
     .await;
-    assert_eq!((&info["url"], &info["last_error_message"]), (&json!(hook.url), &json!("Wrong response from the webhook: 503 Service Unavailable")));
+    assert_eq!(
+        (&info["url"], &info["last_error_message"]),
+        (&json!(hook.url), &json!("Wrong response from the webhook: 503 Service Unavailable"))
+    );
     assert_eq!(info["max_connections"], 40);
     let chat = sim.chat(1001).await;
     assert!(chat.iter().any(|message| message["text"] == "answered inline"), "{chat:?}");
@@ -99,9 +105,15 @@ async fn a_dead_webhook_is_reported_and_a_new_one_gets_what_waited() {
 async fn bad_webhooks_are_refused() {
     let sim = Simulator::start().await;
     for (params, description) in [
-        (json!({"url":"http://bot.example/hook"}), "Bad Request: bad webhook: An HTTPS URL must be provided for webhook"),
+        (
+            json!({"url":"http://bot.example/hook"}),
+            "Bad Request: bad webhook: An HTTPS URL must be provided for webhook",
+        ),
         (json!({"url":"not a url"}), "Bad Request: invalid webhook URL specified"),
-        (json!({"url":"https://bot.example/","secret_token":"no spaces"}), "Bad Request: secret token contains unallowed characters"),
+        (
+            json!({"url":"https://bot.example/","secret_token":"no spaces"}),
+            "Bad Request: secret token contains unallowed characters",
+        ),
         (json!({"url":"https://bot.example/","secret_token":"x".repeat(257)}), "Bad Request: secret token is too long"),
     ] {
         let answer = sim.bot("setWebhook", params).await;

@@ -36,16 +36,25 @@ pub(super) fn configure(config: &mut ServiceConfig) {
 async fn connect(world: Data<World>, request: HttpRequest, body: Payload) -> Result<HttpResponse, ApiError> {
     world.limits.connect(limits::address(&request))?;
     let combined = request.path() == "/stream";
-    let names = if combined { streams_parameter(request.query_string()) } else { request.match_info().get("streams").map(str::to_owned) };
+    let names = if combined {
+        streams_parameter(request.query_string())
+    } else {
+        request.match_info().get("streams").map(str::to_owned)
+    };
     let mut subscriptions = Subscriptions::default();
     for name in names.iter().flat_map(|names| names.split('/')).filter(|name| !name.is_empty()) {
         if !subscriptions.add(name, &world.market) {
-            return Ok(HttpResponse::BadRequest().content_type("text/plain").body(format!("At most {MOST_STREAMS} streams.")));
+            return Ok(HttpResponse::BadRequest()
+                .content_type("text/plain")
+                .body(format!("At most {MOST_STREAMS} streams.")));
         }
     }
     match actix_ws::handle(&request, body) {
         Ok((response, socket, messages)) => {
-            let messages = messages.max_frame_size(MOST_MESSAGE_BYTES).aggregate_continuations().max_continuation_size(MOST_MESSAGE_BYTES);
+            let messages = messages
+                .max_frame_size(MOST_MESSAGE_BYTES)
+                .aggregate_continuations()
+                .max_continuation_size(MOST_MESSAGE_BYTES);
             let session = Session::new(world, socket, subscriptions, combined);
             actix_web::rt::spawn(session.run(messages));
             Ok(response)

@@ -15,12 +15,16 @@ pub(super) fn events(market: &Market, stream: Stream, seen: i64, tick: i64) -> V
         Kind::Kline(interval) => {
             let mut events = finals(market, stream, interval, seen, tick);
             events.extend(
-                market.current(instrument, interval, tick).map(|candle| Event::kline(instrument.symbol, interval, &candle, event_time)),
+                market
+                    .current(instrument, interval, tick)
+                    .map(|candle| Event::kline(instrument.symbol, interval, &candle, event_time)),
             );
             return events;
         }
         Kind::Ticker => market.day(instrument, tick).map(|day| Event::ticker(instrument.symbol, &day, event_time)),
-        Kind::MiniTicker => market.day(instrument, tick).map(|day| Event::mini_ticker(instrument.symbol, &day, event_time)),
+        Kind::MiniTicker => {
+            market.day(instrument, tick).map(|day| Event::mini_ticker(instrument.symbol, &day, event_time))
+        }
         Kind::Trade => market.trade(instrument, tick).map(|trade| Event::trade(instrument.symbol, &trade, event_time)),
         Kind::BookTicker => market.day(instrument, tick).map(|day| Event::book_ticker(instrument.symbol, &day)),
     };
@@ -30,7 +34,9 @@ pub(super) fn events(market: &Market, stream: Stream, seen: i64, tick: i64) -> V
 /// The final event (`x: true`) of every candle that was forming at `seen` or later and has ended.
 fn finals(market: &Market, stream: Stream, interval: Interval, seen: i64, tick: i64) -> Vec<Event> {
     let Some(instrument) = market.instruments().get(stream.instrument) else { return Vec::new() };
-    let (Some(before), Some(now)) = (market.current(instrument, interval, seen), market.current(instrument, interval, tick)) else {
+    let (Some(before), Some(now)) =
+        (market.current(instrument, interval, seen), market.current(instrument, interval, tick))
+    else {
         return Vec::new();
     };
     if before.open_ms == now.open_ms {
@@ -85,8 +91,20 @@ mod tests {
     fn candles_missed_in_a_long_sleep_are_told_of_up_to_a_bound() {
         let market = market();
         let tick = market.timeline().tick_at(NOW);
-        assert_eq!(seen(&market, "btcusdt@kline_1m", tick, tick + 3 * 60).iter().filter(|event| event["k"]["x"] == true).count(), 3);
-        assert_eq!(seen(&market, "btcusdt@kline_1m", tick, tick + 100_000).iter().filter(|event| event["k"]["x"] == true).count(), 100);
+        assert_eq!(
+            seen(&market, "btcusdt@kline_1m", tick, tick + 3 * 60)
+                .iter()
+                .filter(|event| event["k"]["x"] == true)
+                .count(),
+            3
+        );
+        assert_eq!(
+            seen(&market, "btcusdt@kline_1m", tick, tick + 100_000)
+                .iter()
+                .filter(|event| event["k"]["x"] == true)
+                .count(),
+            100
+        );
     }
 
     #[test]

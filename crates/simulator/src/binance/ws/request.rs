@@ -74,7 +74,9 @@ fn is_id(id: &Value) -> bool {
     match id {
         Value::Null => true,
         Value::Number(number) => number.is_i64(),
-        Value::String(text) => text.len() <= 36 && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-'),
+        Value::String(text) => {
+            text.len() <= 36 && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+        }
         _ => false,
     }
 }
@@ -110,10 +112,16 @@ mod tests {
             ask(r#"{"method":"SUBSCRIBE","params":["btcusdt@trade","btcusdt@ticker","btcusdt@trade"],"id":1}"#),
             json!({"result":null,"id":1})
         );
-        assert_eq!(ask(r#"{"method":"UNSUBSCRIBE","params":["btcusdt@trade","x@y"],"id":312}"#), json!({"result":null,"id":312}));
+        assert_eq!(
+            ask(r#"{"method":"UNSUBSCRIBE","params":["btcusdt@trade","x@y"],"id":312}"#),
+            json!({"result":null,"id":312})
+        );
         assert_eq!(ask(r#"{"method":"LIST_SUBSCRIPTIONS","id":"a1"}"#), json!({"result":["btcusdt@ticker"],"id":"a1"}));
         assert_eq!(ask(r#"{"method":"GET_PROPERTY","params":["combined"],"id":2}"#), json!({"result":false,"id":2}));
-        assert_eq!(ask(r#"{"method":"SET_PROPERTY","params":["combined",true],"id":5}"#), json!({"result":null,"id":5}));
+        assert_eq!(
+            ask(r#"{"method":"SET_PROPERTY","params":["combined",true],"id":5}"#),
+            json!({"result":null,"id":5})
+        );
         assert_eq!(ask(r#"{"method":"GET_PROPERTY","params":["combined"],"id":2}"#), json!({"result":true,"id":2}));
         let mut code = |text: &str| ask(text)["error"]["code"].clone();
         assert_eq!(code("{"), 3);

@@ -83,7 +83,12 @@ pub(super) struct Session {
 }
 
 impl Session {
-    pub(super) fn new(world: Data<World>, socket: actix_ws::Session, subscriptions: Subscriptions, combined: bool) -> Self {
+    pub(super) fn new(
+        world: Data<World>,
+        socket: actix_ws::Session,
+        subscriptions: Subscriptions,
+        combined: bool,
+    ) -> Self {
         let seen = world.market.timeline().tick_at(now_ms());
         SOCKETS.add(1, &[]);
         Self { world, socket, subscriptions, combined, seen, messages: VecDeque::new(), pings: VecDeque::new() }
@@ -108,7 +113,8 @@ impl Session {
         let mut faults = self.world.faults.watch();
         let mut next_ping = begin + settings.ping_interval;
         loop {
-            let pong_due = self.pings.front().map_or(begin + settings.lifetime, |(_, sent)| *sent + settings.pong_timeout);
+            let pong_due =
+                self.pings.front().map_or(begin + settings.lifetime, |(_, sent)| *sent + settings.pong_timeout);
             let next_tick = self.next_tick();
             let outcome = tokio::select! {
                 message = messages.recv() => match message {

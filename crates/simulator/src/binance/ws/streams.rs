@@ -41,7 +41,8 @@ impl Stream {
             "bookTicker" => Kind::BookTicker,
             other => Kind::Kline(Interval::named(other.strip_prefix("kline_")?)?),
         };
-        let instrument = market.instruments().iter().position(|instrument| instrument.symbol.to_ascii_lowercase() == symbol)?;
+        let instrument =
+            market.instruments().iter().position(|instrument| instrument.symbol.to_ascii_lowercase() == symbol)?;
         Some(Self { instrument, kind })
     }
 }
