@@ -1,6 +1,6 @@
 //! `crypto-telemetry preflight`: what would keep the stack from starting, all of it, before anything starts.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io::{self, Write as _};
@@ -118,14 +118,17 @@ fn port_problems(wanted: &[PortSetting], env: impl Fn(&str) -> Option<String>) -
             who.join(" and ")
         ));
     }
+    // Suggested ports must differ from each other too.
+    let mut spoken_for: BTreeSet<u16> = by_port.keys().copied().collect();
     for (port, settings) in &by_port {
         let Err(error) = bind(*port) else { continue };
         let Some(setting) = settings.first() else { continue };
         let what = format!("Port {port} ({}; {}: {})", setting.variable, setting.component, setting.purpose);
         problems.push(match error.kind() {
             io::ErrorKind::AddrInUse => {
-                let other =
-                    alternative(*port, &by_port).map_or_else(|| "another port".to_owned(), |other| other.to_string());
+                let other = alternative(*port, &spoken_for);
+                spoken_for.extend(other);
+                let other = other.map_or_else(|| "another port".to_owned(), |other| other.to_string());
                 format!("{what} is taken by {}: stop it, or set {}={other}.", holder::of(*port), setting.variable)
             }
             io::ErrorKind::PermissionDenied => {
@@ -143,11 +146,14 @@ fn bind(port: u16) -> io::Result<()> {
     TcpListener::bind((Ipv4Addr::LOCALHOST, port)).map(drop)
 }
 
-/// A free port nearby that nobody else of the stack wants.
-fn alternative(port: u16, wanted: &BTreeMap<u16, Vec<PortSetting>>) -> Option<u16> {
-    // Ten thousand further on first: 19090 is easier to remember than 9091.
-    let steps = (10_000..10_050).chain(1..50);
-    steps.filter_map(|step| port.checked_add(step)).find(|other| !wanted.contains_key(other) && bind(*other).is_ok())
+/// A free port that nobody else of the stack wants.
+fn alternative(port: u16, spoken_for: &BTreeSet<u16>) -> Option<u16> {
+    // Ten thousand further on first: 19090 is easier to remember than 9091. From 32768 on Linux hands ports out to
+    // outgoing connections, which would be in the way now and then.
+    let steps = (10_000..10_050).chain(1..100);
+    steps
+        .filter_map(|step| port.checked_add(step).filter(|other| *other < 32_768))
+        .find(|other| !spoken_for.contains(other) && bind(*other).is_ok())
 }
 
 /// Makes the folder, writes to it, and says how many MiB are free.
@@ -253,6 +259,14 @@ mod tests {
             "{}",
             problems[2]
         );
+    }
+
+    #[test]
+    fn suggested_ports_differ() {
+        let first = alternative(9_090, &BTreeSet::new()).unwrap();
+        assert!((19_090..19_140).contains(&first) || (9_091..9_190).contains(&first), "{first}");
+        assert_ne!(alternative(9_090, &BTreeSet::from([first])), Some(first));
+        assert_eq!(alternative(40_000, &BTreeSet::new()), None, "outgoing connections use those ports");
     }
 
     #[test]

@@ -99,6 +99,21 @@ pub(crate) fn printable(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
+/// The text broken between words into lines of at most so many characters; a longer word stands alone.
+pub(crate) fn wrapped(text: &str, most: usize) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for word in text.split_whitespace() {
+        match lines.last_mut() {
+            Some(line) if line.chars().count() + 1 + word.chars().count() <= most => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(word.to_owned()),
+        }
+    }
+    lines
+}
+
 /// The text in at most so many characters, the last one `…` where something is left out.
 pub(crate) fn shortened(text: &str, most: usize) -> String {
     if text.chars().count() <= most {
@@ -151,6 +166,13 @@ mod tests {
         assert_eq!(shortened("übermut", 7), "übermut");
         assert_eq!(shortened("übermut", 4), "übe…");
         assert_eq!(shortened("x", 0), "…");
+    }
+
+    #[test]
+    fn lines_are_broken_between_words() {
+        assert_eq!(wrapped("", 10), Vec::<String>::new());
+        assert_eq!(wrapped("the two have not crossed", 8), ["the two", "have not", "crossed"]);
+        assert_eq!(wrapped("a verylongword b", 5), ["a", "verylongword", "b"]);
     }
 
     #[test]

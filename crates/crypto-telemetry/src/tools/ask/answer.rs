@@ -1,8 +1,11 @@
 //! An answer as lines for a person.
 
-use domain::{Action, Answer, AskOutcome, AskRefusal, AskResponse};
+use domain::{Action, Answer, AskOutcome, AskRefusal, AskResponse, Fallback};
 
-use crate::tools::terminal::{Style, Terminal, millis, printable};
+use crate::tools::terminal::{Style, Terminal, millis, printable, wrapped};
+
+/// Columns before a row's text.
+const INDENT: usize = 12;
 
 /// Every outcome of an ask, then the trace id.
 pub(super) fn tell(response: &AskResponse, terminal: Terminal) -> String {
@@ -34,41 +37,39 @@ fn answered(answer: &Answer, terminal: Terminal) -> String {
         terminal.paint(Style::Bold, answer.symbol.as_str()),
         answer.confidence
     )];
-    let mut row = |name: &str, text: String| lines.push(format!("  {name:<9} {text}"));
-    row("why", printable(&answer.reason));
-    row("price", format!("{}{currency}, {} old", answer.price.normalize(), millis(answer.price_age_ms)));
+    let mut row = |name: &str, text: &str| rows(&mut lines, terminal, name, text);
+    row("why", &answer.reason);
+    row("price", &format!("{}{currency}, {} old", answer.price.normalize(), millis(answer.price_age_ms)));
     match &answer.fallback {
-        None => row("strategy", answer.strategy.to_string()),
-        Some(fallback) => {
-            row(
-                "strategy",
-                format!(
-                    "{}, because {} could not decide: {}",
-                    answer.strategy,
-                    fallback.from,
-                    printable(&fallback.reason)
-                ),
-            );
+        None => row("strategy", answer.strategy.as_str()),
+        Some(Fallback { from, reason }) => {
+            row("strategy", &format!("{}, because {from} could not decide: {reason}", answer.strategy));
         }
     }
     if !answer.cost_usd.is_zero() {
-        row("cost", format!("{} USD", answer.cost_usd.normalize()));
+        row("cost", &format!("{} USD", answer.cost_usd.normalize()));
     }
-    row("mode", answer.mode.as_str().to_owned());
-    row("decision", answer.decision_id.to_string());
+    row("mode", answer.mode.as_str());
+    row("decision", answer.decision_id.as_str());
     lines.join("\n")
 }
 
+/// A row, or several where the text is long.
+fn rows(lines: &mut Vec<String>, terminal: Terminal, name: &str, text: &str) {
+    for (at, line) in wrapped(&printable(text), terminal.width() - INDENT).into_iter().enumerate() {
+        lines.push(format!("  {:<9} {line}", if at == 0 { name } else { "" }));
+    }
+}
+
 fn refused(refusal: &AskRefusal, terminal: Terminal) -> String {
-    format!(
-        "{} {}  no answer\n  {:<9} {}\n  {:<9} {}",
+    let mut lines = vec![format!(
+        "{} {}  no answer",
         terminal.paint(Style::Bad, "✘"),
-        terminal.paint(Style::Bold, refusal.symbol.as_str()),
-        "why",
-        printable(&refusal.detail),
-        "code",
-        printable(&refusal.code)
-    )
+        terminal.paint(Style::Bold, refusal.symbol.as_str())
+    )];
+    rows(&mut lines, terminal, "why", &refusal.detail);
+    rows(&mut lines, terminal, "code", &refusal.code);
+    lines.join("\n")
 }
 
 #[cfg(test)]

@@ -127,7 +127,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
         terminal.line(&serde_json::to_string_pretty(&output)?)?;
     } else if let Some(waited) = waited {
         if let Some(view) = &waited.trace {
-            terminal.line(&format!("\n{}", tree::draw(view, terminal)))?;
+            terminal.line(&tree::draw(view, terminal))?;
         }
         if let Some(note) = &waited.note {
             terminal.line(&terminal.paint(Style::Warn, note))?;

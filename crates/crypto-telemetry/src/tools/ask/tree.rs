@@ -41,7 +41,6 @@ pub(super) fn draw(view: &TraceView, terminal: Terminal) -> String {
 fn head(view: &TraceView, terminal: Terminal) -> String {
     let count = |n: usize, one: &str, many: &str| format!("{n} {}", if n == 1 { one } else { many });
     let mut parts = vec![
-        format!("trace {}", printable(&view.trace_id)),
         count(view.services.len(), "service", "services"),
         count(view.spans.len(), "span", "spans"),
         micros(view.duration_us),
@@ -152,7 +151,7 @@ mod tests {
             ],
         );
         let expected = "\
-trace 4bf92f3577b34da6a3ce929d0e0e4736 · 2 services · 6 spans · 20.0 ms · 1 error
+2 services · 6 spans · 20.0 ms · 1 error
 notifier-service  POST /v1/ask                   20.0 ms  ████████████████████
 ├─ notifier-service  ask                         19.0 ms  ███████████████████
 │  ├─ notifier-service  GET /v1/prices            4.0 ms   ████

@@ -7,7 +7,7 @@ use futures_util::future::{LocalBoxFuture, join_all};
 use serde::Serialize;
 use url::Url;
 
-use super::diagnosis::Next;
+use super::hop::Next;
 use super::parse::{self, Target};
 use super::settings::{Args, Skippable, Stack};
 use crate::tools::http::{self, CallError, Http, Reply};

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::diagnosis::*;
+use super::hop::{Hop, Next, State};
 use super::parse::{Counters, Target};
 use super::probe::Sent;
 

@@ -6,6 +6,7 @@ mod diagnosis;
 #[cfg(test)]
 mod diagnosis_tests;
 mod follow;
+mod hop;
 mod parse;
 #[cfg(test)]
 mod parse_tests;
@@ -16,8 +17,9 @@ mod settings;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use diagnosis::{Hop, MetricAddresses, Store};
+use diagnosis::{MetricAddresses, Store};
 use follow::Follower;
+use hop::Hop;
 use probe::Probe;
 pub(crate) use settings::Args;
 
@@ -78,7 +80,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let hops: Vec<Hop> = [of_traces?, of_logs?, of_metrics?].concat();
 
     let problems = report::problems(&components, &hops, &args.data_dir);
-    let took_ms = diagnosis::in_ms(started.elapsed());
+    let took_ms = hop::in_ms(started.elapsed());
     if args.json {
         let report = report::Report {
             ok: problems.is_empty(),

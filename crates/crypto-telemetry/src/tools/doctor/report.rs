@@ -5,7 +5,7 @@ use std::path::Path;
 use serde::Serialize;
 
 use super::components::{Component, Health};
-use super::diagnosis::{Hop, Next, State, in_ms};
+use super::hop::{Hop, Next, State, in_ms};
 use crate::tools::terminal::{Style, Terminal, millis, printable};
 
 /// One thing that is wrong.
