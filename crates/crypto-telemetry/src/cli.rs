@@ -33,6 +33,7 @@ pub(crate) struct NotifierArgs {
 }
 
 #[derive(Debug, Subcommand)]
+#[expect(clippy::large_enum_variant, reason = "one value, made once, at start")]
 pub(crate) enum Command {
     /// Service, port 8081: prices and candles from Binance
     MarketDataService(ServiceArgs<market_data::Config>),

@@ -30,7 +30,7 @@ impl Driver {
         let lines = BufReader::new(process.stdout.take().unwrap()).lines();
         let port: u16 = lines
             .map_while(Result::ok)
-            .find_map(|line| line.split("on port ").nth(1)?.trim_end_matches('.').parse().ok())
+            .find_map(|line| line.split("successfully on port ").nth(1)?.trim_end_matches('.').parse().ok())
             .expect("chromedriver says on which port it listens");
         Self { process, url: format!("http://127.0.0.1:{port}") }
     }

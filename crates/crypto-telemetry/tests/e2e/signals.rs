@@ -71,13 +71,13 @@ pub(crate) fn traceql(stack: &Stack) {
 }
 
 pub(crate) fn targets(stack: &Stack) {
-    let jobs = ["otelcol", "tempo", "loki", "prometheus"];
+    let jobs = ["otel-collector", "tempo", "loki", "prometheus"];
     until("every backend is a target that is up", || {
         let up = stack.promql("up == 1");
         let down = stack.promql(r#"up{job!~"grafana.*"} == 0"#);
         let all = jobs
             .iter()
-            .all(|job| up.iter().any(|series| series["metric"]["job"].as_str().is_some_and(|name| name.contains(job))));
+            .all(|job| up.iter().any(|series| series["metric"]["job"].as_str().is_some_and(|name| name == *job)));
         (all && down.is_empty()).then_some(())
     });
 }

@@ -220,12 +220,13 @@ impl UpstreamRequest {
             otel.kind = "client",
             otel.status_code = Empty,
             http.request.method = method,
-            http.request.resend_count = (attempt > 1).then(|| attempt - 1),
+            // Numbers are signed: unsigned ones would reach the trace as text.
+            http.request.resend_count = (attempt > 1).then(|| i64::from(attempt - 1)),
             http.response.status_code = Empty,
             url.template = self.template,
             url.path = url.path(),
             server.address = url.host_str(),
-            server.port = url.port_or_known_default(),
+            server.port = url.port_or_known_default().map(i64::from),
             peer.service = name,
             error.type = Empty,
         );
@@ -244,11 +245,11 @@ impl UpstreamRequest {
             span.record("otel.status_code", "ERROR");
             span.record("error.type", label.as_str());
             if let UpstreamErrorKind::Status { status, .. } = kind {
-                span.record("http.response.status_code", *status);
+                span.record("http.response.status_code", i64::from(*status));
             }
             span.in_scope(|| tracing::warn!(upstream = name, error = %kind, "outgoing call failed"));
         } else if let Ok(response) = &outcome {
-            span.record("http.response.status_code", response.status);
+            span.record("http.response.status_code", i64::from(response.status));
         }
         CLIENT_REQUEST_DURATION
             .record(started.elapsed().as_secs_f64(), &[("upstream", name), ("method", method), ("outcome", &label)]);
