@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, VecDeque};
 
 use serde_json::{Map, Value, json};
 
-use super::html::{Entity, Formatted, utf16_len};
 use super::markup::Markup;
 use super::photo::Photo;
 use super::state::BotToken;
+use super::text::{Entity, Formatted, utf16_len};
 
 /// Messages that are kept of a chat; older ones cannot be edited any more.
 const MOST_MESSAGES: usize = 500;

@@ -5,12 +5,13 @@ use serde_json::{Value, json};
 
 use super::chats::Message;
 use super::error::BotError;
-use super::html::{self, Entity, Formatted, utf16_len};
+use super::html;
 use super::markup::Markup;
 use super::params::Params;
 use super::people::MOST_TEXT;
 use super::photo::{self, MOST_PHOTO_BYTES};
 use super::state::{Telegram, now_s};
+use super::text::{Entity, Formatted, utf16_len};
 
 /// Length of a caption in UTF-16 code units.
 const MOST_CAPTION: usize = 1_024;

@@ -13,6 +13,7 @@ mod params;
 mod people;
 mod photo;
 mod state;
+mod text;
 mod updates;
 mod webhook;
 

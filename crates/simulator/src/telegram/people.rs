@@ -3,9 +3,9 @@
 use serde_json::{Value, json};
 
 use super::chats::{MOST_CHATS, Message, typed};
-use super::html::utf16_len;
 use super::markup::MOST_CALLBACK_BYTES;
 use super::state::{Telegram, now_s};
+use super::text::utf16_len;
 
 /// Length of a message in UTF-16 code units.
 pub(super) const MOST_TEXT: usize = 4_096;
