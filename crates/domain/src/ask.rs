@@ -1,8 +1,12 @@
 //! The ask: a question in, an answer a symbol out. `POST /v1/ask` of notifier-service.
 
+use std::fmt;
+
 use chrono::{DateTime, Utc};
 use rust_decimal::Decimal;
-use serde::{Deserialize, Serialize};
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::{Action, DecisionId, Fallback, Indicators, StrategyName, Symbol};
 
@@ -28,18 +32,50 @@ impl TradingMode {
 }
 
 /// Body of `POST /v1/ask`: symbols, or a question in words; neither means the default symbol.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct AskRequest {
     /// Symbols to ask about, at most ten.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(required = false)]
     pub symbols: Vec<Symbol>,
     /// A question in words ("btc and eth?"), read when `symbols` is empty.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub question: Option<String>,
     /// Which strategy decides; the service's default when left out.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub strategy: Option<StrategyName>,
+}
+
+/// The members of an [`AskRequest`], read strictly.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AskMembers {
+    #[serde(default)]
+    symbols: Vec<Symbol>,
+    #[serde(default)]
+    question: Option<String>,
+    #[serde(default)]
+    strategy: Option<StrategyName>,
+}
+
+impl<'de> Deserialize<'de> for AskRequest {
+    /// Only an object is an ask: derived code would take `[]` too, since every member may be left out.
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Object;
+        impl<'de> Visitor<'de> for Object {
+            type Value = AskMembers;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object with symbols, a question, or nothing")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<AskMembers, A::Error> {
+                AskMembers::deserialize(MapAccessDeserializer::new(map))
+            }
+        }
+        let AskMembers { symbols, question, strategy } = deserializer.deserialize_map(Object)?;
+        Ok(Self { symbols, question, strategy })
+    }
 }
 
 /// What to do about one symbol.
@@ -108,4 +144,19 @@ pub struct AskResponse {
     /// The one trace of the whole ask.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trace_id: Option<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_an_object_is_an_ask() {
+        assert_eq!(serde_json::from_str::<AskRequest>("{}").unwrap(), AskRequest::default());
+        let ask: AskRequest = serde_json::from_str(r#"{"symbols":["btcusdt"],"strategy":"llm"}"#).unwrap();
+        assert_eq!((ask.symbols[0].as_str(), ask.strategy), ("BTCUSDT", Some(StrategyName::Llm)));
+        for text in ["[]", "7", "null", r#"{"symbol":"BTCUSDT"}"#, r#"{"symbols":7}"#] {
+            assert!(serde_json::from_str::<AskRequest>(text).is_err(), "{text} was taken for an ask");
+        }
+    }
 }

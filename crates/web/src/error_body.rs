@@ -10,6 +10,7 @@ use actix_web::middleware::Next;
 use actix_web::{Error, HttpResponse};
 
 use crate::Problem;
+use crate::in_flight::{InFlight, Place};
 use crate::root_span::{UNMATCHED, is_probe, route};
 
 /// Longest a request may take; the middleware finds it among the application's data.
@@ -25,6 +26,16 @@ pub(crate) async fn problems(
     let method = request.method().as_str().to_owned();
     let path = request.path().to_owned();
     let limit = request.app_data::<RequestTimeout>().map_or(Duration::from_secs(30), |limit| limit.0);
+    // Work that piles up makes every answer late and memory grow without bound: what is too much is told so at once.
+    let place = request.app_data::<InFlight>().and_then(InFlight::take);
+    let Some(_place) = place.or_else(|| is_probe(&path).then(Place::default)) else {
+        let problem = Problem::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "overloaded",
+            "This service has as many requests as it can work on. Try again in 1 s.",
+        );
+        return Err(rendered(problem.retry_after(Duration::from_secs(1)), &route));
+    };
     let outcome = match tokio::time::timeout(limit, next.call(request)).await {
         Ok(Ok(response)) => response.map_into_boxed_body(),
         // There is no request left to answer with: the rendered response travels inside the error.

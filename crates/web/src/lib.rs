@@ -6,6 +6,7 @@
 mod background;
 mod error_body;
 mod health;
+mod in_flight;
 mod metrics_middleware;
 mod problem;
 mod root_span;

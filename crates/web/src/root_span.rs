@@ -38,6 +38,11 @@ pub(crate) fn route(request: &ServiceRequest) -> String {
     request.match_pattern().unwrap_or_else(|| UNMATCHED.to_owned())
 }
 
+/// The path as it may be seen: one that carries a token is shown as its pattern.
+fn shown_path<'a>(request: &'a ServiceRequest, route: &'a str) -> &'a str {
+    if route.contains("{token}") { route } else { request.path() }
+}
+
 impl RootSpanBuilder for ServerSpan {
     fn on_request_start(request: &ServiceRequest) -> Span {
         if is_probe(request.path()) {
@@ -53,7 +58,7 @@ impl RootSpanBuilder for ServerSpan {
             http.request.method = method,
             http.route = route,
             http.response.status_code = Empty,
-            url.path = request.path(),
+            url.path = shown_path(request, &route),
             url.scheme = "http",
             client.address = request.peer_addr().map(|address| address.ip().to_string()),
             error.type = Empty,

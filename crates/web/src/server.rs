@@ -13,6 +13,7 @@ use tracing_actix_web::TracingLogger;
 use url::Url;
 
 use crate::error_body::{RequestTimeout, problems};
+use crate::in_flight::InFlight;
 use crate::metrics_middleware::measure;
 use crate::root_span::ServerSpan;
 use crate::{Background, Problem, Readiness, ServerSettings, health};
@@ -81,11 +82,13 @@ pub fn start(
     let address = SocketAddr::new(settings.host, settings.port.unwrap_or(default_port));
     let description = openapi.to_json()?;
     let timeout = RequestTimeout(settings.request_timeout());
+    let in_flight = InFlight::new(settings.max_in_flight);
     let max_body_bytes = settings.max_body_bytes;
     let factory = move || {
         let description = description.clone();
         App::new()
             .app_data(timeout)
+            .app_data(in_flight.clone())
             .app_data(web::PayloadConfig::new(max_body_bytes))
             .app_data(json_config(max_body_bytes))
             .app_data(web::QueryConfig::default().error_handler(|error, _| query_problem(&error).into()))

@@ -29,6 +29,10 @@ pub struct ServerSettings {
     #[arg(long, env = "HTTP_MAX_BODY_BYTES", default_value_t = 1024 * 1024)]
     pub max_body_bytes: usize,
 
+    /// Requests worked on at the same time; further ones are answered with 503 at once
+    #[arg(long, env = "HTTP_MAX_IN_FLIGHT", default_value_t = 256, value_parser = clap::value_parser!(u32).range(1..))]
+    pub max_in_flight: u32,
+
     /// Longest that running requests and tasks may still take after SIGTERM, in milliseconds
     #[arg(long, env = "SHUTDOWN_GRACE_MS", default_value_t = 5_000)]
     pub shutdown_grace_ms: u64,
@@ -44,6 +48,7 @@ impl ServerSettings {
             workers: Some(1),
             request_timeout_ms: 30_000,
             max_body_bytes: 1024 * 1024,
+            max_in_flight: 256,
             shutdown_grace_ms: 2_000,
         }
     }

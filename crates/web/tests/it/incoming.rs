@@ -120,3 +120,51 @@ async fn a_taken_port_is_a_sentence() {
     assert!(error.contains(&server.addr().to_string()) && error.contains("--port"), "{error}");
     server.stop().await;
 }
+
+#[actix_web::test]
+async fn more_than_it_can_work_on_is_refused_at_once_and_probes_are_not() {
+    telemetry::testing::init();
+    let settings = web::ServerSettings { max_in_flight: 1, ..web::ServerSettings::ephemeral() };
+    let openapi = utoipa::openapi::OpenApiBuilder::new().build();
+    let service = web::Service { name: "busy", default_port: 0, openapi, readiness: Readiness::new() };
+    let (entered, mut inside) = tokio::sync::mpsc::unbounded_channel::<()>();
+    let release = std::sync::Arc::new(tokio::sync::Semaphore::new(0));
+    let gate = release.clone();
+    let server = web::start(&settings, service, web::Background::new(), move |config| {
+        let (entered, gate) = (entered.clone(), gate.clone());
+        config.route(
+            "/wait",
+            actix_web::web::get().to(move || {
+                let (entered, gate) = (entered.clone(), gate.clone());
+                async move {
+                    entered.send(()).unwrap();
+                    gate.acquire().await.unwrap().forget();
+                    "done"
+                }
+            }),
+        );
+    })
+    .unwrap();
+    let url = format!("http://{}/wait", server.addr());
+    let first = actix_web::rt::spawn(async move { awc::Client::default().get(url).send().await.unwrap().status() });
+    inside.recv().await.unwrap();
+    let refused = call(&server, Method::GET, "/wait", None).await;
+    assert_eq!((refused.status, refused.json()["code"].as_str()), (503, Some("overloaded")));
+    assert_eq!(call(&server, Method::GET, "/health/ready", None).await.status, 200);
+    release.add_permits(1);
+    assert_eq!(first.await.unwrap(), 200);
+    release.add_permits(1);
+    assert_eq!(call(&server, Method::GET, "/wait", None).await.status, 200, "the place was given back");
+    server.stop().await;
+}
+
+#[actix_web::test]
+async fn a_token_in_a_path_reaches_no_span() {
+    let (server, _) = service(Readiness::new());
+    assert_eq!(call(&server, Method::GET, "/hook/s3cret-t0ken/run", None).await.status, 200);
+    server.stop().await;
+    let spans = finished_spans();
+    let span = spans.iter().find(|span| span.name == "GET /hook/{token}/run").unwrap();
+    assert_eq!(attribute(span, "url.path").as_deref(), Some("/hook/{token}/run"));
+    assert!(!format!("{spans:?}").contains("s3cret-t0ken"));
+}

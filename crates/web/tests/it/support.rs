@@ -71,6 +71,7 @@ pub(crate) fn service(readiness: Readiness) -> (RunningServer, Arc<Calls>) {
             .app_data(data.clone())
             .route("/echo", web::post().to(echo))
             .route("/number/{number}", web::get().to(number))
+            .route("/hook/{token}/run", web::get().to(|| async { "ok" }))
             .route("/slow", web::get().to(slow))
             .route("/refuse", web::get().to(refuse))
             .route("/flaky/{failures}", web::route().to(flaky))

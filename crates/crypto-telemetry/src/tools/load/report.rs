@@ -9,6 +9,9 @@ use serde_json::json;
 use super::Plan;
 use crate::tools::terminal::Terminal;
 
+/// Longer ones count as this long: one minute, in microseconds.
+const LONGEST_US: u64 = 60_000_000;
+
 /// Latencies from when each request was due, and what failed.
 #[derive(Debug, Clone)]
 pub(crate) struct Report {
@@ -54,6 +57,12 @@ impl Report {
         self.failures.values().sum()
     }
 
+    /// Why asks failed, in parentheses; nothing where none did.
+    pub(crate) fn reasons(&self) -> String {
+        let reasons: Vec<String> = self.failures.iter().map(|(reason, count)| format!("{count} × {reason}")).collect();
+        if reasons.is_empty() { String::new() } else { format!(" ({})", reasons.join(", ")) }
+    }
+
     pub(crate) fn quantile(&self, quantile: f64) -> Duration {
         Duration::from_micros(self.latencies_us.value_at_quantile(quantile))
     }
@@ -92,5 +101,31 @@ impl Report {
             terminal.line(&format!("  {name:<6} {:>9.2} ms", self.quantile(quantile).as_secs_f64() * 1_000.0))?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_every_request_once_and_keeps_the_latencies() {
+        let plan = Plan {
+            url: "http://127.0.0.1:1/".parse().unwrap(),
+            rate_per_second: 10,
+            duration: Duration::from_secs(1),
+            symbols: Vec::new(),
+            strategy: None,
+        };
+        let mut report = Report::new(&plan);
+        for millis in 1..=100 {
+            report.record(Duration::from_millis(millis), Ok(()));
+        }
+        report.record(Duration::from_secs(1), Err("HTTP 503".to_owned()));
+        report.finish(Duration::from_secs(1), 103);
+        assert_eq!((report.answered(), report.failed()), (100, 3), "one refused, two of which nothing was heard");
+        let median = report.quantile(0.5).as_micros();
+        assert!((49_900..=50_100).contains(&median), "{median} µs");
+        assert!(report.quantile(1.0) >= Duration::from_millis(100));
     }
 }

@@ -41,9 +41,10 @@ async fn attempt(plan: &Plan, rate_per_second: u32, quiet: bool) -> std::io::Res
     let report = arrivals::run(&Plan { rate_per_second, ..plan.clone() }).await;
     if !quiet {
         Terminal::stdout().line(&format!(
-            "{rate_per_second:>6} a second: p99 {:.1} ms, {} failed",
+            "{rate_per_second:>6} a second: p99 {:.1} ms, {} failed{}",
             report.quantile(0.99).as_secs_f64() * 1_000.0,
-            report.failed()
+            report.failed(),
+            report.reasons()
         ))?;
     }
     // What the last attempt left in queues must not count against the next one.
