@@ -24,9 +24,8 @@ pub(crate) struct Report {
 
 impl Report {
     pub(crate) fn new(plan: &Plan) -> Self {
-        let mut latencies_us =
-            Histogram::new(3).unwrap_or_else(|error| unreachable!("three digits are allowed: {error}"));
-        latencies_us.auto(true);
+        let latencies_us = Histogram::new_with_bounds(1, LONGEST_US, 3)
+            .unwrap_or_else(|error| unreachable!("these bounds are allowed: {error}"));
         Self { rate_per_second: plan.rate_per_second, latencies_us, failures: BTreeMap::new(), took: Duration::ZERO }
     }
 
