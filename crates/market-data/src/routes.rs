@@ -8,7 +8,7 @@ use domain::{CandleSeries, Interval, PriceQuote, PriceSource, Symbol, SymbolList
 use serde::Deserialize;
 use tracing::Span;
 use utoipa::{IntoParams, OpenApi};
-use web::Problem;
+use web::{Problem, ProblemBody};
 
 use crate::Market;
 use crate::error::ApiError;
@@ -47,9 +47,9 @@ fn served(market: &Market, text: &str) -> Result<Symbol, ApiError> {
 #[utoipa::path(get, path = "/v1/prices/{symbol}", params(("symbol" = String, Path, description = "For example BTCUSDT")),
     responses(
         (status = 200, description = "The price", body = PriceQuote),
-        (status = 400, description = "`bad_symbol`: not a symbol"),
-        (status = 404, description = "`unknown_symbol`: not served; the answer names those that are"),
-        (status = 503, description = "`stale_price`, `price_unavailable`: Binance gives no price, and none is made up"),
+        (status = 400, description = "`bad_symbol`: not a symbol", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 404, description = "`unknown_symbol`: not served; the answer names those that are", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 503, description = "`stale_price`, `price_unavailable`: Binance gives no price, and none is made up", body = ProblemBody, content_type = "application/problem+json"),
     ))]
 async fn price(market: Data<Market>, path: Path<String>) -> Result<Json<PriceQuote>, Problem> {
     let symbol = served(&market, &path)?;
@@ -88,10 +88,10 @@ struct CandlesQuery {
 #[utoipa::path(get, path = "/v1/candles/{symbol}", params(("symbol" = String, Path, description = "For example BTCUSDT"), CandlesQuery),
     responses(
         (status = 200, description = "The candles", body = CandleSeries),
-        (status = 400, description = "`bad_symbol`, `bad_interval`, `bad_limit`, `bad_query`"),
-        (status = 404, description = "`unknown_symbol`: not served; the answer names those that are"),
-        (status = 502, description = "`exchange_error`, `exchange_malformed`, …: Binance failed"),
-        (status = 503, description = "`stale_candles`, `exchange_rate_limited`, …: Binance gives none now"),
+        (status = 400, description = "`bad_symbol`, `bad_interval`, `bad_limit`, `bad_query`", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 404, description = "`unknown_symbol`: not served; the answer names those that are", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 502, description = "`exchange_error`, `exchange_malformed`, …: Binance failed", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 503, description = "`stale_candles`, `exchange_rate_limited`, …: Binance gives none now", body = ProblemBody, content_type = "application/problem+json"),
     ))]
 async fn candles(
     market: Data<Market>,
@@ -137,9 +137,9 @@ struct StreamQuery {
 #[utoipa::path(get, path = "/v1/stream", params(StreamQuery),
     responses(
         (status = 200, description = "Events", content_type = "text/event-stream", body = String),
-        (status = 400, description = "`bad_symbol`, `bad_query`"),
-        (status = 404, description = "`unknown_symbol`"),
-        (status = 503, description = "`too_many_clients`"),
+        (status = 400, description = "`bad_symbol`, `bad_query`", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 404, description = "`unknown_symbol`", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 503, description = "`too_many_clients`", body = ProblemBody, content_type = "application/problem+json"),
     ))]
 async fn stream(market: Data<Market>, query: Query<StreamQuery>) -> Result<HttpResponse, Problem> {
     let mut symbols: Vec<Symbol> = match &query.symbols {

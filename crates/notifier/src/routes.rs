@@ -4,7 +4,7 @@ use actix_web::web::{Data, Json, Path, ServiceConfig};
 use actix_web::{get, post};
 use domain::{AskRequest, AskResponse, Symbol, SymbolList};
 use utoipa::OpenApi;
-use web::Problem;
+use web::{Problem, ProblemBody};
 
 use crate::ask::{Asker, Channel};
 use crate::backends::Backends;
@@ -50,11 +50,11 @@ pub(crate) fn routes(config: &mut ServiceConfig) {
     request_body = AskRequest,
     responses(
         (status = 200, body = AskResponse),
-        (status = 400, description = "A body, question or symbol that cannot be read (problem+json)"),
-        (status = 404, description = "A symbol that is not served; the problem names those that are"),
-        (status = 502, description = "A service or the exchange answered with an error; the problem's `upstream` names it"),
-        (status = 503, description = "A service or the exchange is away, or its price is too old"),
-        (status = 504, description = "No answer in time"),
+        (status = 400, description = "A body, question or symbol that cannot be read ", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 404, description = "A symbol that is not served; the problem names those that are", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 502, description = "A service or the exchange answered with an error; the problem's `upstream` names it", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 503, description = "A service or the exchange is away, or its price is too old", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 504, description = "No answer in time", body = ProblemBody, content_type = "application/problem+json"),
     )
 )]
 #[post("/v1/ask")]
@@ -93,7 +93,7 @@ fn symbols_of(state: &State, request: &AskRequest) -> Result<Vec<Symbol>, AskRef
 /// The symbols that can be asked about.
 #[utoipa::path(responses(
     (status = 200, body = SymbolList),
-    (status = 503, description = "market-data-service is away"),
+    (status = 503, description = "market-data-service is away", body = ProblemBody, content_type = "application/problem+json"),
 ))]
 #[get("/v1/symbols")]
 pub(crate) async fn list_symbols(state: Data<State>) -> Result<Json<SymbolList>, Problem> {
@@ -111,10 +111,10 @@ pub(crate) async fn list_symbols(state: Data<State>) -> Result<Json<SymbolList>,
     params(("trace_id" = String, Path, description = "32 hex digits")),
     responses(
         (status = 200, body = TraceView),
-        (status = 400, description = "No trace id"),
-        (status = 404, description = "Not there (yet)"),
-        (status = 502, description = "Tempo answered with an error"),
-        (status = 503, description = "Tempo is away"),
+        (status = 400, description = "No trace id", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 404, description = "Not there (yet)", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 502, description = "Tempo answered with an error", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 503, description = "Tempo is away", body = ProblemBody, content_type = "application/problem+json"),
     )
 )]
 #[get("/v1/traces/{trace_id}")]
@@ -128,9 +128,9 @@ pub(crate) async fn trace(state: Data<State>, id: Path<String>) -> Result<Json<T
     params(("trace_id" = String, Path, description = "32 hex digits")),
     responses(
         (status = 200, body = LogsView),
-        (status = 400, description = "No trace id"),
-        (status = 502, description = "Loki answered with an error"),
-        (status = 503, description = "Loki is away"),
+        (status = 400, description = "No trace id", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 502, description = "Loki answered with an error", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 503, description = "Loki is away", body = ProblemBody, content_type = "application/problem+json"),
     )
 )]
 #[get("/v1/traces/{trace_id}/logs")]

@@ -71,7 +71,7 @@ pub struct TelemetrySettings {
     pub telemetry_batch_delay_ms: u64,
 
     /// Spans, and log records, that wait at most; further ones are dropped and counted
-    #[arg(long, env = "TELEMETRY_QUEUE_SIZE", default_value_t = 8_192, value_parser = clap::value_parser!(u32).range(512..))]
+    #[arg(long, env = "TELEMETRY_QUEUE_SIZE", default_value_t = 2_048, value_parser = clap::value_parser!(u32).range(512..))]
     pub telemetry_queue_size: u32,
 
     /// Longest flush on shut-down for all signals together, in milliseconds
@@ -109,7 +109,7 @@ impl TelemetrySettings {
             telemetry_sample_ratio: None,
             telemetry_metric_interval_ms: 10_000,
             telemetry_batch_delay_ms: 1_000,
-            telemetry_queue_size: 8_192,
+            telemetry_queue_size: 2_048,
             telemetry_shutdown_timeout_ms: 3_000,
             environment: "development".to_owned(),
             metrics_enabled: None,

@@ -12,7 +12,7 @@ use serde_json::Value;
 use subtle::ConstantTimeEq;
 use telemetry::metrics::notifier::BOT_UPDATES;
 use url::Url;
-use web::{CancellationToken, Problem};
+use web::{CancellationToken, Problem, ProblemBody};
 
 use super::setup::IntakeSetup;
 use super::{Bot, Outcome};
@@ -74,9 +74,9 @@ impl Webhook {
     request_body = Object,
     responses(
         (status = 200, description = "Taken"),
-        (status = 400, description = "No update"),
-        (status = 401, description = "Not from Telegram"),
-        (status = 503, description = "The answer cannot be queued; Telegram sends the update again"),
+        (status = 400, description = "No update", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 401, description = "Not from Telegram", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 503, description = "The answer cannot be queued; Telegram sends the update again", body = ProblemBody, content_type = "application/problem+json"),
     )
 )]
 #[post("/telegram/webhook")]

@@ -41,8 +41,8 @@ pub struct FaultsRemoved {
     request_body = FaultRequest,
     responses(
         (status = 201, description = "The fault is on", body = Fault),
-        (status = 400, description = "A value is out of bounds or does not go with the kind"),
-        (status = 409, description = "Too many faults are on"),
+        (status = 400, description = "A value is out of bounds or does not go with the kind", body = ::web::ProblemBody, content_type = "application/problem+json"),
+        (status = 409, description = "Too many faults are on", body = ::web::ProblemBody, content_type = "application/problem+json"),
     )
 )]
 pub(super) async fn add(world: Data<World>, request: Json<FaultRequest>) -> Result<HttpResponse, Problem> {
@@ -77,7 +77,7 @@ pub(super) async fn clear(world: Data<World>) -> Json<FaultsRemoved> {
     delete,
     path = "/control/faults/{id}",
     params(("id" = u64, Path, description = "Id of the fault")),
-    responses((status = 204, description = "It is off"), (status = 404, description = "There is no such fault (any more)"))
+    responses((status = 204, description = "It is off"), (status = 404, description = "There is no such fault (any more)", body = ::web::ProblemBody, content_type = "application/problem+json"))
 )]
 pub(super) async fn remove(world: Data<World>, id: Path<u64>) -> Result<HttpResponse, Problem> {
     let id = id.into_inner();

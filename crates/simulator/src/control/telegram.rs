@@ -99,8 +99,8 @@ fn problem(error: &PersonError) -> Problem {
     request_body = UpdateRequest,
     responses(
         (status = 201, description = "The update waits for the bot", body = UpdateInjected),
-        (status = 400, description = "Neither a text nor a press of a button"),
-        (status = 404, description = "No such message with buttons"),
+        (status = 400, description = "Neither a text nor a press of a button", body = ::web::ProblemBody, content_type = "application/problem+json"),
+        (status = 404, description = "No such message with buttons", body = ::web::ProblemBody, content_type = "application/problem+json"),
     )
 )]
 pub(super) async fn inject_update(world: Data<World>, request: Json<UpdateRequest>) -> Result<HttpResponse, Problem> {
@@ -137,7 +137,7 @@ pub(super) async fn inject_update(world: Data<World>, request: Json<UpdateReques
         ("chat_id" = i64, Path, description = "Id of the chat, which is its person's"),
         ("from" = Option<Author>, Query, description = "Whose messages: bot (default), user or all"),
     ),
-    responses((status = 200, description = "The chat", body = ChatMessages), (status = 404, description = "No such chat"))
+    responses((status = 200, description = "The chat", body = ChatMessages), (status = 404, description = "No such chat", body = ::web::ProblemBody, content_type = "application/problem+json"))
 )]
 pub(super) async fn messages(
     world: Data<World>,
@@ -171,7 +171,7 @@ pub(super) async fn overview(world: Data<World>) -> Json<Value> {
     get,
     path = "/control/telegram/photos/{file_id}",
     params(("file_id" = String, Path, description = "`file_id` of the photo")),
-    responses((status = 200, description = "The picture"), (status = 404, description = "No such photo (any more)"))
+    responses((status = 200, description = "The picture"), (status = 404, description = "No such photo (any more)", body = ::web::ProblemBody, content_type = "application/problem+json"))
 )]
 pub(super) async fn photo(world: Data<World>, file_id: Path<String>) -> Result<HttpResponse, Problem> {
     let photo = world.telegram.photo(&file_id).ok_or_else(|| {

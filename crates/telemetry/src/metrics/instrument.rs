@@ -102,6 +102,31 @@ pub trait Metric: Sync {
     fn kind(&self) -> Kind;
 }
 
+/// A metric whose values are not recorded here: read when metrics are collected, or sent by a tool by itself.
+#[derive(Debug)]
+pub struct Observed {
+    spec: Spec,
+    kind: Kind,
+}
+
+impl Observed {
+    /// Declares it.
+    #[must_use]
+    pub const fn new(spec: Spec, kind: Kind) -> Self {
+        Self { spec, kind }
+    }
+}
+
+impl Metric for Observed {
+    fn spec(&self) -> &Spec {
+        &self.spec
+    }
+
+    fn kind(&self) -> Kind {
+        self.kind
+    }
+}
+
 macro_rules! instrument {
     ($(#[$doc:meta])* $name:ident, $kind:expr, $otel:ty, $build:ident, $(#[$method_doc:meta])* $method:ident($value:ty)) => {
         $(#[$doc])*

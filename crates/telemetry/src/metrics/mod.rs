@@ -5,6 +5,7 @@
 //! set up, or when it is off, does nothing.
 
 pub mod decision;
+pub mod doctor;
 pub mod export;
 pub mod http;
 mod instrument;
@@ -17,7 +18,7 @@ pub mod simulator;
 use std::sync::OnceLock;
 
 pub(crate) use instrument::set_installed;
-pub use instrument::{Counter, CounterF64, Gauge, Histogram, Kind, Metric, Spec, UpDownCounter};
+pub use instrument::{Counter, CounterF64, Gauge, Histogram, Kind, Metric, Observed, Spec, UpDownCounter};
 pub use registry::{all, markdown};
 
 static NATIVE: OnceLock<prometheus::Registry> = OnceLock::new();

@@ -2,10 +2,10 @@
 
 use std::fmt::Write as _;
 
-use super::{Metric, decision, export, http, market_data, notifier, process, simulator};
+use super::{Metric, decision, doctor, export, http, market_data, notifier, process, simulator};
 
 /// The groups, with the title each has in docs/METRICS.md.
-fn groups() -> [(&'static str, &'static [&'static dyn Metric]); 7] {
+fn groups() -> [(&'static str, &'static [&'static dyn Metric]); 8] {
     [
         ("HTTP, every service", http::ALL),
         ("Process, every service", process::ALL),
@@ -14,6 +14,7 @@ fn groups() -> [(&'static str, &'static [&'static dyn Metric]); 7] {
         ("decision-service", decision::ALL),
         ("notifier-service", notifier::ALL),
         ("simulator", simulator::ALL),
+        ("crypto-telemetry doctor", doctor::ALL),
     ]
 }
 

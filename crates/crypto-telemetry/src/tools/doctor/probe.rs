@@ -14,7 +14,7 @@ use crate::tools::http::{self, CallError, Http};
 /// `service.name` of the probe.
 pub(super) const SERVICE: &str = "doctor";
 /// The metric, as Prometheus shows it. Its value, not a label, tells one probe from the next: labels stay bounded.
-pub(super) const METRIC: &str = "doctor_probe_sent_timestamp_seconds";
+pub(super) const METRIC: &str = telemetry::metrics::doctor::PROBE_SENT_NAME;
 /// What the Collector's span metrics count of the probe's spans.
 pub(super) const SPAN_METRIC: &str = "traces_span_metrics_duration_seconds_count";
 /// Attribute of the span and the log record.
