@@ -54,8 +54,8 @@ pub struct TelemetrySettings {
     #[arg(long, env = "TELEMETRY_OTLP_HEADERS", hide_env_values = true)]
     pub telemetry_otlp_headers: Option<SecretString>,
 
-    /// A file that holds the headers
-    #[arg(long, env = "TELEMETRY_OTLP_HEADERS_FILE", conflicts_with = "telemetry_otlp_headers")]
+    /// A file that holds the headers; it wins over the variable
+    #[arg(long, env = "TELEMETRY_OTLP_HEADERS_FILE")]
     pub telemetry_otlp_headers_file: Option<PathBuf>,
 
     /// Share of new traces that is kept, 0 to 1; a caller's choice is respected [also: OTEL_TRACES_SAMPLER]
@@ -66,13 +66,15 @@ pub struct TelemetrySettings {
     #[arg(long, env = "OTEL_METRIC_EXPORT_INTERVAL", default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(100..))]
     pub telemetry_metric_interval_ms: u64,
 
-    /// Longest a batch of spans or logs waits before it is sent, in milliseconds
-    #[arg(long, env = "TELEMETRY_BATCH_DELAY_MS", default_value_t = 1_000, value_parser = clap::value_parser!(u64).range(10..))]
-    pub telemetry_batch_delay_ms: u64,
+    /// Longest a batch of spans or logs waits before it is sent, in milliseconds; 1000 when left out
+    /// [also: OTEL_BSP_SCHEDULE_DELAY, OTEL_BLRP_SCHEDULE_DELAY]
+    #[arg(long, env = "TELEMETRY_BATCH_DELAY_MS", value_parser = clap::value_parser!(u64).range(10..))]
+    pub telemetry_batch_delay_ms: Option<u64>,
 
-    /// Spans, and log records, that wait at most; further ones are dropped and counted
-    #[arg(long, env = "TELEMETRY_QUEUE_SIZE", default_value_t = 2_048, value_parser = clap::value_parser!(u32).range(512..))]
-    pub telemetry_queue_size: u32,
+    /// Spans, and log records, that wait at most; further ones are dropped and counted; 2048 when left out
+    /// [also: OTEL_BSP_MAX_QUEUE_SIZE, OTEL_BLRP_MAX_QUEUE_SIZE]
+    #[arg(long, env = "TELEMETRY_QUEUE_SIZE", value_parser = clap::value_parser!(u32).range(512..))]
+    pub telemetry_queue_size: Option<u32>,
 
     /// Longest flush on shut-down for all signals together, in milliseconds
     #[arg(long, env = "TELEMETRY_SHUTDOWN_TIMEOUT_MS", default_value_t = 3_000)]
@@ -108,8 +110,8 @@ impl TelemetrySettings {
             telemetry_otlp_headers_file: None,
             telemetry_sample_ratio: None,
             telemetry_metric_interval_ms: 10_000,
-            telemetry_batch_delay_ms: 1_000,
-            telemetry_queue_size: 2_048,
+            telemetry_batch_delay_ms: None,
+            telemetry_queue_size: None,
             telemetry_shutdown_timeout_ms: 3_000,
             environment: "development".to_owned(),
             metrics_enabled: None,
@@ -171,37 +173,58 @@ impl TelemetrySettings {
                 });
             }
         }
-        let endpoint =
-            self.telemetry_otlp_endpoint.clone().or_else(|| std::env::var("OTEL_EXPORTER_OTLP_ENDPOINT").ok());
+        let endpoint = self.endpoint()?;
         let port = endpoint.as_deref().and_then(|text| url::Url::parse(text).ok()).and_then(|url| url.port());
         Ok(if port == Some(4317) { OtlpProtocol::Grpc } else { OtlpProtocol::HttpProtobuf })
     }
 
-    /// Checks the endpoint's form here, so that a bad one is a sentence at start and not silence later.
+    /// The endpoint, ours or the standard one. Its form is checked here, so that a bad one is a sentence at start and
+    /// not silence later.
     pub(crate) fn endpoint(&self) -> Result<Option<String>, TelemetryError> {
-        let Some(text) = self.telemetry_otlp_endpoint.as_deref().filter(|text| !text.is_empty()) else {
+        let ours = self.telemetry_otlp_endpoint.clone().map(|text| ("TELEMETRY_OTLP_ENDPOINT", text));
+        let standard = || {
+            let name = "OTEL_EXPORTER_OTLP_ENDPOINT";
+            std::env::var(name).ok().map(|text| (name, text))
+        };
+        let Some((setting, text)) = ours.filter(|(_, text)| !text.is_empty()).or_else(standard) else {
             return Ok(None);
         };
-        let url = url::Url::parse(text).map_err(|error| TelemetryError::Setting {
-            setting: "TELEMETRY_OTLP_ENDPOINT",
-            reason: format!("is no URL like http://127.0.0.1:4317: {error}"),
-        })?;
+        if text.is_empty() {
+            return Ok(None);
+        }
+        let refused = |reason: String| TelemetryError::Setting { setting, reason };
+        let url = url::Url::parse(&text)
+            .map_err(|error| refused(format!("is no URL like http://127.0.0.1:4317: {error}")))?;
         if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
-            return Err(TelemetryError::Setting {
-                setting: "TELEMETRY_OTLP_ENDPOINT",
-                reason: "is no http:// or https:// URL with a host".to_owned(),
-            });
+            return Err(refused("is no http:// or https:// URL with a host".to_owned()));
+        }
+        // A URL is shown in logs and errors of many libraries; credentials go into headers.
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err(refused(
+                "has a user or password in it; put credentials into TELEMETRY_OTLP_HEADERS".to_owned(),
+            ));
         }
         Ok(Some(text.trim_end_matches('/').to_owned()))
     }
 
+    /// Longest that a batch of this signal waits: ours, else the standard variable, else 1 s.
+    pub(crate) fn batch_delay(&self, standard: &'static str) -> Result<Duration, TelemetryError> {
+        Ok(Duration::from_millis(number(self.telemetry_batch_delay_ms, standard, 1_000, 10)?))
+    }
+
+    /// Items of this signal that wait at most: ours, else the standard variable, else 2,048.
+    pub(crate) fn queue_size(&self, standard: &'static str) -> Result<usize, TelemetryError> {
+        let size = number(self.telemetry_queue_size.map(u64::from), standard, 2_048, 512)?;
+        Ok(usize::try_from(size).unwrap_or(usize::MAX))
+    }
+
     pub(crate) fn headers(&self) -> Result<HashMap<String, String>, TelemetryError> {
         let text = match (&self.telemetry_otlp_headers, &self.telemetry_otlp_headers_file) {
-            (Some(secret), _) => secret.expose_secret().to_owned(),
-            (None, Some(path)) => std::fs::read_to_string(path).map_err(|error| TelemetryError::Setting {
+            (_, Some(path)) => std::fs::read_to_string(path).map_err(|error| TelemetryError::Setting {
                 setting: "TELEMETRY_OTLP_HEADERS_FILE",
                 reason: format!("cannot be read: {error}"),
             })?,
+            (Some(secret), None) => secret.expose_secret().to_owned(),
             (None, None) => return Ok(HashMap::new()),
         };
         if text.trim().is_empty() {
@@ -245,6 +268,19 @@ impl Signal {
     }
 }
 
+/// A number: ours, else that of the standard variable, else the default; never below `least`.
+fn number(ours: Option<u64>, standard: &'static str, default: u64, least: u64) -> Result<u64, TelemetryError> {
+    if let Some(ours) = ours {
+        return Ok(ours);
+    }
+    match std::env::var(standard) {
+        Ok(text) if !text.is_empty() => text.parse().map(|value: u64| value.max(least)).map_err(|_| {
+            TelemetryError::Setting { setting: standard, reason: format!("is {text:?}; it is a whole number") }
+        }),
+        _ => Ok(default),
+    }
+}
+
 fn env_is(name: &str, value: &str) -> bool {
     std::env::var(name).is_ok_and(|found| found.eq_ignore_ascii_case(value))
 }
@@ -280,6 +316,10 @@ mod tests {
         assert!(message.contains("TELEMETRY_OTLP_HEADERS") && !message.contains("hunter2"), "{message}");
         let bad = TelemetrySettings { telemetry_otlp_endpoint: Some("localhost:4317".into()), ..on() };
         assert!(bad.endpoint().unwrap_err().to_string().contains("TELEMETRY_OTLP_ENDPOINT"));
+        let bad =
+            TelemetrySettings { telemetry_otlp_endpoint: Some("http://user:hunter2@localhost:4317".into()), ..on() };
+        let message = bad.endpoint().unwrap_err().to_string();
+        assert!(message.contains("TELEMETRY_OTLP_HEADERS") && !message.contains("hunter2"), "{message}");
         let bad = TelemetrySettings { telemetry_sample_ratio: Some(1.5), ..on() };
         assert!(bad.ratio().unwrap_err().to_string().contains("1.5"));
         assert!(

@@ -16,7 +16,8 @@ use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
 use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::export::{
-    Gate, GatedLogProcessor, GatedSpanProcessor, OtlpBuilder, WatchedLogExporter, WatchedSpanExporter,
+    Gate, GatedLogProcessor, GatedSpanProcessor, OtlpBuilder, WatchedLogExporter, WatchedMetricExporter,
+    WatchedSpanExporter,
 };
 use crate::logging::LogLine;
 use crate::metrics;
@@ -46,8 +47,10 @@ pub fn init(service_name: &str, settings: &TelemetrySettings) -> Result<Telemetr
     let service_name =
         settings.telemetry_service_name.clone().or(from_environment).unwrap_or_else(|| service_name.to_owned());
     let ratio = settings.ratio()?;
+    // The SDK speaks once a failed batch; the gates speak once an outage and say what it means.
+    let directives = format!("opentelemetry=off,opentelemetry_sdk=off,opentelemetry_otlp=off,{}", settings.log_level);
     let log_filter = EnvFilter::builder()
-        .parse(&settings.log_level)
+        .parse(directives)
         .map_err(|error| TelemetryError::Setting { setting: "LOG_LEVEL", reason: error.to_string() })?;
     let instance_id = uuid::Uuid::new_v4().to_string();
     let resource = crate::resource::resource(&service_name, &settings.environment, &instance_id);
@@ -75,7 +78,9 @@ pub fn init(service_name: &str, settings: &TelemetrySettings) -> Result<Telemetr
         let mut provider = SdkMeterProvider::builder().with_resource(resource.clone());
         if let Some(otlp) = otlp_metrics {
             let interval = Duration::from_millis(settings.telemetry_metric_interval_ms);
-            provider = provider.with_reader(PeriodicReader::builder(otlp.metrics()?).with_interval(interval).build());
+            let gate = Gate::new(Signal::Metrics, usize::MAX, otlp.target());
+            let exporter = WatchedMetricExporter { gate, inner: otlp.metrics()? };
+            provider = provider.with_reader(PeriodicReader::builder(exporter).with_interval(interval).build());
         }
         if settings.native_metrics() {
             let (exporter, registry) = native(&service_name, &settings.environment)?;
@@ -97,10 +102,10 @@ pub fn init(service_name: &str, settings: &TelemetrySettings) -> Result<Telemetr
     };
 
     opentelemetry::global::set_text_map_propagator(crate::propagation::propagator());
-    let capacity = settings.telemetry_queue_size as usize;
-    let delay = Duration::from_millis(settings.telemetry_batch_delay_ms);
 
     if settings.exports(Signal::Traces)? {
+        let capacity = settings.queue_size("OTEL_BSP_MAX_QUEUE_SIZE")?;
+        let delay = settings.batch_delay("OTEL_BSP_SCHEDULE_DELAY")?;
         let gate = Gate::new(Signal::Traces, capacity, otlp.target());
         let batches = SpanBatchConfigBuilder::default()
             .with_max_queue_size(capacity)
@@ -113,6 +118,8 @@ pub fn init(service_name: &str, settings: &TelemetrySettings) -> Result<Telemetr
             Some(tracer_provider(ratio, &resource).with_span_processor(GatedSpanProcessor { gate, inner }).build());
     }
     if settings.exports(Signal::Logs)? {
+        let capacity = settings.queue_size("OTEL_BLRP_MAX_QUEUE_SIZE")?;
+        let delay = settings.batch_delay("OTEL_BLRP_SCHEDULE_DELAY")?;
         let gate = Gate::new(Signal::Logs, capacity, otlp.target());
         let batches = LogBatchConfigBuilder::default()
             .with_max_queue_size(capacity)

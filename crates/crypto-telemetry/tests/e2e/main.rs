@@ -28,7 +28,7 @@ type Check = fn(&Stack);
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
-    let beside: [(&str, Check); 10] = [
+    let beside: [(&str, Check); 11] = [
         ("an_ask_is_one_trace_over_three_services", ask::one_trace),
         ("several_symbols_are_one_trace", ask::several_symbols),
         ("the_command_prints_the_answer_and_the_tree", ask::command_line),
@@ -39,6 +39,7 @@ fn main() -> ExitCode {
         ("span_metrics_have_exemplars", signals::exemplars),
         ("traces_are_found_by_service_name", signals::traceql),
         ("every_target_is_up", signals::targets),
+        ("native_metrics_are_the_collected_ones", signals::native_is_the_same),
     ];
     let alone: [(&str, Check); 7] = [
         ("doctor_says_all_is_well", doctor::all_well),

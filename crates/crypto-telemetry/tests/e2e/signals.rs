@@ -1,5 +1,7 @@
 //! Logs, metrics, exemplars, TraceQL.
 
+use std::collections::BTreeSet;
+
 use crate::stack::{SERVICES, Stack};
 use crate::wait::until;
 
@@ -13,8 +15,13 @@ pub(crate) fn logs(stack: &Stack) {
 
 pub(crate) fn metrics(stack: &Stack) {
     stack.ask_btc();
-    let (status, _) = stack.ask(&serde_json::json!({"symbols": ["NOPEUSDT"]}));
-    assert_eq!(status, 404);
+    // One mistake in front of each service: errors are counted where they are made.
+    for (port, path) in
+        [("MARKET_DATA_PORT", "/v1/decisions"), ("DECISION_PORT", "/v1/decisions"), ("NOTIFIER_PORT", "/v1/ask")]
+    {
+        let (status, problem) = stack.post(port, path, &serde_json::json!({"wrong": true}));
+        assert!(matches!(status, 400 | 404 | 422), "{port}: {problem}");
+    }
     for service in SERVICES {
         for query in [
             // Requests, latency, errors: spec A4.
@@ -24,6 +31,7 @@ pub(crate) fn metrics(stack: &Stack) {
             format!(
                 r#"histogram_quantile(0.95, sum by (le) (http_server_request_duration_seconds_bucket{{service_name="{service}"}})) > 0"#
             ),
+            format!(r#"sum(http_server_errors_total{{service_name="{service}"}}) > 0"#),
             format!(r#"count(http_server_active_requests{{service_name="{service}"}}) > 0"#),
             format!(
                 r#"process_resident_memory_bytes{{service_name="{service}",deployment_environment="development"}} > 0"#
@@ -32,18 +40,27 @@ pub(crate) fn metrics(stack: &Stack) {
             until(&query, || (!stack.promql(&query).is_empty()).then_some(()));
         }
     }
-    let errors = r#"sum(http_server_errors_total{code="unknown_symbol",service_name=~"notifier-service|market-data-service"}) > 0"#;
-    until(errors, || (!stack.promql(errors).is_empty()).then_some(()));
 }
 
 pub(crate) fn exemplars(stack: &Stack) {
     stack.ask_btc();
     let url = stack.url("PROMETHEUS_PORT", "/api/v1/query_exemplars");
-    let trace_id = until("a span metric has an exemplar of notifier-service", || {
+    // Of the Collector's span metrics and of those that Tempo makes: spec B1 and B3.
+    for query in [
+        r#"{__name__="traces_span_metrics_duration_seconds_bucket"}"#,
+        r#"{__name__="traces_spanmetrics_latency_bucket"}"#,
+    ] {
+        let trace_id = exemplar(stack, &url, query);
+        // An exemplar that leads nowhere is no exemplar.
+        stack.trace(&trace_id, |spans| !spans.is_empty());
+    }
+}
+
+fn exemplar(stack: &Stack, url: &str, query: &str) -> String {
+    until(&format!("{query} has an exemplar"), || {
         let start = (chrono::Utc::now() - chrono::TimeDelta::minutes(10)).to_rfc3339();
         let end = chrono::Utc::now().to_rfc3339();
-        let answer = stack
-            .json(&url, &[("query", r#"{__name__=~"traces_span.*_bucket"}"#), ("start", &start), ("end", &end)])?;
+        let answer = stack.json(url, &[("query", query), ("start", &start), ("end", &end)])?;
         let series = answer["data"].as_array()?.clone();
         series.iter().flat_map(|series| series["exemplars"].as_array().cloned().unwrap_or_default()).find_map(
             |exemplar| {
@@ -51,9 +68,7 @@ pub(crate) fn exemplars(stack: &Stack) {
                 labels["trace_id"].as_str().or_else(|| labels["traceID"].as_str()).map(str::to_owned)
             },
         )
-    });
-    // An exemplar that leads nowhere is no exemplar.
-    stack.trace(&trace_id, |spans| !spans.is_empty());
+    })
 }
 
 pub(crate) fn traceql(stack: &Stack) {
@@ -80,4 +95,36 @@ pub(crate) fn targets(stack: &Stack) {
             .all(|job| up.iter().any(|series| series["metric"]["job"].as_str().is_some_and(|name| name == *job)));
         (all && down.is_empty()).then_some(())
     });
+}
+
+/// The same names and labels natively and through the Collector: the promise behind "either way".
+pub(crate) fn native_is_the_same(stack: &Stack) {
+    stack.ask_btc();
+    for (service, port) in SERVICES.into_iter().zip(["MARKET_DATA_PORT", "DECISION_PORT", "NOTIFIER_PORT"]) {
+        let native = stack.http.get(stack.url(port, "/metrics")).send().unwrap().text().unwrap();
+        let native = shapes(&native, service);
+        assert!(native.len() > 10, "{native:?}");
+        until(&format!("every native metric of {service} is also at the Collector, with the same labels"), || {
+            let collected = stack.http.get(stack.url("OTELCOL_PROM_PORT", "/metrics")).send().ok()?.text().ok()?;
+            let collected = shapes(&collected, service);
+            native.iter().all(|shape| collected.contains(shape)).then_some(())
+        });
+    }
+}
+
+/// Name and label names of every series of a service, but for what a scrape adds.
+fn shapes(text: &str, service: &str) -> BTreeSet<(String, BTreeSet<String>)> {
+    let own = format!("service_name=\"{service}\"");
+    text.lines()
+        .filter(|line| !line.starts_with('#') && line.contains(&own))
+        .filter_map(|line| {
+            let (name, rest) = line.split_once('{')?;
+            let labels = rest.split_once('}')?.0;
+            let names = labels.split("\",").filter_map(|label| Some(label.split_once('=')?.0.to_owned()));
+            let scrape = ["job", "instance"];
+            Some((name.to_owned(), names.filter(|name| !scrape.contains(&name.as_str())).collect()))
+        })
+        // What the SDK says of itself natively is no metric of the service.
+        .filter(|(name, _): &(String, BTreeSet<String>)| name != "target_info")
+        .collect()
 }

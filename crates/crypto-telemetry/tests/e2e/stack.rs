@@ -2,7 +2,6 @@
 
 use std::fs::File;
 use std::net::TcpListener;
-use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::Mutex;
@@ -124,9 +123,9 @@ impl Stack {
             .env("NOTIFIER_URL", self.url("NOTIFIER_PORT", ""))
             .env("SIMULATOR_URL", self.url("SIMULATOR_PORT", ""))
             .stdin(Stdio::null())
-            .current_dir(root())
-            // A group of its own: a Ctrl-C at the test reaches the test, which then stops the stack in order.
-            .process_group(0);
+            // In the test's process group: a Ctrl-C at the terminal reaches process-compose, which stops the stack.
+            .current_dir(root());
+
         command
     }
 
@@ -165,12 +164,18 @@ impl Stack {
         assert!(output.status.success(), "process-compose {arguments:?}: {}", text(&output));
     }
 
+    /// A call of a service that answers with JSON: status and body.
+    pub(crate) fn post(&self, port: &str, path: &str, body: &serde_json::Value) -> (u16, serde_json::Value) {
+        let response = self.http.post(self.url(port, path)).json(body).send().unwrap();
+        (response.status().as_u16(), response.json().unwrap())
+    }
+
     /// Ctrl-C, then: no process of the stack, no port in use. Keeps the data when something failed.
     pub(crate) fn stop_and_look(&self, keep_data: bool) {
         let mut child = self.process_compose.lock().unwrap().take().unwrap();
         let interrupted = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
         assert!(interrupted.success());
-        child.wait().unwrap();
+        until("process-compose has ended", || child.try_wait().unwrap());
         for (name, port) in PORTS {
             assert!(TcpListener::bind(("127.0.0.1", port)).is_ok(), "{name} {port} is still in use");
         }

@@ -14,6 +14,9 @@ use opentelemetry::{Context, InstrumentationScope};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::logs::{LogBatch, LogExporter, LogProcessor, SdkLogRecord};
+use opentelemetry_sdk::metrics::Temporality;
+use opentelemetry_sdk::metrics::data::ResourceMetrics;
+use opentelemetry_sdk::metrics::exporter::PushMetricExporter;
 use opentelemetry_sdk::trace::{Span, SpanData, SpanExporter, SpanProcessor};
 
 use crate::metrics::export::{DROPPED, EXPORTED};
@@ -200,6 +203,33 @@ impl<E: LogExporter> LogExporter for WatchedLogExporter<E> {
 
     fn set_resource(&mut self, resource: &Resource) {
         self.inner.set_resource(resource);
+    }
+}
+
+/// A metric exporter that tells its [`Gate`] how exports end. Metrics do not queue: the next export has the sums.
+pub(crate) struct WatchedMetricExporter<E> {
+    pub(crate) gate: Arc<Gate>,
+    pub(crate) inner: E,
+}
+
+impl<E: PushMetricExporter> PushMetricExporter for WatchedMetricExporter<E> {
+    async fn export(&self, metrics: &ResourceMetrics) -> OTelSdkResult {
+        let items = metrics.scope_metrics().map(|scope| scope.metrics().count()).sum();
+        let result = self.inner.export(metrics).await;
+        self.gate.settle(items, &result);
+        result
+    }
+
+    fn force_flush(&self) -> OTelSdkResult {
+        self.inner.force_flush()
+    }
+
+    fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
+        self.inner.shutdown_with_timeout(timeout)
+    }
+
+    fn temporality(&self) -> Temporality {
+        self.inner.temporality()
     }
 }
 

@@ -3,5 +3,7 @@
 mod gate;
 mod otlp;
 
-pub(crate) use gate::{Gate, GatedLogProcessor, GatedSpanProcessor, WatchedLogExporter, WatchedSpanExporter};
+pub(crate) use gate::{
+    Gate, GatedLogProcessor, GatedSpanProcessor, WatchedLogExporter, WatchedMetricExporter, WatchedSpanExporter,
+};
 pub(crate) use otlp::OtlpBuilder;

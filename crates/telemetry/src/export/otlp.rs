@@ -24,12 +24,13 @@ impl OtlpBuilder {
         Ok(Self { protocol: settings.protocol()?, endpoint: settings.endpoint()?, headers: settings.headers()? })
     }
 
-    /// Where exports go, for messages.
+    /// Where exports go, for messages: without user, password and query, which may be secrets.
     pub(crate) fn target(&self) -> String {
-        self.endpoint
-            .clone()
-            .or_else(|| std::env::var("OTEL_EXPORTER_OTLP_ENDPOINT").ok())
-            .unwrap_or_else(|| "the default OTLP endpoint".to_owned())
+        let shown = |text: &String| {
+            let url = url::Url::parse(text).ok()?;
+            Some(format!("{}://{}:{}", url.scheme(), url.host_str()?, url.port_or_known_default()?))
+        };
+        self.endpoint.as_ref().and_then(shown).unwrap_or_else(|| "the default OTLP endpoint".to_owned())
     }
 
     pub(crate) fn spans(&self) -> Result<SpanExporter, TelemetryError> {

@@ -72,7 +72,7 @@ mod tests {
             );
             assert_eq!(
                 metric.kind() == Kind::Counter,
-                spec.name.ends_with("_total") && metric.kind() == Kind::Counter,
+                spec.name.ends_with("_total"),
                 "{}: counters end in _total",
                 spec.name
             );

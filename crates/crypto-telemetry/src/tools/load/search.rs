@@ -9,11 +9,17 @@ use crate::tools::terminal::Terminal;
 const MOST: u32 = 50_000;
 
 /// Doubles the rate until it is no longer held, then halves the gap until it is within five per cent.
-pub(crate) async fn highest(plan: &Plan, p99_limit: Duration, quiet: bool) -> std::io::Result<Report> {
+pub(crate) async fn highest(plan: &Plan, p99_limit: Duration, quiet: bool) -> anyhow::Result<Report> {
     let holds = |report: &Report| report.failed() == 0 && report.quantile(0.99) <= p99_limit;
     let mut best = attempt(plan, plan.rate_per_second, quiet).await?;
     if !holds(&best) {
-        return Ok(best);
+        anyhow::bail!(
+            "not even {} asks a second are held: p99 {} ms, {} failed{}",
+            best.rate_per_second(),
+            best.quantile(0.99).as_millis(),
+            best.failed(),
+            best.reasons()
+        );
     }
     let mut too_high = MOST;
     while best.rate_per_second() < MOST {
