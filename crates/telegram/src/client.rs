@@ -7,10 +7,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use frankenstein::AsyncTelegramApi;
+use frankenstein::methods::SendMessageParams;
 use reqwest::multipart::{Form, Part};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::Value;
 use tracing::{Instrument, Span, field};
 
@@ -66,12 +67,21 @@ impl Client {
         })
     }
 
+    /// Sends a message, for the sender: the answer tells whether Telegram took it, and what else is in it does not matter.
+    ///
+    /// A message that Telegram took must not be sent again because of what its answer looks like.
+    pub(crate) async fn put_message(&self, message: &SendMessageParams) -> Result<(), Error> {
+        let body = serde_json::to_vec(message).map(Body::Json).map_err(encode_error);
+        self.call("sendMessage", body, self.inner.request_timeout, Answer::taken).await
+    }
+
     /// One call in its span. W3C headers are not sent: Telegram has no use for them, and ids are nobody's business.
-    async fn call<Output: DeserializeOwned>(
+    async fn call<Output>(
         &self,
         method: &str,
         body: Result<Body, Error>,
         time_limit: Duration,
+        read: fn(Answer, token: &str) -> Result<Output, Error>,
     ) -> Result<Output, Error> {
         let span = self.span(method);
         async {
@@ -79,6 +89,7 @@ impl Client {
                 Ok(body) => self.exchange(method, body, time_limit).await,
                 Err(error) => Err(error),
             };
+            let result = result.and_then(|answer| read(answer, self.inner.token.expose_secret()));
             if let Err(error) = &result {
                 let span = Span::current();
                 span.record("otel.status_code", "ERROR");
@@ -115,12 +126,7 @@ impl Client {
         if method == LONG_POLL { call_span!(tracing::Level::DEBUG) } else { call_span!(tracing::Level::INFO) }
     }
 
-    async fn exchange<Output: DeserializeOwned>(
-        &self,
-        method: &str,
-        body: Body,
-        time_limit: Duration,
-    ) -> Result<Output, Error> {
+    async fn exchange(&self, method: &str, body: Body, time_limit: Duration) -> Result<Answer, Error> {
         let inner = &self.inner;
         let url = format!("{}/{method}", inner.bot_url.expose_secret());
         let request = inner.http.post(url).timeout(time_limit);
@@ -134,7 +140,12 @@ impl Client {
         Span::current().record("http.response.status_code", i64::from(status));
         let retry_after = header_seconds(&response);
 
-        let limit = inner.max_response_bytes;
+        let body = self.body(&mut response).await;
+        Ok(Answer { status, retry_after, body })
+    }
+
+    async fn body(&self, response: &mut reqwest::Response) -> Result<Vec<u8>, Error> {
+        let limit = self.inner.max_response_bytes;
         let mut bytes = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(|error| self.transport_error(error))? {
             if bytes.len() + chunk.len() > limit {
@@ -142,7 +153,7 @@ impl Client {
             }
             bytes.extend_from_slice(&chunk);
         }
-        read_answer(&bytes, status, retry_after, inner.token.expose_secret())
+        Ok(bytes)
     }
 
     fn transport_error(&self, error: reqwest::Error) -> Error {
@@ -191,7 +202,7 @@ impl AsyncTelegramApi for Client {
             }
             serde_json::to_vec(&json).map(Body::Json).map_err(encode_error)
         });
-        self.call(method, body, time_limit).await
+        self.call(method, body, time_limit, Answer::read).await
     }
 
     async fn request_with_form_data<Params, Output>(
@@ -209,7 +220,7 @@ impl AsyncTelegramApi for Client {
             Ok(params) => form(params, files).await.map(Body::Form),
             Err(error) => Err(error),
         };
-        self.call(method, body, self.inner.request_timeout).await
+        self.call(method, body, self.inner.request_timeout, Answer::read).await
     }
 }
 
@@ -245,6 +256,37 @@ async fn form(params: Value, files: Vec<(&str, PathBuf)>) -> Result<Form, Error>
 
 fn encode_error(error: serde_json::Error) -> Error {
     Error::Request { detail: format!("the parameters are no JSON: {error}") }
+}
+
+/// What came back: a status, and a body where that could be had.
+struct Answer {
+    status: u16,
+    /// `Retry-After`, in seconds.
+    retry_after: Option<u64>,
+    body: Result<Vec<u8>, Error>,
+}
+
+impl Answer {
+    /// The whole of it.
+    fn read<Output: DeserializeOwned>(self, token: &str) -> Result<Output, Error> {
+        read_answer(&self.body?, self.status, self.retry_after, token)
+    }
+
+    /// Whether Telegram did what was asked. The result is not read; and where nothing can be read, a status of success
+    /// means that it was done, since Telegram gives a refusal the status of its `error_code`.
+    fn taken(self, token: &str) -> Result<(), Error> {
+        let status = self.status;
+        match self.read::<IgnoredAny>(token) {
+            Ok(_whatever_it_holds) => Ok(()),
+            Err(
+                error @ (Error::Malformed { .. } | Error::TooLarge { .. } | Error::Network { .. } | Error::Timeout),
+            ) if (200..300).contains(&status) => {
+                tracing::warn!(error = %error, error.kind = error.label(), http.response.status_code = i64::from(status), "Telegram took a message with an answer that cannot be read; it counts as sent");
+                Ok(())
+            }
+            Err(error) => Err(error),
+        }
+    }
 }
 
 /// Reads `{ok, result}` or `{ok, error_code, description, parameters}`.

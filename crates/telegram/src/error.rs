@@ -102,6 +102,10 @@ impl Error {
     }
 
     /// Whether the same call may succeed later.
+    ///
+    /// A call that changes something may have been carried out all the same where the answer is missing
+    /// ([`Self::Network`], [`Self::Timeout`]) or cannot be read ([`Self::Malformed`]); the sender of messages therefore
+    /// never takes an unreadable answer of success for a failure.
     #[must_use]
     pub const fn is_transient(&self) -> bool {
         match self {

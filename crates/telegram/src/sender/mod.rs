@@ -2,7 +2,8 @@
 //!
 //! The queue is bounded and in memory: what waits when the process ends is lost (the last words are tried for
 //! [`SenderSettings::drain_time`]). Telegram has no idempotency key, so a message whose answer was lost on the way may
-//! arrive twice; one that Telegram refused (429, 5xx with an answer) arrives once.
+//! arrive twice; one that Telegram refused (429, 5xx with an answer) arrives once, and so does one whose answer has a status
+//! of success but cannot be read.
 
 mod pace;
 mod worker;
@@ -10,7 +11,6 @@ mod worker;
 use std::sync::Arc;
 use std::time::Duration;
 
-use frankenstein::AsyncTelegramApi;
 use frankenstein::methods::SendMessageParams;
 use frankenstein::types::ChatId;
 use telemetry::metrics::notifier::{MESSAGES_SENT, OUTBOX_DEPTH};
@@ -69,13 +69,13 @@ impl Default for SenderSettings {
 
 /// What takes a message to Telegram; [`Client`], or a test's own.
 pub trait Deliver: Send + Sync + 'static {
-    /// One attempt.
+    /// One attempt. A transient error means that the message was not taken, or that nobody knows: it is tried again.
     fn deliver(&self, message: &SendMessageParams) -> impl Future<Output = Result<(), Error>> + Send;
 }
 
 impl Deliver for Client {
     async fn deliver(&self, message: &SendMessageParams) -> Result<(), Error> {
-        self.send_message(message).await.map(drop)
+        self.put_message(message).await
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer, dev::ServerHandle, web};
 use telegram::api::methods::{SendMessageParams, SendPhotoParams};
 use telegram::api::types::AllowedUpdate;
-use telegram::{AsyncTelegramApi, Client, Error, Settings, UpdatesRequest};
+use telegram::{AsyncTelegramApi, Client, Error, Sender, SenderSettings, Settings, UpdatesRequest};
 
 const TOKEN: &str = "12345:A-very_secret-token";
 
@@ -200,4 +200,51 @@ async fn a_file_goes_as_a_form() {
     let missing = SendPhotoParams::builder().chat_id(5).photo(path).build();
     assert_eq!(server.client.send_photo(&missing).await.unwrap_err().label(), "request");
     server.handle.stop(true).await;
+}
+
+/// Gives the message to a sender that loses its patience soon; how it ended, and how often it arrived.
+async fn send_through_the_queue(status: u16, body: &'static str) -> (Option<Result<(), Error>>, usize) {
+    let server = serve(status, body, Duration::ZERO).await;
+    let settings = SenderSettings {
+        retry_base: Duration::from_millis(1),
+        retry_cap: Duration::from_millis(1),
+        give_up_after: Duration::from_millis(200),
+        chat_interval: Duration::from_millis(1),
+        ..SenderSettings::default()
+    };
+    let (sender, worker) = Sender::new(server.client.clone(), settings);
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let worker = tokio::spawn(worker.run(async { drop(stopped.await) }));
+    let outcome = sender.enqueue(message()).unwrap().outcome().await;
+    stop.send(()).unwrap();
+    worker.await.unwrap();
+    server.handle.stop(true).await;
+    let arrived = server.seen.lock().unwrap().len();
+    (outcome, arrived)
+}
+
+#[actix_web::test]
+async fn a_message_that_telegram_took_is_sent_once_whatever_its_answer_looks_like() {
+    let large: &'static str = Box::leak(format!(r#"{{"ok":true,"result":"{}"}}"#, "x".repeat(20_000)).into_boxed_str());
+    for (status, body) in [
+        (200, r#"{"ok":true,"result":{"hologram":{"message_id":"of a shape that is not known"}}}"#),
+        (200, r#"{"ok":true}"#),
+        (200, r#"{"ok":true,"resu"#),
+        (200, "<html>OK</html>"),
+        (204, ""),
+        (200, large),
+    ] {
+        assert_eq!(send_through_the_queue(status, body).await, (Some(Ok(())), 1), "{status} {}", body.len());
+    }
+}
+
+#[actix_web::test]
+async fn a_message_that_was_not_taken_is_tried_again_or_dropped() {
+    let (outcome, arrived) = send_through_the_queue(502, "<html>Bad Gateway</html>").await;
+    assert!(outcome == Some(Err(Error::Server { status: 502 })) && arrived > 1, "{outcome:?} {arrived}");
+    let (outcome, arrived) = send_through_the_queue(302, "<html>log in first</html>").await;
+    assert!(matches!(outcome, Some(Err(Error::Malformed { .. }))) && arrived > 1, "{outcome:?} {arrived}");
+    let refusal = r#"{"ok":false,"error_code":403,"description":"Forbidden: bot was blocked by the user"}"#;
+    let (outcome, arrived) = send_through_the_queue(200, refusal).await;
+    assert!(matches!(outcome, Some(Err(Error::Forbidden { .. }))) && arrived == 1, "{outcome:?} {arrived}");
 }

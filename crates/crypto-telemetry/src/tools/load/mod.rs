@@ -15,15 +15,17 @@ use anyhow::Context as _;
 use domain::{StrategyName, Symbol};
 use url::Url;
 
+use crate::tools::ports;
+
 pub(crate) use arrivals::Plan;
 pub(crate) use report::Report;
 
 /// Ask at a fixed rate and report latencies
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Where notifier-service is
-    #[arg(long, env = "NOTIFIER_URL", default_value = "http://127.0.0.1:9000")]
-    url: Url,
+    /// notifier-service; left out, NOTIFIER_PORT on this machine
+    #[arg(long, env = "NOTIFIER_URL", value_parser = ports::http_url)]
+    url: Option<Url>,
 
     /// Asks a second
     #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=100_000))]
@@ -61,7 +63,7 @@ const LONGEST: Duration = Duration::from_secs(600);
 pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     anyhow::ensure!(args.duration <= LONGEST, "--for: at most {} minutes", LONGEST.as_secs() / 60);
     let plan = Plan {
-        url: args.url.join("/v1/ask").context("--url")?,
+        url: ports::NOTIFIER.url(args.url.as_ref())?.join("/v1/ask").context("--url")?,
         rate_per_second: args.rate,
         duration: args.duration,
         symbols: args.symbols,
