@@ -150,7 +150,7 @@ impl ChatError {
             }
             UpstreamErrorKind::Malformed(_) => (ChatErrorKind::Malformed, Spent::Unknown),
             UpstreamErrorKind::TooLarge => (ChatErrorKind::TooLarge, Spent::Unknown),
-            UpstreamErrorKind::Status { status, body, retry_after } => {
+            UpstreamErrorKind::Status { status, body, retry_after, .. } => {
                 let api = serde_json::from_slice::<ErrorBody>(&body).map(|body| body.error).unwrap_or_default();
                 let api = Box::new(without_key(api, settings.api_key.as_ref()));
                 let kind = match status {

@@ -31,12 +31,12 @@ impl Backends {
     /// The services at these addresses.
     #[must_use]
     pub fn new(market_data_url: Url, decision_url: Url) -> Self {
-        let market_data = UpstreamSettings::new(MARKET_DATA, market_data_url);
+        let market_data = UpstreamSettings::new(MARKET_DATA, market_data_url).internal();
         let decision = UpstreamSettings {
             // A language model may think for long; it has a time limit of its own, below this one.
             attempt_timeout: Duration::from_secs(25),
             total_timeout: Duration::from_secs(26),
-            ..UpstreamSettings::new(DECISION, decision_url)
+            ..UpstreamSettings::new(DECISION, decision_url).internal()
         };
         Self { market_data: Upstream::new(market_data), decision: Upstream::new(decision) }
     }

@@ -44,6 +44,26 @@ pub struct ProblemBody {
     pub upstream: Option<String>,
 }
 
+impl ProblemBody {
+    /// The problem in a body that a service of this system sent, if it is one. Its words become words of ours and label
+    /// values, so they must look like ones.
+    pub(crate) fn of_ours(body: &[u8]) -> Option<Self> {
+        let body: Self = serde_json::from_slice(body).ok()?;
+        let code = is_word(&body.code, b'_') && body.kind.strip_prefix(URN) == Some(&body.code);
+        let upstream = body.upstream.as_deref().is_none_or(|name| is_word(name, b'-'));
+        (code && upstream).then_some(body)
+    }
+}
+
+/// One to forty lower-case letters, digits and `joint`s.
+fn is_word(text: &str, joint: u8) -> bool {
+    (1..=40).contains(&text.len())
+        && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == joint)
+}
+
+/// What the type of every problem begins with; the code follows.
+const URN: &str = "urn:crypto-telemetry:problem:";
+
 /// Media type of problems.
 pub(crate) const PROBLEM_JSON: &str = "application/problem+json";
 
@@ -102,7 +122,7 @@ impl Problem {
             response.insert_header((RETRY_AFTER, seconds.to_string()));
         }
         response.json(ProblemBody {
-            kind: format!("urn:crypto-telemetry:problem:{}", self.code),
+            kind: format!("{URN}{}", self.code),
             title: self.status.canonical_reason().unwrap_or("Error").to_owned(),
             status: self.status.as_u16(),
             detail: self.detail.clone(),
@@ -166,8 +186,8 @@ impl From<UpstreamError> for Problem {
                 )
                 .retry_after(after)
             }
-            UpstreamErrorKind::Status { status, ref body, retry_after } => {
-                if let Some(problem) = passed_on(status, body, retry_after) {
+            UpstreamErrorKind::Status { status, retry_after, problem, .. } => {
+                if let Some(problem) = problem.and_then(|problem| passed_on(status, *problem, retry_after)) {
                     return problem;
                 }
                 Self::new(
@@ -188,9 +208,7 @@ impl From<UpstreamError> for Problem {
 
 /// A problem of one of our own services is passed on as it is: a 4xx because the caller can mend it, a 5xx because it
 /// names who really failed.
-fn passed_on(status: u16, body: &[u8], retry_after: Option<Duration>) -> Option<Problem> {
-    let body: ProblemBody = serde_json::from_slice(body).ok()?;
-    body.kind.starts_with("urn:crypto-telemetry:problem:").then_some(())?;
+fn passed_on(status: u16, body: ProblemBody, retry_after: Option<Duration>) -> Option<Problem> {
     let status = StatusCode::from_u16(status).ok()?;
     (status.is_client_error() || body.upstream.is_some()).then_some(Problem {
         status,
@@ -199,4 +217,28 @@ fn passed_on(status: u16, body: &[u8], retry_after: Option<Duration>) -> Option<
         upstream: body.upstream,
         retry_after,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(kind: &str, code: &str, upstream: &str) -> Option<ProblemBody> {
+        let body = serde_json::json!({"type": kind, "title": "Error", "status": 503, "detail": "It failed.",
+            "code": code, "upstream": upstream});
+        ProblemBody::of_ours(body.to_string().as_bytes())
+    }
+
+    #[test]
+    fn only_words_of_ours_are_believed() {
+        assert!(read("urn:crypto-telemetry:problem:stale_price", "stale_price", "market-data-service").is_some());
+        assert!(read("about:blank", "stale_price", "binance").is_none());
+        assert!(read("urn:crypto-telemetry:problem:other", "stale_price", "binance").is_none());
+        for code in ["", "Stale", "a b", "a-b", "\u{e4}", &"a".repeat(41)] {
+            assert!(read(&format!("{URN}{code}"), code, "binance").is_none(), "{code}");
+        }
+        for upstream in ["", "Binance", "a_b", "a\"b", &"a".repeat(41)] {
+            assert!(read("urn:crypto-telemetry:problem:x", "x", upstream).is_none(), "{upstream}");
+        }
+    }
 }

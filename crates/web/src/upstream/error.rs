@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use crate::ProblemBody;
+
 /// An outgoing call that failed for good.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("{upstream}: {kind} (after {attempts} attempts)")]
@@ -34,6 +36,9 @@ pub enum UpstreamErrorKind {
         body: Bytes,
         /// What `Retry-After` said.
         retry_after: Option<Duration>,
+        /// The body as a problem, where a service of this system wrote it; nothing where an outside system answered,
+        /// whatever its body looks like.
+        problem: Option<Box<ProblemBody>>,
     },
     /// An answer that is not what was expected.
     #[error("an answer that cannot be read: {0}")]
@@ -73,17 +78,25 @@ impl UpstreamErrorKind {
         }
     }
 
-    /// Whether the one called is at fault, for the circuit breaker: its refusals (4xx) are answers, not failures.
-    pub(crate) const fn is_failure(&self) -> bool {
+    /// Whether the one called is at fault, for the circuit breaker: its refusals (4xx) are answers, not failures, and so
+    /// is its word that somebody further out failed.
+    pub(crate) fn is_failure(&self) -> bool {
         match self {
             Self::Connect(_) | Self::Timeout | Self::Malformed(_) => true,
-            Self::Status { status, .. } => *status >= 500,
+            Self::Status { status, .. } => *status >= 500 && !self.is_others_fault(),
             Self::TooLarge | Self::CircuitOpen { .. } => false,
         }
     }
 
     /// Whether another attempt may help.
-    pub(crate) const fn is_transient(&self) -> bool {
+    pub(crate) fn is_transient(&self) -> bool {
+        // A service that names somebody else has tried already: another attempt here only multiplies its own.
         matches!(self, Self::Connect(_) | Self::Timeout | Self::Status { status: 429 | 502 | 503 | 504, .. })
+            && !self.is_others_fault()
+    }
+
+    /// Whether a service of this system says that somebody further out failed.
+    fn is_others_fault(&self) -> bool {
+        matches!(self, Self::Status { problem: Some(problem), .. } if problem.upstream.is_some())
     }
 }

@@ -17,6 +17,8 @@ use tracing::{Instrument as _, Span};
 use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 use url::Url;
 
+use crate::ProblemBody;
+
 use super::retry::{parse_retry_after, wait};
 use super::{Upstream, UpstreamError, UpstreamErrorKind, client};
 
@@ -262,7 +264,10 @@ impl UpstreamRequest {
         for (name, value) in &self.headers {
             request = request.insert_header((name.clone(), value.clone()));
         }
-        telemetry::propagation::inject(&Span::current().context(), &mut Headers(request.headers_mut()));
+        telemetry::propagation::inject(
+            &Span::current().context(),
+            &mut Headers { headers: request.headers_mut(), baggage: settings.internal },
+        );
         let sent = match &self.body {
             Some(body) => request.send_body(body.clone()),
             None => request.send(),
@@ -290,16 +295,24 @@ impl UpstreamRequest {
             .get("retry-after")
             .and_then(|value| value.to_str().ok())
             .and_then(|value| parse_retry_after(value, chrono::Utc::now()));
-        Err(UpstreamErrorKind::Status { status: status.as_u16(), body, retry_after })
+        let problem = settings.internal.then(|| ProblemBody::of_ours(&body)).flatten().map(Box::new);
+        Err(UpstreamErrorKind::Status { status: status.as_u16(), body, retry_after, problem })
     }
 }
 
-struct Headers<'a>(&'a mut HeaderMap);
+struct Headers<'a> {
+    headers: &'a mut HeaderMap,
+    baggage: bool,
+}
 
 impl Injector for Headers<'_> {
     fn set(&mut self, key: &str, value: String) {
+        // Baggage says who asks: that is nobody's business outside.
+        if key.eq_ignore_ascii_case("baggage") && !self.baggage {
+            return;
+        }
         if let (Ok(name), Ok(value)) = (HeaderName::from_str(key), HeaderValue::from_str(&value)) {
-            self.0.insert(name, value);
+            self.headers.insert(name, value);
         }
     }
 }

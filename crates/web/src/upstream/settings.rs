@@ -36,10 +36,13 @@ pub struct UpstreamSettings {
     pub max_response_bytes: usize,
     /// When to stop calling.
     pub breaker: BreakerSettings,
+    /// Whether it is a service of this system. Only such a one is believed who failed behind it, and only it is told
+    /// the baggage of a request; an outside system gets the trace's ids and no more.
+    pub internal: bool,
 }
 
 impl UpstreamSettings {
-    /// 2 s an attempt, 5 s in all, 3 attempts, 4 MiB.
+    /// 2 s an attempt, 5 s in all, 3 attempts, 4 MiB; an outside system.
     #[must_use]
     pub fn new(name: &'static str, base_url: Url) -> Self {
         Self {
@@ -50,6 +53,13 @@ impl UpstreamSettings {
             max_attempts: 3,
             max_response_bytes: 4 * 1024 * 1024,
             breaker: BreakerSettings::default(),
+            internal: false,
         }
+    }
+
+    /// The same for a service of this system: see [`UpstreamSettings::internal`].
+    #[must_use]
+    pub fn internal(self) -> Self {
+        Self { internal: true, ..self }
     }
 }

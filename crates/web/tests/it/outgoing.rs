@@ -5,8 +5,10 @@ use std::time::Duration;
 
 use actix_web::http::StatusCode;
 use opentelemetry::trace::{SpanKind, Status};
+use serde_json::Value;
 use telemetry::testing::{attribute, finished_spans};
 use tracing::Instrument as _;
+use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 use url::Url;
 use web::{BreakerSettings, Problem, Readiness, RunningServer, Upstream, UpstreamErrorKind, UpstreamSettings};
 
@@ -15,8 +17,13 @@ use crate::support::{Echo, service};
 fn upstream(server: &RunningServer) -> Upstream {
     Upstream::new(UpstreamSettings {
         attempt_timeout: Duration::from_millis(200),
-        ..UpstreamSettings::new("other", server.base_url())
+        ..UpstreamSettings::new("other", server.base_url()).internal()
     })
+}
+
+/// Somebody who is none of our services.
+fn outsider(server: &RunningServer) -> Upstream {
+    Upstream::new(UpstreamSettings::new("outsider", server.base_url()))
 }
 
 #[actix_web::test]
@@ -118,5 +125,69 @@ async fn a_base_url_with_a_path_keeps_it() {
     let base: Url = server.base_url().join("number/").unwrap();
     let client = Upstream::new(UpstreamSettings::new("other", base));
     assert_eq!(client.get("/{n}").path("/8").send().await.unwrap().body, "8");
+    server.stop().await;
+}
+
+#[actix_web::test]
+async fn a_service_that_says_somebody_further_out_failed_is_healthy_itself() {
+    let (server, calls) = service(Readiness::new());
+    let client = Upstream::new(UpstreamSettings {
+        breaker: BreakerSettings { failures: 3, open_for: Duration::from_secs(60) },
+        ..UpstreamSettings::new("other", server.base_url()).internal()
+    });
+    for _ in 0..20 {
+        let error = client.get("/blames").send().await.unwrap_err();
+        assert_eq!(error.attempts, 1, "{error}");
+        let problem = Problem::from(error);
+        assert_eq!((problem.status(), problem.code()), (StatusCode::SERVICE_UNAVAILABLE, "stale_price"));
+        assert_eq!(problem.failed_upstream(), Some("binance"));
+    }
+    assert_eq!(calls.0.load(Ordering::SeqCst), 20);
+    let unknown = Problem::from(client.get("/refuse").send().await.unwrap_err());
+    assert_eq!(unknown.status(), StatusCode::NOT_FOUND);
+    server.stop().await;
+}
+
+#[actix_web::test]
+async fn an_outsider_cannot_speak_as_one_of_ours() {
+    let (server, _) = service(Readiness::new());
+    let client = outsider(&server);
+    let refused = Problem::from(client.get("/refuse").send().await.unwrap_err());
+    assert_eq!((refused.status(), refused.code()), (StatusCode::BAD_GATEWAY, "upstream_error"));
+    assert_eq!(refused.failed_upstream(), Some("outsider"));
+    let blames = client.post("/blames").send().await.unwrap_err();
+    let blames = Problem::from(blames);
+    assert_eq!((blames.code(), blames.failed_upstream()), ("upstream_error", Some("outsider")));
+    server.stop().await;
+    // Nor does its word keep the circuit closed.
+    let (server, calls) = service(Readiness::new());
+    let client = Upstream::new(UpstreamSettings {
+        breaker: BreakerSettings { failures: 3, open_for: Duration::from_secs(60) },
+        ..UpstreamSettings::new("outsider", server.base_url())
+    });
+    for _ in 0..4 {
+        client.post("/blames").send().await.unwrap_err();
+    }
+    assert_eq!(calls.0.load(Ordering::SeqCst), 3);
+    server.stop().await;
+}
+
+#[actix_web::test]
+async fn baggage_stays_inside_and_the_trace_goes_on() {
+    let (server, _) = service(Readiness::new());
+    let (inside, outside) = (upstream(&server), outsider(&server));
+    let parent = telemetry::propagation::with_baggage(&[("user.id", "u1")]);
+    let span = tracing::info_span!("asking");
+    span.set_parent(parent).unwrap();
+    let (inside, outside, trace_id) = async {
+        let headers =
+            async |upstream: Upstream| -> Value { upstream.get("/headers").send().await.unwrap().json().unwrap() };
+        (headers(inside).await, headers(outside).await, telemetry::trace_id().unwrap())
+    }
+    .instrument(span)
+    .await;
+    assert_eq!(inside["baggage"], "user.id=u1");
+    assert_eq!(outside["baggage"], Value::Null);
+    assert!(outside["traceparent"].as_str().unwrap().contains(&trace_id));
     server.stop().await;
 }

@@ -37,6 +37,12 @@ async fn refuse() -> Result<HttpResponse, Problem> {
     Err(Problem::new(StatusCode::NOT_FOUND, "unknown_symbol", "No such symbol.").upstream("binance"))
 }
 
+async fn blames(calls: Data<Arc<Calls>>) -> Result<HttpResponse, Problem> {
+    calls.0.fetch_add(1, Ordering::SeqCst);
+    let problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, "stale_price", "The price is old.");
+    Err(problem.upstream("binance").retry_after(Duration::from_secs(2)))
+}
+
 async fn flaky(calls: Data<Arc<Calls>>, path: web::Path<u32>) -> HttpResponse {
     let failures = path.into_inner();
     if calls.0.fetch_add(1, Ordering::SeqCst) < failures {
@@ -74,6 +80,7 @@ pub(crate) fn service(readiness: Readiness) -> (RunningServer, Arc<Calls>) {
             .route("/hook/{token}/run", web::get().to(|| async { "ok" }))
             .route("/slow", web::get().to(slow))
             .route("/refuse", web::get().to(refuse))
+            .route("/blames", web::route().to(blames))
             .route("/flaky/{failures}", web::route().to(flaky))
             .route("/headers", web::get().to(headers))
             .route("/own-error", web::get().to(own_error));
