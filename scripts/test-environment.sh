@@ -1,0 +1,123 @@
+#!/usr/bin/env bash
+# Tests which secrets and addresses each process of process-compose.yaml gets, by running the file with programs that
+# only write down their environment. No port is used.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+export PATH="$PWD/.build/bin:$PATH"
+
+scratch=$(mktemp -d)
+socket=$scratch/pc.sock
+process_compose=$(command -v process-compose)
+export PROC_COMP_CONFIG=$scratch
+fail() { printf 'test-environment: %s\n' "$*" >&2; exit 1; }
+# shellcheck disable=SC2317,SC2329 # called by the trap
+finish() {
+  stop || true
+  rm -rf "$scratch"
+}
+trap finish EXIT
+stop() {
+  [ -S "$socket" ] || return 0
+  "$process_compose" down -U -u "$socket" -L "$scratch/client.log" >/dev/null
+  # It answers before it has ended; the next one wants the same socket.
+  for _ in $(seq 200); do
+    [ -S "$socket" ] || return 0
+    sleep 0.05
+  done
+  fail "process-compose has not ended: $(tail -n 3 "$scratch/process-compose.log")"
+}
+
+mkdir "$scratch/bin"
+cat >"$scratch/bin/fake" <<'FAKE'
+#!/bin/sh
+# Written under another name first, so that a file that is there is whole.
+env >"$SEEN/$PC_PROC_NAME.new" && mv "$SEEN/$PC_PROC_NAME.new" "$SEEN/$PC_PROC_NAME"
+exec sleep 600
+FAKE
+chmod +x "$scratch/bin/fake"
+for program in prometheus tempo loki otelcol grafana crypto-telemetry; do ln -s fake "$scratch/bin/$program"; done
+# start-grafana.sh looks for this beside the program.
+mkdir -p "$scratch/share/grafana/conf" && touch "$scratch/share/grafana/conf/defaults.ini"
+
+processes=(prometheus tempo loki otelcol grafana simulator market-data-service decision-service notifier-service)
+
+# with <scenario> [NAME=value…]: starts everything with these variables and waits until each process has written.
+with() {
+  scenario=$1
+  shift
+  seen=$scratch/$scenario
+  mkdir "$seen"
+  # --no-deps: nobody waits for a fake to become healthy. env -i: this machine's variables stay out of it.
+  env -i PATH="$scratch/bin:$PATH" HOME="$scratch" SEEN="$seen" CRYPTO_TELEMETRY_ROOT="$PWD" CRYPTO_TELEMETRY_DATA="$scratch/data" \
+    PROC_COMP_CONFIG="$PROC_COMP_CONFIG" "$@" "$process_compose" up "${processes[@]}" -f process-compose.yaml --disable-dotenv --no-deps -D -t=false \
+    -U -u "$socket" -L "$scratch/process-compose.log" >/dev/null
+  local process
+  for process in "${processes[@]}"; do
+    for _ in $(seq 200); do
+      [ ! -f "$seen/$process" ] || continue 2
+      sleep 0.05
+    done
+    fail "$scenario: $process did not start: $(tail -n 5 "$scratch/data/logs/$process.log")"
+  done
+  stop
+}
+
+# has <process> <NAME=value | NAME for "is not set">
+has() {
+  local got
+  case $2 in
+    *=*) grep -qxF -- "$2" "$seen/$1" || fail "$scenario: $1 has $(grep "^${2%%=*}=" "$seen/$1" || echo "no ${2%%=*}"), want $2" ;;
+    *) if got=$(grep "^$2=" "$seen/$1"); then fail "$scenario: $1 has $got, want none"; fi ;;
+  esac
+}
+
+# only <secret's value> <process…>: in the environment of these and of no other.
+only() {
+  local value=$1 process
+  shift
+  for process in "${processes[@]}"; do
+    case " $* " in
+      *" $process "*) grep -qF -- "$value" "$seen/$process" || fail "$scenario: $process did not get $value" ;;
+      *) if grep -F -- "$value" "$seen/$process"; then fail "$scenario: $process got $value"; fi ;;
+    esac
+  done
+}
+
+with nothing-set
+has notifier-service TELEGRAM_BOT_TOKEN=424242:simulator-token
+has notifier-service TELEGRAM_API_URL=http://127.0.0.1:8090
+has notifier-service TELEGRAM_ALLOWED_USER_IDS=1001
+has simulator TELEGRAM_BOT_TOKEN=424242:simulator-token
+has decision-service LLM_API_KEY=simulator
+has decision-service LLM_BASE_URL=http://127.0.0.1:8090
+has prometheus TELEGRAM_BOT_TOKEN
+has notifier-service LLM_API_KEY
+has decision-service TELEGRAM_BOT_TOKEN
+
+with real-telegram-and-model TELEGRAM_API_URL=https://api.telegram.org TELEGRAM_BOT_TOKEN=1:real-token \
+  TELEGRAM_WEBHOOK_SECRET=real-webhook-secret LLM_BASE_URL=https://api.openai.com LLM_API_KEY=real-key
+only 1:real-token notifier-service
+only real-webhook-secret notifier-service
+only real-key decision-service
+has simulator TELEGRAM_BOT_TOKEN=424242:simulator-token
+has notifier-service TELEGRAM_ALLOWED_USER_IDS
+
+with real-from-files TELEGRAM_API_URL=https://api.telegram.org/ TELEGRAM_BOT_TOKEN_FILE=/a/token TELEGRAM_ALLOWED_USER_IDS=7 \
+  TELEGRAM_WEBHOOK_SECRET_FILE=/a/secret LLM_BASE_URL=https://api.openai.com LLM_API_KEY_FILE=/a/key
+only /a/token notifier-service
+only /a/secret notifier-service
+only /a/key decision-service
+has notifier-service TELEGRAM_BOT_TOKEN
+has notifier-service TELEGRAM_ALLOWED_USER_IDS=7
+has decision-service LLM_API_KEY
+
+with real-telegram-without-token TELEGRAM_API_URL=https://api.telegram.org
+has notifier-service TELEGRAM_BOT_TOKEN
+
+# The simulated bot, its user and its model's key as somebody wants them: simulator and services know the same.
+with simulated-as-wanted TELEGRAM_API_URL=http://127.0.0.1:18090 SIMULATOR_PORT=18090 TELEGRAM_BOT_TOKEN_FILE=/a/token \
+  LLM_API_KEY=a-key TELEGRAM_ALLOWED_USER_IDS=1002
+only /a/token notifier-service simulator
+only a-key decision-service simulator
+has notifier-service TELEGRAM_ALLOWED_USER_IDS=1002
+has simulator TELEGRAM_BOT_TOKEN
