@@ -8,7 +8,7 @@ use domain::{StrategyName, Symbol};
 use llm::Prices;
 use rust_decimal::Decimal;
 use rust_decimal_macros::dec;
-use secrecy::SecretString;
+use secrecy::{ExposeSecret as _, SecretString};
 use url::Url;
 use web::{ServerSettings, StartError};
 
@@ -58,8 +58,8 @@ pub struct LlmConfig {
     #[arg(long, env = "LLM_API_KEY", hide_env_values = true)]
     pub llm_api_key: Option<SecretString>,
 
-    /// File that holds the API key
-    #[arg(long, env = "LLM_API_KEY_FILE", conflicts_with = "llm_api_key")]
+    /// File that holds the API key; wins over the key itself
+    #[arg(long, env = "LLM_API_KEY_FILE")]
     pub llm_api_key_file: Option<PathBuf>,
 
     /// The model's name
@@ -193,7 +193,8 @@ impl LlmConfig {
     fn api_key(&self) -> Result<Option<SecretString>, StartError> {
         match &self.llm_api_key_file {
             Some(path) => secret_from(path).map(Some),
-            None => Ok(self.llm_api_key.clone()),
+            // An empty one would be sent as an empty bearer token.
+            None => Ok(self.llm_api_key.clone().filter(|key| !key.expose_secret().trim().is_empty())),
         }
     }
 }
@@ -232,7 +233,6 @@ fn capture_content(text: &str) -> Result<bool, String> {
 #[cfg(test)]
 mod tests {
     use clap::Parser;
-    use secrecy::ExposeSecret as _;
 
     use super::*;
 
@@ -298,6 +298,24 @@ mod tests {
         assert!(missing.starts_with("LLM_API_KEY_FILE: /nowhere/key cannot be read"), "{missing}");
         let hot = refused(with_model(|config| config.llm_temperature = Some(f64::NAN)));
         assert!(hot.starts_with("LLM_TEMPERATURE: "), "{hot}");
+    }
+
+    #[test]
+    fn the_file_wins_over_the_variable_and_an_empty_variable_is_none() {
+        let key = |flags: &[&str]| {
+            let base = ["--llm-base-url", "http://127.0.0.1:1"];
+            let settings = parsed(&[&base, flags].concat()).unwrap().llm.client();
+            settings.unwrap().unwrap().api_key.map(|key| key.expose_secret().to_owned())
+        };
+        let path = std::env::temp_dir().join(format!("decision-key-{}", uuid::Uuid::new_v4()));
+        std::fs::write(&path, "key-from-file\n").unwrap();
+        let both = key(&["--llm-api-key", "given", "--llm-api-key-file", path.to_str().unwrap()]);
+        let beside_an_empty_one = key(&["--llm-api-key", "", "--llm-api-key-file", path.to_str().unwrap()]);
+        std::fs::remove_file(&path).unwrap();
+        assert_eq!(both.as_deref(), Some("key-from-file"));
+        assert_eq!(beside_an_empty_one.as_deref(), Some("key-from-file"));
+        assert_eq!(key(&["--llm-api-key", "given"]).as_deref(), Some("given"));
+        assert_eq!(key(&["--llm-api-key", ""]), None);
     }
 
     #[test]

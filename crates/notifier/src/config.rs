@@ -85,8 +85,8 @@ pub struct TelegramConfig {
     #[arg(long = "telegram-bot-token", env = "TELEGRAM_BOT_TOKEN", hide_env_values = true)]
     pub bot_token: Option<SecretString>,
 
-    /// File that holds the bot's token
-    #[arg(long = "telegram-bot-token-file", env = "TELEGRAM_BOT_TOKEN_FILE", conflicts_with = "bot_token")]
+    /// File that holds the bot's token; wins over the token itself
+    #[arg(long = "telegram-bot-token-file", env = "TELEGRAM_BOT_TOKEN_FILE")]
     pub bot_token_file: Option<PathBuf>,
 
     /// User ids that may use the bot, separated by commas; nobody may when left out
@@ -105,12 +105,8 @@ pub struct TelegramConfig {
     #[arg(long = "telegram-webhook-secret", env = "TELEGRAM_WEBHOOK_SECRET", hide_env_values = true)]
     pub webhook_secret: Option<SecretString>,
 
-    /// File that holds the webhook's secret
-    #[arg(
-        long = "telegram-webhook-secret-file",
-        env = "TELEGRAM_WEBHOOK_SECRET_FILE",
-        conflicts_with = "webhook_secret"
-    )]
+    /// File that holds the webhook's secret; wins over the secret itself
+    #[arg(long = "telegram-webhook-secret-file", env = "TELEGRAM_WEBHOOK_SECRET_FILE")]
     pub webhook_secret_file: Option<PathBuf>,
 }
 
@@ -205,24 +201,22 @@ impl TelegramConfig {
     }
 }
 
-/// A secret from its variable or its file; an empty one is none.
+/// A secret from its file, or else from its variable; an empty variable is none, an empty file a mistake.
 fn secret(
     setting: &'static str,
     value: Option<&SecretString>,
     file: Option<&Path>,
 ) -> Result<Option<SecretString>, StartError> {
-    let secret = match (value, file) {
-        (Some(value), _) => value.clone(),
-        (None, Some(file)) => {
-            let text = std::fs::read_to_string(file).map_err(|error| StartError::Setting {
-                setting,
-                reason: format!("file {} cannot be read: {error}", file.display()),
-            })?;
-            text.trim().to_owned().into()
-        }
-        (None, None) => return Ok(None),
+    let Some(file) = file else {
+        return Ok(value.filter(|value| !value.expose_secret().trim().is_empty()).cloned());
     };
-    Ok((!secret.expose_secret().is_empty()).then_some(secret))
+    let refused = |reason: String| StartError::Setting { setting, reason };
+    let text = std::fs::read_to_string(file)
+        .map_err(|error| refused(format!("file {} cannot be read: {error}", file.display())))?;
+    match text.trim() {
+        "" => Err(refused(format!("file {} is empty; it has to hold the secret", file.display()))),
+        secret => Ok(Some(SecretString::from(secret))),
+    }
 }
 
 #[cfg(test)]
@@ -267,6 +261,29 @@ mod tests {
         assert!(config.bot().unwrap_err().to_string().contains("TELEGRAM_BOT_TOKEN"));
         let config = telegram(&["--telegram-bot-token", "123:given"]);
         assert!(!format!("{config:?}").contains("given"));
+    }
+
+    #[test]
+    fn the_file_wins_over_the_variable_and_an_empty_variable_is_none() {
+        let file = std::env::temp_dir().join(format!("notifier-secret-{}", std::process::id()));
+        let path = file.to_str().unwrap();
+        let base = ["--telegram-mode", "webhook", "--telegram-webhook-url", "https://example.com/telegram/webhook"];
+        let token = ["--telegram-bot-token", "1:given", "--telegram-bot-token-file", path];
+        let secret = ["--telegram-webhook-secret", "given", "--telegram-webhook-secret-file", path];
+        let config = telegram(&[&base[..], &token, &secret].concat());
+        std::fs::write(&file, "2:from-file\n").unwrap();
+        let polling = telegram(&token).bot().unwrap().unwrap();
+        assert_eq!(polling.token.expose_secret(), "2:from-file");
+        let refused = config.bot().unwrap_err().to_string();
+        assert!(refused.contains("TELEGRAM_WEBHOOK_SECRET"), "the file's secret has a colon: {refused}");
+        std::fs::write(&file, "from-file\n").unwrap();
+        let webhook = telegram(&[&base[..], &token[..2], &secret].concat()).bot().unwrap().unwrap();
+        assert!(matches!(webhook.intake, Intake::Webhook { secret, .. } if secret.expose_secret() == "from-file"));
+        std::fs::write(&file, "\n").unwrap();
+        let empty = telegram(&token).bot().unwrap_err().to_string();
+        std::fs::remove_file(&file).unwrap();
+        assert!(empty.contains("is empty"), "{empty}");
+        assert!(telegram(&["--telegram-bot-token", " "]).bot().unwrap().is_none());
     }
 
     #[test]

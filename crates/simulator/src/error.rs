@@ -10,7 +10,7 @@ pub enum StartError {
     /// The embedded prices are unsound: the build is broken.
     #[error("the embedded prices cannot be used")]
     Recording(#[from] RecordingError),
-    /// A file with a secret cannot be read.
+    /// A file with a secret cannot be read, or is empty.
     #[error("{setting}: cannot read {path}: {source}", path = path.display())]
     SecretFile {
         /// Which setting names it.

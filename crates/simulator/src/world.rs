@@ -1,5 +1,6 @@
 //! What all simulated systems share.
 
+use std::io::{Error, ErrorKind};
 use std::path::Path;
 use std::time::Duration;
 
@@ -8,7 +9,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use web::CancellationToken;
 
 use crate::binance::Limits;
-use crate::config::Config;
+use crate::config::{Config, DEFAULT_BOT_TOKEN};
 use crate::error::StartError;
 use crate::faults::Faults;
 use crate::market::Market;
@@ -41,7 +42,8 @@ impl World {
             Some(&config.telegram_bot_token),
             config.telegram_bot_token_file.as_deref(),
         )?;
-        let token = token.and_then(|token| BotToken::new(token.expose_secret())).ok_or(StartError::BotToken)?;
+        let token = token.unwrap_or_else(|| SecretString::from(DEFAULT_BOT_TOKEN));
+        let token = BotToken::new(token.expose_secret()).ok_or(StartError::BotToken)?;
         Ok(Self {
             market: Market::new(config.seconds_per_candle, config.start_at, config.seed, now_ms())?,
             faults: Faults::new(config.seed),
@@ -63,14 +65,48 @@ pub(crate) fn now_ms() -> i64 {
     Utc::now().timestamp_millis()
 }
 
+/// A secret from its file, or else from its variable; an empty variable is none, an empty file a mistake.
 fn secret(
     setting: &'static str,
     value: Option<&SecretString>,
     file: Option<&Path>,
 ) -> Result<Option<SecretString>, StartError> {
-    let Some(path) = file else { return Ok(value.cloned()) };
-    match std::fs::read_to_string(path) {
-        Ok(text) => Ok(Some(SecretString::from(text.trim()))),
-        Err(source) => Err(StartError::SecretFile { setting, path: path.to_owned(), source }),
+    let Some(path) = file else {
+        return Ok(value.filter(|value| !value.expose_secret().trim().is_empty()).cloned());
+    };
+    let failed = |source| StartError::SecretFile { setting, path: path.to_owned(), source };
+    match std::fs::read_to_string(path).map_err(failed)?.trim() {
+        "" => Err(failed(Error::new(ErrorKind::InvalidData, "it is empty"))),
+        text => Ok(Some(SecretString::from(text))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_file_wins_over_the_variable_and_an_empty_variable_is_none() {
+        let given = SecretString::from("given");
+        let path = std::env::temp_dir().join(format!("simulator-secret-{}", uuid::Uuid::new_v4()));
+        std::fs::write(&path, "from-file\n").unwrap();
+        let both = secret("LLM_API_KEY_FILE", Some(&given), Some(&path));
+        std::fs::write(&path, "\n").unwrap();
+        let empty = secret("LLM_API_KEY_FILE", Some(&given), Some(&path));
+        std::fs::remove_file(&path).unwrap();
+        assert_eq!(both.unwrap().unwrap().expose_secret(), "from-file");
+        assert!(empty.unwrap_err().to_string().starts_with("LLM_API_KEY_FILE: "));
+        assert!(secret("LLM_API_KEY_FILE", Some(&SecretString::from("")), None).unwrap().is_none());
+    }
+
+    #[test]
+    fn with_empty_variables_the_bot_has_the_default_token_and_any_key_will_do() {
+        let config = Config {
+            telegram_bot_token: SecretString::from(""),
+            llm_api_key: Some(SecretString::from("")),
+            ..Config::ephemeral()
+        };
+        let world = World::new(&config, CancellationToken::new()).unwrap();
+        assert!(world.llm_api_key.is_none());
     }
 }
