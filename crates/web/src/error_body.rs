@@ -5,13 +5,14 @@ use std::time::Duration;
 use actix_web::body::{BodySize, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::error::InternalError;
-use actix_web::http::{StatusCode, header};
+use actix_web::http::{ConnectionType, StatusCode, header};
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpResponse};
 
 use crate::Problem;
+use crate::body_limit::BodyWatch;
 use crate::in_flight::{InFlight, Place};
-use crate::root_span::{UNMATCHED, is_probe, route};
+use crate::root_span::{UNMATCHED, is_probe, route, shown_path};
 
 /// Longest a request may take; the middleware finds it among the application's data.
 #[derive(Debug, Clone, Copy)]
@@ -19,12 +20,12 @@ pub(crate) struct RequestTimeout(pub(crate) Duration);
 
 /// Enforces the time limit and turns every bare error into a problem.
 pub(crate) async fn problems(
-    request: ServiceRequest,
+    mut request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {
     let route = route(&request);
     let method = request.method().as_str().to_owned();
-    let path = request.path().to_owned();
+    let path = shown_path(&request, &route).to_owned();
     let limit = request.app_data::<RequestTimeout>().map_or(Duration::from_secs(30), |limit| limit.0);
     // Work that piles up makes every answer late and memory grow without bound: what is too much is told so at once.
     let place = request.app_data::<InFlight>().and_then(InFlight::take);
@@ -36,13 +37,14 @@ pub(crate) async fn problems(
         );
         return Err(rendered(problem.retry_after(Duration::from_secs(1)), &route));
     };
+    let body = BodyWatch::over(&mut request);
     let outcome = match tokio::time::timeout(limit, next.call(request)).await {
         Ok(Ok(response)) => response.map_into_boxed_body(),
         // There is no request left to answer with: the rendered response travels inside the error.
         Ok(Err(error)) => {
             let status = error.as_response_error().status_code();
             let problem = error.as_error::<Problem>().cloned();
-            let problem = problem.unwrap_or_else(|| default_problem(status, &method, &path));
+            let problem = body.problem().or(problem).unwrap_or_else(|| default_problem(status, &method, &path));
             return Err(rendered(problem, &route));
         }
         Err(_elapsed) => {
@@ -58,7 +60,7 @@ pub(crate) async fn problems(
     if !(status.is_client_error() || status.is_server_error()) {
         return Ok(outcome);
     }
-    let known = outcome.response().extensions().get::<Problem>().cloned();
+    let known = body.problem().or_else(|| outcome.response().extensions().get::<Problem>().cloned());
     // A body somebody wrote on purpose (a simulated exchange's own error, a readiness report) stays as it is.
     let has_type = outcome.headers().contains_key(header::CONTENT_TYPE);
     let empty = matches!(outcome.response().body().size(), BodySize::None | BodySize::Sized(0));
@@ -96,7 +98,12 @@ fn answer(problem: &Problem, route: &str) -> HttpResponse {
     if let Some(name) = upstream {
         tracing::Span::current().record("upstream.failed", name);
     }
-    problem.respond(route)
+    let mut response = problem.respond(route);
+    if status == StatusCode::REQUEST_TIMEOUT {
+        // The rest of the body may still come: what follows on this connection is no request.
+        response.head_mut().set_connection_type(ConnectionType::Close);
+    }
+    response
 }
 
 fn default_problem(status: StatusCode, method: &str, path: &str) -> Problem {
@@ -104,7 +111,8 @@ fn default_problem(status: StatusCode, method: &str, path: &str) -> Problem {
         StatusCode::NOT_FOUND => Problem::new(
             status,
             "not_found",
-            format!("There is nothing at {path}. GET /openapi.json lists what there is."),
+            // A path that matched nothing may hold anything, a token too: it is not repeated.
+            "There is nothing at this path. GET /openapi.json lists what there is.",
         ),
         StatusCode::METHOD_NOT_ALLOWED => Problem::new(
             status,

@@ -4,6 +4,7 @@
 //! Out: [`Upstream`] calls others with trace headers, time limits, retries and a circuit breaker.
 
 mod background;
+mod body_limit;
 mod error_body;
 mod health;
 mod in_flight;

@@ -38,9 +38,10 @@ pub(crate) fn route(request: &ServiceRequest) -> String {
     request.match_pattern().unwrap_or_else(|| UNMATCHED.to_owned())
 }
 
-/// The path as it may be seen: one that carries a token is shown as its pattern.
-fn shown_path<'a>(request: &'a ServiceRequest, route: &'a str) -> &'a str {
-    if route.contains("{token}") { route } else { request.path() }
+/// The path as it may be seen, in spans, logs and answers: one that carries a token is shown as its pattern, and one
+/// that matched nothing not at all, for nobody knows what it carries.
+pub(crate) fn shown_path<'a>(request: &'a ServiceRequest, route: &'a str) -> &'a str {
+    if route == UNMATCHED || route.contains("{token}") { route } else { request.path() }
 }
 
 impl RootSpanBuilder for ServerSpan {

@@ -12,6 +12,7 @@ use actix_web::{App, HttpResponse, HttpServer, web};
 use tracing_actix_web::TracingLogger;
 use url::Url;
 
+use crate::body_limit::BodyTimeout;
 use crate::error_body::{RequestTimeout, problems};
 use crate::in_flight::InFlight;
 use crate::metrics_middleware::measure;
@@ -82,12 +83,14 @@ pub fn start(
     let address = SocketAddr::new(settings.host, settings.port.unwrap_or(default_port));
     let description = openapi.to_json()?;
     let timeout = RequestTimeout(settings.request_timeout());
+    let body_timeout = BodyTimeout(settings.body_timeout());
     let in_flight = InFlight::new(settings.max_in_flight);
     let max_body_bytes = settings.max_body_bytes;
     let factory = move || {
         let description = description.clone();
         App::new()
             .app_data(timeout)
+            .app_data(body_timeout)
             .app_data(in_flight.clone())
             .app_data(web::PayloadConfig::new(max_body_bytes))
             .app_data(json_config(max_body_bytes))

@@ -29,6 +29,10 @@ pub struct ServerSettings {
     #[arg(long, env = "HTTP_MAX_BODY_BYTES", default_value_t = 1024 * 1024)]
     pub max_body_bytes: usize,
 
+    /// Longest a client may take to send a request's body, in milliseconds, before it is answered with 408
+    #[arg(long, env = "HTTP_BODY_TIMEOUT_MS", default_value_t = 5_000, value_parser = clap::value_parser!(u64).range(1..))]
+    pub body_timeout_ms: u64,
+
     /// Requests worked on at the same time; further ones are answered with 503 at once
     #[arg(long, env = "HTTP_MAX_IN_FLIGHT", default_value_t = 256, value_parser = clap::value_parser!(u32).range(1..))]
     pub max_in_flight: u32,
@@ -48,6 +52,7 @@ impl ServerSettings {
             workers: Some(1),
             request_timeout_ms: 30_000,
             max_body_bytes: 1024 * 1024,
+            body_timeout_ms: 5_000,
             max_in_flight: 256,
             shutdown_grace_ms: 2_000,
         }
@@ -55,6 +60,10 @@ impl ServerSettings {
 
     pub(crate) fn request_timeout(&self) -> Duration {
         Duration::from_millis(self.request_timeout_ms)
+    }
+
+    pub(crate) fn body_timeout(&self) -> Duration {
+        Duration::from_millis(self.body_timeout_ms)
     }
 
     pub(crate) fn shutdown_grace(&self) -> Duration {

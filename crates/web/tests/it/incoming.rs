@@ -3,6 +3,7 @@
 use actix_web::http::Method;
 use opentelemetry::trace::{SpanKind, Status};
 use telemetry::testing::{attribute, finished_spans, metric_values};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use web::Readiness;
 
 use crate::support::{call, call_with, service};
@@ -159,12 +160,59 @@ async fn more_than_it_can_work_on_is_refused_at_once_and_probes_are_not() {
 }
 
 #[actix_web::test]
-async fn a_token_in_a_path_reaches_no_span() {
+async fn a_token_in_a_path_reaches_no_span_no_event_and_no_answer() {
     let (server, _) = service(Readiness::new());
-    assert_eq!(call(&server, Method::GET, "/hook/s3cret-t0ken/run", None).await.status, 200);
+    for (method, path, status) in [
+        (Method::GET, "/hook/s3cret-t0ken/run", 200),
+        (Method::POST, "/hook/s3cret-t0ken/run", 405),
+        (Method::PUT, "/hook/s3cret-t0ken/walk", 404),
+        (Method::PUT, "/bots3cret-t0ken/getMe", 404),
+    ] {
+        let answer = call(&server, method, path, None).await;
+        assert_eq!(answer.status, status, "{path}");
+        assert!(!answer.text.contains("s3cret-t0ken"), "{}", answer.text);
+    }
     server.stop().await;
     let spans = finished_spans();
-    let span = spans.iter().find(|span| span.name == "GET /hook/{token}/run").unwrap();
-    assert_eq!(attribute(span, "url.path").as_deref(), Some("/hook/{token}/run"));
+    for method in ["GET", "POST"] {
+        let name = format!("{method} /hook/{{token}}/run");
+        let span = spans.iter().find(|span| span.name == name).unwrap();
+        assert_eq!(attribute(span, "url.path").as_deref(), Some("/hook/{token}/run"));
+    }
+    let unmatched = spans.iter().filter(|span| span.name == "PUT unmatched").collect::<Vec<_>>();
+    assert!(
+        unmatched.len() >= 2
+            && unmatched.iter().all(|span| attribute(span, "url.path").as_deref() == Some("unmatched"))
+    );
+    // Attributes and events, which are the log's lines too.
     assert!(!format!("{spans:?}").contains("s3cret-t0ken"));
+}
+
+#[actix_web::test]
+async fn a_body_that_comes_slowly_gives_its_place_back() {
+    telemetry::testing::init();
+    let settings = web::ServerSettings { max_in_flight: 1, body_timeout_ms: 200, ..web::ServerSettings::ephemeral() };
+    let openapi = utoipa::openapi::OpenApiBuilder::new().build();
+    let service = web::Service { name: "slow-body", default_port: 0, openapi, readiness: Readiness::new() };
+    let server = web::start(&settings, service, web::Background::new(), |config| {
+        let json = async |_: actix_web::web::Json<serde_json::Value>| "read";
+        let bytes = async |_: actix_web::web::Bytes| "read";
+        config.route("/json", actix_web::web::post().to(json)).route("/bytes", actix_web::web::post().to(bytes));
+    })
+    .unwrap();
+    for path in ["/json", "/bytes"] {
+        let mut socket = tokio::net::TcpStream::connect(server.addr()).await.unwrap();
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nhost: test\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n{{"
+        );
+        socket.write_all(head.as_bytes()).await.unwrap();
+        // It sends nothing more: without a limit of its own the body would wait for the request's 30 s.
+        let mut answer = String::new();
+        let read = tokio::time::timeout(std::time::Duration::from_secs(10), socket.read_to_string(&mut answer)).await;
+        read.unwrap_or_else(|_| panic!("{path}: still open after {answer}")).unwrap();
+        assert!(answer.starts_with("HTTP/1.1 408 ") && answer.contains("\"code\":\"body_timeout\""), "{answer}");
+        let next = call(&server, Method::POST, path, Some((JSON, b"{}".to_vec()))).await;
+        assert_eq!((next.status, next.text.as_str()), (200, "read"), "the place was given back");
+    }
+    server.stop().await;
 }
