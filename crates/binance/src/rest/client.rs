@@ -190,7 +190,7 @@ impl RestClient {
 
     /// Reads what Binance says about a failure, and keeps silent from now on if it asks for that.
     fn failed(&self, error: UpstreamError) -> RestError {
-        let UpstreamErrorKind::Status { status, body, retry_after } = &error.kind else {
+        let UpstreamErrorKind::Status { status, body, retry_after, .. } = &error.kind else {
             return RestError::Transport(error);
         };
         let status = *status;
