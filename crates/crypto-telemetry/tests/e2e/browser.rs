@@ -142,16 +142,21 @@ pub(crate) fn chat(stack: &Stack) {
     let url = stack.url("SIMULATOR_PORT", "/");
     in_browser(390, 844, |client| async move {
         client.goto(&url).await.unwrap();
-        let answers = "return [...document.body.innerText.matchAll(/(BUY|SELL|HOLD)/g)].length";
-        let before = script(&client, answers).await.as_i64().unwrap();
+        // A chat begins with /start, as in Telegram; the bot then offers its keyboard.
+        until(&client, "the chat is loaded", "return document.querySelector('#person').options.length > 0").await;
+        client.find(Locator::Css("#text")).await.unwrap().send_keys("/start").await.unwrap();
+        client.find(Locator::Css("#write button[type=submit]")).await.unwrap().click().await.unwrap();
+        let answers =
+            "[...document.querySelector('#messages').innerText.matchAll(/(BUY|SELL|HOLD) [A-Z]+USDT/g)].length";
+        let before = script(&client, &format!("return {answers}")).await.as_i64().unwrap();
         until(
             &client,
             "the keyboard's button is there and pressed",
-            "const b = [...document.querySelectorAll('button')].find(b => b.innerText.includes('What should I do with crypto?')); \
+            "const b = [...document.querySelectorAll('#keyboard button')].find(b => b.innerText.includes('What should I do with crypto?')); \
              if (!b) return null; b.click(); return true",
         )
         .await;
-        until(&client, "the bot's answer is in the chat", &format!("{} > {before}", answers)).await;
+        until(&client, "the bot's answer is in the chat", &format!("return {answers} > {before}")).await;
         fits_the_window(&client).await;
     });
 }

@@ -104,10 +104,14 @@ pub(crate) fn native_is_the_same(stack: &Stack) {
         let native = stack.http.get(stack.url(port, "/metrics")).send().unwrap().text().unwrap();
         let native = shapes(&native, service);
         assert!(native.len() > 10, "{native:?}");
+        let collected_url = stack.url("OTELCOL_PROM_PORT", "/metrics");
         until(&format!("every native metric of {service} is also at the Collector, with the same labels"), || {
-            let collected = stack.http.get(stack.url("OTELCOL_PROM_PORT", "/metrics")).send().ok()?.text().ok()?;
-            let collected = shapes(&collected, service);
-            native.iter().all(|shape| collected.contains(shape)).then_some(())
+            let collected = shapes(&stack.http.get(&collected_url).send().ok()?.text().ok()?, service);
+            let missing: Vec<_> = native.difference(&collected).collect();
+            if !missing.is_empty() {
+                eprintln!("not at the Collector yet: {missing:?}");
+            }
+            missing.is_empty().then_some(())
         });
     }
 }
