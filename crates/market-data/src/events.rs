@@ -71,12 +71,12 @@ fn prices(symbol: Symbol, receiver: watch::Receiver<Option<StatedPrice>>) -> imp
     })
 }
 
-fn event(symbol: Symbol, stated: &StatedPrice) -> Result<Bytes, serde_json::Error> {
+fn event(symbol: Symbol, stated: &StatedPrice, age: Duration) -> Result<Bytes, serde_json::Error> {
     let quote = PriceQuote {
         symbol,
         price: stated.price,
         observed_at: stated.observed_at,
-        age_ms: u64::try_from(stated.age(Utc::now()).as_millis()).unwrap_or(u64::MAX),
+        age_ms: u64::try_from(age.as_millis()).unwrap_or(u64::MAX),
         source: stated.source,
         trace_id: None,
     };
@@ -84,7 +84,7 @@ fn event(symbol: Symbol, stated: &StatedPrice) -> Result<Bytes, serde_json::Erro
 }
 
 /// Answers with an endless stream of events; it ends when the service stops.
-pub(crate) fn respond(market: &Market, symbols: Vec<Symbol>) -> Result<HttpResponse, ApiError> {
+pub(crate) fn respond(market: Arc<Market>, symbols: Vec<Symbol>) -> Result<HttpResponse, ApiError> {
     let place = market.listeners.take_place()?;
     let receivers = symbols.into_iter().filter_map(|symbol| {
         let mut receiver = market.store.listen(&symbol)?;
@@ -106,13 +106,18 @@ pub(crate) fn respond(market: &Market, symbols: Vec<Symbol>) -> Result<HttpRespo
                 () = stop.cancelled() => break,
                 _ = heartbeat.tick() => Bytes::from_static(b": heartbeat\n\n"),
                 next = prices.next() => match next {
-                    // Only the price known at the start can be that old.
-                    Some((_, stated)) if stated.age(Utc::now()) > max_age => continue,
-                    Some((symbol, stated)) => match event(symbol, &stated) {
+                    Some((symbol, stated)) => {
+                        let age = stated.age(market.store.exchange_time(Utc::now()));
+                        if age > max_age {
+                            // Only the price known at the start can be that old.
+                            continue;
+                        }
+                        match event(symbol, &stated, age) {
                         Ok(chunk) => chunk,
                         Err(error) => {
                             tracing::error!(error = %error, "a price cannot be written as JSON");
                             continue;
+                        }
                         }
                     },
                     None => break,

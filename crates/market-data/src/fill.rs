@@ -127,7 +127,8 @@ impl Market {
         let outcome = self.fill(&symbol, request.reason).instrument(span.clone()).await;
         match outcome {
             Ok(Merged { newly_final, contiguous }) => {
-                span.record("candles.added", newly_final);
+                // Signed: an unsigned number would reach the trace as text.
+                span.record("candles.added", i64::try_from(newly_final).unwrap_or(i64::MAX));
                 if !contiguous {
                     // REST is a moment behind the stream.
                     self.fills.again(symbol, request, None);
@@ -149,7 +150,9 @@ impl Market {
     async fn fill(&self, symbol: &Symbol, reason: FillReason) -> Result<Merged, RestError> {
         let (limit, had_hole) = self
             .store
-            .with_series(symbol, |series| (series.missing(Utc::now()), !series.is_contiguous()))
+            .with_series(symbol, |series| {
+                (series.missing(self.store.exchange_time(Utc::now())), !series.is_contiguous())
+            })
             .unwrap_or((FULL_DEPTH, false));
         let mut merged = self.read_candles(symbol, limit).await?;
         if !merged.contiguous && limit < FULL_DEPTH {
@@ -173,7 +176,8 @@ impl Market {
 
     /// Reads the newest `limit` one-minute candles into the store.
     pub(crate) async fn read_candles(&self, symbol: &Symbol, limit: u16) -> Result<Merged, RestError> {
-        let asked_at = Utc::now();
+        // By the exchange's clock, as the stream's statements are.
+        let asked_at = self.store.exchange_time(Utc::now());
         let query = KlinesQuery { symbol: symbol.clone(), interval: Interval::OneMinute, limit };
         let outcome = self.rest.klines(&query).await;
         self.link.note_rest(&outcome);

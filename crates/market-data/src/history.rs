@@ -77,7 +77,7 @@ impl Market {
 
     /// The store's candles, if it has enough and they are fresh.
     fn stored(&self, symbol: &Symbol, limit: u16) -> Option<Vec<Candle>> {
-        let oldest_allowed = Utc::now() - self.store.max_price_age();
+        let oldest_allowed = self.store.exchange_time(Utc::now()) - self.store.max_price_age();
         self.store
             .with_series(symbol, |series| {
                 let fresh = series.confirmed_at().is_some_and(|confirmed| confirmed >= oldest_allowed);
@@ -93,7 +93,7 @@ impl Market {
     fn no_candles(&self, symbol: &Symbol, source: RestError) -> ApiError {
         let confirmed = self.store.with_series(symbol, |series| series.confirmed_at()).flatten();
         let limit = self.store.max_price_age();
-        match confirmed.and_then(|confirmed| (Utc::now() - confirmed).to_std().ok()) {
+        match confirmed.and_then(|confirmed| (self.store.exchange_time(Utc::now()) - confirmed).to_std().ok()) {
             Some(age) if age > limit => {
                 ApiError::StaleCandles { symbol: symbol.clone(), age, limit, source: Box::new(source) }
             }

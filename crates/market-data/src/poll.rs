@@ -47,7 +47,7 @@ pub(crate) async fn observe(market: Arc<Market>, cancel: CancellationToken) {
             () = cancel.cancelled() => return,
             _ = ticks.tick() => {}
         }
-        let now = Utc::now();
+        let now = market.store.exchange_time(Utc::now());
         for symbol in market.store.symbols() {
             let Some(stated) = market.store.newest_price(symbol) else { continue };
             let labels = [("symbol", symbol.as_str())];
@@ -62,7 +62,7 @@ pub(crate) async fn observe(market: Arc<Market>, cancel: CancellationToken) {
 impl Market {
     /// One round: every symbol whose price or candles the stream does not keep fresh.
     async fn poll(&self, unlisted: &mut BTreeMap<Symbol, Instant>) {
-        let now = Utc::now();
+        let now = self.store.exchange_time(Utc::now());
         unlisted.retain(|_, since| since.elapsed() < UNLISTED_PAUSE);
         let stream_up = self.link.stream_is_up();
         // Well before a price would be refused, so that a first poll may fail.
@@ -83,7 +83,8 @@ impl Market {
         let span = tracing::info_span!(
             parent: None,
             "market_data.price_poll",
-            poll.symbols = due.len(),
+            // Signed: an unsigned number would reach the trace as text.
+            poll.symbols = i64::try_from(due.len()).unwrap_or(i64::MAX),
             poll.reason = if stream_up { "price_old" } else { "stream_down" },
         );
         let polls = due.into_iter().map(|symbol| async move { (symbol, self.read_price(symbol).await) });

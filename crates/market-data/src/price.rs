@@ -8,7 +8,7 @@ use rust_decimal::Decimal;
 
 /// A statement further ahead of the exchange's own clock than this is a fault, not a price: taken for true it would be
 /// the newest for ever.
-const FUTURE_TOLERANCE: TimeDelta = TimeDelta::seconds(60);
+const FUTURE_TOLERANCE: TimeDelta = TimeDelta::seconds(2);
 
 /// What the exchange said last.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,9 +36,9 @@ pub(crate) enum NoPrice {
 }
 
 impl StatedPrice {
-    /// Age at `now`; never negative: a clock that runs behind makes no price from the future.
-    pub(crate) fn age(&self, now: DateTime<Utc>) -> Duration {
-        (now - self.observed_at).to_std().unwrap_or_default()
+    /// Age when the exchange's clock shows `exchange_now`; never negative: what was measured of that clock is not exact.
+    pub(crate) fn age(&self, exchange_now: DateTime<Utc>) -> Duration {
+        (exchange_now - self.observed_at).to_std().unwrap_or_default()
     }
 
     /// Whether it takes the place of `known`: the newest event time wins, in whatever order they come.
@@ -52,15 +52,15 @@ pub(crate) fn is_plausible(stated: DateTime<Utc>, exchange_now: DateTime<Utc>) -
     stated <= exchange_now + FUTURE_TOLERANCE
 }
 
-/// The answer for `symbol`.
+/// The answer for `symbol` when the exchange's clock shows `exchange_now`.
 pub(crate) fn quote(
     symbol: &Symbol,
     stated: Option<&StatedPrice>,
-    now: DateTime<Utc>,
+    exchange_now: DateTime<Utc>,
     limit: Duration,
 ) -> Result<PriceQuote, NoPrice> {
     let stated = stated.ok_or(NoPrice::Never)?;
-    let age = stated.age(now);
+    let age = stated.age(exchange_now);
     if age > limit {
         return Err(NoPrice::Stale { age, limit });
     }
@@ -95,7 +95,7 @@ mod tests {
         assert_eq!(ask(1234).unwrap().age_ms, 1234);
         assert_eq!(ask(15_000).unwrap().age_ms, 15_000);
         assert_eq!(ask(15_001), Err(NoPrice::Stale { age: Duration::from_millis(15_001), limit }));
-        assert_eq!(ask(-5000).unwrap().age_ms, 0, "an exchange ahead of us is not negative");
+        assert_eq!(ask(-5000).unwrap().age_ms, 0, "a statement a little ahead is not negative");
         assert_eq!(quote(&symbol, None, price.observed_at, limit), Err(NoPrice::Never));
     }
 
@@ -110,8 +110,8 @@ mod tests {
     #[test]
     fn the_far_future_is_a_fault() {
         let now = stated(0).observed_at;
-        assert!(is_plausible(now + TimeDelta::seconds(60), now));
-        assert!(!is_plausible(now + TimeDelta::seconds(61), now));
+        assert!(is_plausible(now + TimeDelta::seconds(2), now));
+        assert!(!is_plausible(now + TimeDelta::milliseconds(2_001), now));
         assert!(is_plausible(now - TimeDelta::days(300), now));
     }
 }

@@ -50,7 +50,7 @@ impl Market {
         Some(faults.join("; "))
     }
 
-    /// A sentence about the clocks, if they differ so much that ages mean little.
+    /// A sentence about the clocks, if they differ so much that somebody should know.
     pub(crate) fn skew(&self) -> Option<String> {
         let offset = self.store.clock_offset().filter(|offset| offset.abs() > SKEW_LIMIT)?;
         let direction = if offset > TimeDelta::zero() { "behind" } else { "ahead of" };

@@ -60,7 +60,8 @@ async fn price(market: Data<Market>, path: Path<String>) -> Result<Json<PriceQuo
         why,
         cause: market.skew(),
     })?;
-    span.record("price.age_ms", quote.age_ms);
+    // Signed: an unsigned number would reach the trace as text.
+    span.record("price.age_ms", i64::try_from(quote.age_ms).unwrap_or(i64::MAX));
     span.record(
         "price.source",
         match quote.source {
@@ -148,5 +149,5 @@ async fn stream(market: Data<Market>, query: Query<StreamQuery>) -> Result<HttpR
     };
     symbols.sort();
     symbols.dedup();
-    Ok(events::respond(&market, symbols)?)
+    Ok(events::respond(market.into_inner(), symbols)?)
 }

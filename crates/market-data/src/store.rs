@@ -8,7 +8,7 @@ use binance::rest::{ExchangeInfo, Kline};
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::{Candle, PriceQuote, Symbol, SymbolInfo};
 use telemetry::metrics::market_data::CANDLES_RECEIVED;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 use crate::price::{NoPrice, StatedPrice, is_plausible, quote};
 use crate::series::{Applied, Merged, Series};
@@ -20,6 +20,8 @@ pub(crate) struct Store {
     max_price_age: Duration,
     /// The exchange's clock minus ours.
     clock_offset: Mutex<Option<TimeDelta>>,
+    /// Rings when what was measured of the exchange's clock seems to be true no more.
+    clock_doubted: Notify,
 }
 
 #[derive(Debug)]
@@ -37,6 +39,7 @@ impl Store {
             symbols: symbols.into_iter().map(|symbol| (symbol, entry())).collect(),
             max_price_age,
             clock_offset: Mutex::default(),
+            clock_doubted: Notify::new(),
         }
     }
 
@@ -53,7 +56,13 @@ impl Store {
 
     /// Takes a price unless a newer one is known; `false` when its time cannot be true.
     pub(crate) fn offer_price(&self, symbol: &Symbol, price: StatedPrice, now: DateTime<Utc>) -> bool {
-        if !is_plausible(price.observed_at, self.exchange_time(now)) {
+        let exchange_now = self.exchange_time(now);
+        let plausible = is_plausible(price.observed_at, exchange_now);
+        if !plausible || price.age(exchange_now) > self.max_price_age {
+            // What just came is from the future or old already: perhaps somebody has set our clock.
+            self.clock_doubted.notify_one();
+        }
+        if !plausible {
             return false;
         }
         if let Some(entry) = self.symbols.get(symbol) {
@@ -71,7 +80,7 @@ impl Store {
     /// The price to answer with.
     pub(crate) fn quote(&self, symbol: &Symbol, now: DateTime<Utc>) -> Result<PriceQuote, NoPrice> {
         let entry = self.symbols.get(symbol).ok_or(NoPrice::Never)?;
-        quote(symbol, entry.price.borrow().as_ref(), now, self.max_price_age)
+        quote(symbol, entry.price.borrow().as_ref(), self.exchange_time(now), self.max_price_age)
     }
 
     /// The newest price, whatever its age.
@@ -164,12 +173,19 @@ impl Store {
         *lock(&self.clock_offset) = Some(offset);
     }
 
+    /// Waits until the measured clock is doubted.
+    pub(crate) async fn clock_doubted(&self) {
+        self.clock_doubted.notified().await;
+    }
+
     /// The exchange's clock minus ours, once it was measured.
     pub(crate) fn clock_offset(&self) -> Option<TimeDelta> {
         *lock(&self.clock_offset)
     }
 
-    fn exchange_time(&self, now: DateTime<Utc>) -> DateTime<Utc> {
+    /// What the exchange's clock shows, as far as it was measured, when ours shows `now`. Ages are counted by it: a clock
+    /// of ours that runs behind would make old prices look fresh.
+    pub(crate) fn exchange_time(&self, now: DateTime<Utc>) -> DateTime<Utc> {
         self.clock_offset().and_then(|offset| now.checked_add_signed(offset)).unwrap_or(now)
     }
 
@@ -223,6 +239,37 @@ mod tests {
         store.set_clock_offset(TimeDelta::minutes(10));
         assert!(store.offer_price(&symbol, price(1, ahead), now));
         assert_eq!(store.quote(&symbol, now).unwrap().age_ms, 0);
+    }
+
+    #[test]
+    fn ages_are_counted_by_the_exchange_s_clock() {
+        let (store, symbol) = store();
+        let exchange_now = Utc::now();
+        let stated = exchange_now - TimeDelta::seconds(30);
+        assert!(store.offer_price(&symbol, price(1, stated), exchange_now));
+        for offset in [60, -60] {
+            let offset = TimeDelta::seconds(offset);
+            store.set_clock_offset(offset);
+            let ours = exchange_now - offset;
+            let stale = NoPrice::Stale { age: Duration::from_secs(30), limit: Duration::from_secs(15) };
+            assert_eq!(store.quote(&symbol, ours), Err(stale), "our clock is {offset} off");
+            assert_eq!(store.quote(&symbol, ours - TimeDelta::seconds(20)).unwrap().age_ms, 10_000);
+        }
+    }
+
+    #[test]
+    fn a_clock_that_was_set_since_is_measured_again() {
+        use futures_util::FutureExt as _;
+        let (store, symbol) = store();
+        let now = Utc::now();
+        let doubted = |store: &Store| store.clock_doubted().now_or_never().is_some();
+        assert!(store.offer_price(&symbol, price(1, now), now));
+        assert!(!doubted(&store));
+        assert!(!store.offer_price(&symbol, price(2, now + TimeDelta::seconds(10)), now), "ours went back");
+        assert!(doubted(&store));
+        assert!(store.offer_price(&symbol, price(3, now - TimeDelta::seconds(20)), now), "ours went ahead");
+        assert!(doubted(&store));
+        assert!(!doubted(&store));
     }
 
     #[test]

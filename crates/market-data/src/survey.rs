@@ -17,10 +17,13 @@ use crate::Market;
 /// Clocks drift slowly.
 const EVERY: Duration = Duration::from_secs(300);
 
+/// Clocks that are set jump: a measure that is doubted is repeated, but not more often than this.
+const DOUBTED: Duration = Duration::from_secs(10);
+
 /// Difference of clocks from which on somebody should do something.
 pub(crate) const SKEW_LIMIT: TimeDelta = TimeDelta::seconds(5);
 
-/// Asks at the start, until it succeeds, and every five minutes from then on.
+/// Asks at the start, until it succeeds, then every five minutes and when the clock is doubted.
 pub(crate) async fn run(market: Arc<Market>, cancel: CancellationToken) {
     let new_backoff = || Backoff::new(Duration::from_millis(500), Duration::from_secs(60));
     let mut backoff = new_backoff();
@@ -30,16 +33,22 @@ pub(crate) async fn run(market: Arc<Market>, cancel: CancellationToken) {
             () = cancel.cancelled() => return,
             surveyed = market.survey().instrument(span) => surveyed,
         };
-        let pause = match surveyed {
-            Ok(()) => {
-                backoff = new_backoff();
-                EVERY
+        let failed =
+            surveyed.err().map(|error| error.retry_after().unwrap_or_else(|| backoff.next_delay(rand::random())));
+        let doubted = async {
+            if failed.is_some() {
+                return std::future::pending().await;
             }
-            Err(error) => error.retry_after().unwrap_or_else(|| backoff.next_delay(rand::random())),
+            tokio::time::sleep(DOUBTED).await;
+            market.store.clock_doubted().await;
         };
         tokio::select! {
             () = cancel.cancelled() => return,
-            () = tokio::time::sleep(pause) => {}
+            () = tokio::time::sleep(failed.unwrap_or(EVERY)) => {}
+            () = doubted => {}
+        }
+        if failed.is_none() {
+            backoff = new_backoff();
         }
     }
 }
@@ -82,7 +91,7 @@ impl Market {
         if offset.abs() > SKEW_LIMIT {
             tracing::warn!(
                 skew_ms = offset.num_milliseconds(),
-                "this machine's clock differs from the exchange's: price ages are wrong by as much; check time synchronisation"
+                "this machine's clock differs from the exchange's: prices are aged by the exchange's clock; check time synchronisation"
             );
         }
         Ok(())

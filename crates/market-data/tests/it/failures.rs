@@ -2,6 +2,7 @@
 
 use chrono::Utc;
 use domain::PriceSource;
+use web::{Problem, Upstream, UpstreamSettings};
 
 use crate::exchange::{Command, Exchange, Rest};
 use crate::support::{Service, config, decimal, wait_for};
@@ -217,14 +218,65 @@ async fn clocks_that_differ_are_told_of() {
     let exchange = Exchange::start();
     exchange.state().clock_offset_ms = -40_000;
     exchange.state().accepts_sockets = false;
-    let service = Service::start(config(&exchange)).await;
-    // By our clock every price is 40 s old: refused, with the reason.
+    let mut settings = config(&exchange);
+    settings.max_price_age_ms = 2_000;
+    let service = Service::start(settings).await;
+    // By our clock every price is 40 s old; by the exchange's it is fresh.
+    wait_for("a price is served", async || service.get("/v1/prices/BTCUSDT").await.status == 200).await;
+    assert!(service.price().await.age_ms < 10_000);
+    // One that is old by the exchange's clock is refused, with a word about the clocks.
+    exchange.state().price_time_ms = Some(Utc::now().timestamp_millis() - 40_000);
     wait_for("the skew is part of the refusal", async || {
         let reply = service.get("/v1/prices/BTCUSDT").await;
         reply.code() == "stale_price"
             && reply.detail().contains("this machine's clock is 40.0 s ahead of the exchange's")
     })
     .await;
+    service.stop().await;
+    exchange.stop().await;
+}
+
+#[actix_web::test]
+async fn a_clock_that_is_behind_makes_no_old_price_fresh() {
+    let exchange = Exchange::start();
+    exchange.state().clock_offset_ms = 60_000;
+    exchange.state().accepts_sockets = false;
+    // 45 s old by the exchange's clock; 15 s in the future by ours.
+    exchange.state().price_time_ms = Some(Utc::now().timestamp_millis() + 15_000);
+    let service = Service::start(config(&exchange)).await;
+    wait_for("the price is refused, and the skew is told of", async || {
+        let reply = service.get("/v1/prices/BTCUSDT").await;
+        reply.code() == "stale_price" && reply.detail().contains("this machine's clock is 60.0 s behind the exchange's")
+    })
+    .await;
+    exchange.state().price_time_ms = None;
+    wait_for("a fresh one is served", async || service.get("/v1/prices/BTCUSDT").await.status == 200).await;
+    assert!(service.price().await.age_ms < 10_000);
+    service.stop().await;
+    exchange.stop().await;
+}
+
+#[actix_web::test]
+async fn whoever_asks_for_stale_prices_hears_it_at_once_and_of_whom() {
+    let exchange = Exchange::start();
+    let mut settings = config(&exchange);
+    settings.max_price_age_ms = 400;
+    let service = Service::ready(settings, &exchange).await;
+    exchange.state().accepts_sockets = false;
+    exchange.state().price_time_ms = Some(Utc::now().timestamp_millis());
+    exchange.command(Command::Drop);
+    wait_for("the price is refused", async || service.get("/v1/prices/BTCUSDT").await.status == 503).await;
+    let base = service.url("/").parse().unwrap();
+    let upstream = Upstream::new(UpstreamSettings::new("market-data-service", base).internal());
+    let ask = async |path: &str| upstream.get("/v1/prices/{symbol}").path(path).send().await.unwrap_err();
+    for _ in 0..20 {
+        let error = ask("/v1/prices/BTCUSDT").await;
+        assert_eq!(error.attempts, 1, "{error}");
+        let problem = Problem::from(error);
+        assert_eq!((problem.code(), problem.failed_upstream()), ("stale_price", Some("binance")));
+    }
+    let unknown = Problem::from(ask("/v1/prices/DOGEUSDT").await);
+    assert_eq!((unknown.status().as_u16(), unknown.code()), (404, "unknown_symbol"));
     service.stop().await;
     exchange.stop().await;
 }

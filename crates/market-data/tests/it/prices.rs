@@ -138,7 +138,7 @@ async fn questions_that_make_no_sense_get_a_sentence() {
         ("/v1/candles/BTCUSDT?limits=10", 400, "bad_query", "limits"),
         ("/v1/stream?symbols=BTCUSDT,DOGEUSDT", 404, "unknown_symbol", "DOGEUSDT"),
         ("/v1/stream?symbols=", 400, "bad_symbol", "5 to 20"),
-        ("/v1/nothing", 404, "not_found", "/v1/nothing"),
+        ("/v1/nothing", 404, "not_found", "nothing at this path"),
     ] {
         let reply = service.get(path).await;
         assert_eq!((reply.status, reply.code()), (status, code), "{path}: {}", reply.body);
