@@ -19,7 +19,11 @@ down: ## Stop what `make up` started
 
 .PHONY: test
 test: check-config ## Check all configuration and run all tests
-	cargo test --workspace
+	cargo test --workspace --locked
+
+.PHONY: bench
+bench: backends binary ## Measure on this machine (WRITE=1: and put the table into docs/PERFORMANCE.md)
+	@scripts/bench.sh $(if $(WRITE),--write)
 
 .PHONY: check-config
 check-config: backends ## Have every program check its configuration

@@ -24,11 +24,23 @@ check() {
 # shellcheck disable=SC2317,SC2329 # called through check
 rendered_is_valid() { scripts/render-prometheus.sh "$1" >"$2" && promtool check config "$2"; }
 
+# The files' own defaults are checked here, whatever this shell has set.
+for name in $(compgen -e | grep -E '_PORT$|^(PROMETHEUS|TEMPO|LOKI|OTELCOL)_'); do unset "$name"; done
+
+# What process-compose.yaml sets instead of those defaults, as NAME=value.
+mapfile -t development < <(sed -nE 's/^ *- "((TEMPO|LOKI|OTELCOL)_[A-Z_]+)=\$\{\1:-([^{}]*)\}"$/\1=\3/p' process-compose.yaml)
+[ ${#development[@]} -gt 10 ] || { echo 'check-config: the settings of process-compose.yaml are no longer found' >&2; exit 1; }
+
 export OTELCOL_DATA_DIR=$scratch/otelcol TEMPO_DATA_DIR=$scratch/tempo LOKI_DATA_DIR=$scratch/loki
 check 'Collector' otelcol validate --config otel-collector/config.yaml
 check 'Collector with debug output' otelcol validate --config otel-collector/config.yaml --config otel-collector/debug.yaml
-check 'Tempo' tempo -config.file=tempo/tempo.yaml -config.expand-env=true -config.verify=true
-check 'Loki' loki -config.file=loki/loki.yaml -config.expand-env=true -verify-config
+check 'Collector as in development' env "${development[@]}" otelcol validate --config otel-collector/config.yaml
+tempo=(tempo -config.file=tempo/tempo.yaml -config.expand-env=true -config.verify=true)
+check 'Tempo' "${tempo[@]}"
+check 'Tempo as in development' env "${development[@]}" "${tempo[@]}"
+loki=(loki -config.file=loki/loki.yaml -config.expand-env=true -verify-config)
+check 'Loki' "${loki[@]}"
+check 'Loki as in development' env "${development[@]}" "${loki[@]}"
 
 for file in prometheus/prometheus.yml prometheus/native-scrape.yml; do
   check "$file" promtool check config "$file"
@@ -36,7 +48,7 @@ for file in prometheus/prometheus.yml prometheus/native-scrape.yml; do
   # With the default ports, rendering may change nothing but the path of the rules.
   check "$file is rendered as it is" diff <(grep -v 'rules/' "$file") <(grep -v 'rules/' "$scratch/$(basename "$file")")
 done
-check 'rendering moves every port' scripts/test-render-prometheus.sh
+check 'rendering moves every port and adds remote write' scripts/test-render-prometheus.sh
 
 shopt -s nullglob
 rules=(prometheus/rules/*.rules.yml)
@@ -45,5 +57,6 @@ tests=(prometheus/rules/*.test.yml)
 [ ${#tests[@]} -eq 0 ] || check 'tests of the Prometheus rules' promtool test rules "${tests[@]}"
 
 check 'process-compose.yaml' process-compose -f process-compose.yaml --disable-dotenv --dry-run -t=false -L "$scratch/process-compose.log"
+check 'every process gets its own secrets only' scripts/test-environment.sh
 
 exit $failed

@@ -7,9 +7,57 @@
 # ports, and this replaces each `127.0.0.1:<default>` by the value of its variable, and makes the relative
 # rule_files absolute, because the result lies in another folder. PROMETHEUS_SCRAPE_INTERVAL replaces the
 # global intervals.
+#
+# PROMETHEUS_REMOTE_WRITE_URL adds a remote_write of everything to that address, with exemplars. Its credentials are
+# in files, so that no secret stands in a configuration: PROMETHEUS_REMOTE_WRITE_USERNAME together with
+# PROMETHEUS_REMOTE_WRITE_PASSWORD_FILE, or PROMETHEUS_REMOTE_WRITE_TOKEN_FILE (a bearer token).
 set -euo pipefail
 
 source_file=${1:?usage: render-prometheus.sh <file>}
+die() { printf 'render-prometheus: %s\n' "$*" >&2; exit 1; }
+
+remote_write_url=${PROMETHEUS_REMOTE_WRITE_URL:-}
+remote_write_user=${PROMETHEUS_REMOTE_WRITE_USERNAME:-}
+remote_write_password=${PROMETHEUS_REMOTE_WRITE_PASSWORD_FILE:-}
+remote_write_token=${PROMETHEUS_REMOTE_WRITE_TOKEN_FILE:-}
+
+# Refused before anything is written: half a configuration would be one, too.
+if [ -z "$remote_write_url" ]; then
+  [ -z "$remote_write_user$remote_write_password$remote_write_token" ] ||
+    die 'PROMETHEUS_REMOTE_WRITE_* has credentials, but PROMETHEUS_REMOTE_WRITE_URL is not set'
+else
+  case $remote_write_url in
+    *://*@*) die 'PROMETHEUS_REMOTE_WRITE_URL has credentials in it: put them into PROMETHEUS_REMOTE_WRITE_USERNAME and _PASSWORD_FILE' ;;
+    http://?* | https://?*) ;;
+    *) die 'PROMETHEUS_REMOTE_WRITE_URL has to begin with http:// or https://' ;;
+  esac
+  if [ -n "$remote_write_token" ] && [ -n "$remote_write_user$remote_write_password" ]; then
+    die 'PROMETHEUS_REMOTE_WRITE_TOKEN_FILE or _USERNAME with _PASSWORD_FILE, not both'
+  fi
+  if { [ -n "$remote_write_user" ] && [ -z "$remote_write_password" ]; } ||
+    { [ -z "$remote_write_user" ] && [ -n "$remote_write_password" ]; }; then
+    die 'PROMETHEUS_REMOTE_WRITE_USERNAME and PROMETHEUS_REMOTE_WRITE_PASSWORD_FILE go together'
+  fi
+  # Prometheus reads it at the first sample and would only log that it cannot.
+  for file in "$remote_write_password" "$remote_write_token"; do
+    [ -z "$file" ] || [ -r "$file" ] || die "PROMETHEUS_REMOTE_WRITE_*_FILE: $file cannot be read"
+  done
+fi
+
+quoted() { printf "'%s'" "${1//\'/\'\'}"; }
+# Prometheus takes a file name as relative to its configuration, which lies in another folder.
+quoted_path() { case $1 in /*) quoted "$1" ;; *) quoted "$PWD/$1" ;; esac; }
+
+remote_write() {
+  printf '\n# From PROMETHEUS_REMOTE_WRITE_URL.\nremote_write:\n  - url: %s\n    send_exemplars: true\n' "$(quoted "$remote_write_url")"
+  if [ -n "$remote_write_token" ]; then
+    printf '    authorization:\n      credentials_file: %s\n' "$(quoted_path "$remote_write_token")"
+  elif [ -n "$remote_write_user" ]; then
+    printf '    basic_auth:\n      username: %s\n      password_file: %s\n' \
+      "$(quoted "$remote_write_user")" "$(quoted_path "$remote_write_password")"
+  fi
+}
+
 rules_dir=$(cd "$(dirname "$source_file")" && pwd)
 
 awk -v rules="$rules_dir" -v interval="${PROMETHEUS_SCRAPE_INTERVAL:-15s}" -v ports="\
@@ -44,3 +92,4 @@ awk -v rules="$rules_dir" -v interval="${PROMETHEUS_SCRAPE_INTERVAL:-15s}" -v po
     print line
   }
 ' "$source_file"
+[ -z "$remote_write_url" ] || remote_write

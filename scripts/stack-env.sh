@@ -6,7 +6,20 @@ CRYPTO_TELEMETRY_DATA=${CRYPTO_TELEMETRY_DATA:-$CRYPTO_TELEMETRY_ROOT/.data}
 # Absolute, because every process of the stack gets it, whatever folder it runs in.
 case $CRYPTO_TELEMETRY_DATA in /*) ;; *) CRYPTO_TELEMETRY_DATA=$PWD/$CRYPTO_TELEMETRY_DATA ;; esac
 export CRYPTO_TELEMETRY_ROOT CRYPTO_TELEMETRY_DATA
-export PATH="$CRYPTO_TELEMETRY_ROOT/.build/bin:$CRYPTO_TELEMETRY_ROOT/target/release:$PATH"
+
+# Where cargo builds to, which a variable or a user's cargo configuration may say; cargo itself knows best.
+target_directory() {
+  local found=
+  if command -v cargo >/dev/null; then
+    found=$(cd "$CRYPTO_TELEMETRY_ROOT" && cargo metadata --no-deps --offline --format-version 1 2>/dev/null |
+      sed -n 's/.*"target_directory":"\([^"]*\)".*/\1/p') || found=
+  fi
+  found=${found:-${CARGO_TARGET_DIR:-target}}
+  case $found in /*) ;; *) found=$CRYPTO_TELEMETRY_ROOT/$found ;; esac
+  printf '%s' "$found"
+}
+PATH=$CRYPTO_TELEMETRY_ROOT/.build/bin:$(target_directory)/release:$PATH
+export PATH
 
 # process-compose looks for a user's themes and recipes, and complains at every start where there are none.
 export PROC_COMP_CONFIG=${PROC_COMP_CONFIG:-$CRYPTO_TELEMETRY_DATA/process-compose}
@@ -22,6 +35,35 @@ wait_ready() {
   if ! timeout "$limit" process-compose project is-ready --wait "${client[@]}" >/dev/null; then
     echo "up: not everything was ready after $limit s; this is how it stands:" >&2
     process-compose process list -o wide "${client[@]}" >&2
+    echo "up: it goes on running: 'crypto-telemetry doctor' says more, logs are in $CRYPTO_TELEMETRY_DATA/logs, 'make down' stops it" >&2
     return 1
   fi
+}
+
+# Prints where to look, with the ports of this start.
+show_addresses() {
+  local here=http://127.0.0.1 binary
+  # As it can be typed here: the built binary is on the PATH of these scripts only.
+  binary=$(command -v crypto-telemetry)
+  binary=${binary#"$PWD"/}
+  cat <<ADDRESSES
+
+  page          $here:${NOTIFIER_PORT:-9000}    ask, and see the answer's trace and logs
+  chat          $here:${SIMULATOR_PORT:-8090}    the simulated Telegram
+  Prometheus    $here:${PROMETHEUS_PORT:-9090}
+  Tempo         $here:${TEMPO_PORT:-3200}    an HTTP API; the page shows traces
+  Loki          $here:${LOKI_PORT:-3100}    an HTTP API; the page shows logs
+ADDRESSES
+  if command -v grafana >/dev/null; then
+    printf '  Grafana       %s\n' "$here:${GRAFANA_PORT:-3000}"
+  else
+    printf '  Grafana       not here: no grafana is on PATH\n'
+  fi
+  cat <<COMMANDS
+
+  $binary ask BTCUSDT    the answer and its trace
+  $binary doctor         which hop loses what, if one does
+  logs in $CRYPTO_TELEMETRY_DATA/logs
+
+COMMANDS
 }

@@ -3,6 +3,9 @@
 # default, and a port without a variable is an error rather than a target that stays behind.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+export PATH="$PWD/.build/bin:$PATH"
+# What is tested here is set here.
+for name in $(compgen -e | grep -E '_PORT$|^PROMETHEUS_'); do unset "$name"; done
 
 fail() { printf 'test-render-prometheus: %s\n' "$*" >&2; exit 1; }
 targets() { grep -o '127\.0\.0\.1:[0-9]*' | sort -u | tr '\n' ' '; }
@@ -25,9 +28,44 @@ want='127.0.0.1:1 127.0.0.1:2 127.0.0.1:3 127.0.0.1:4 127.0.0.1:5 '
 intervals=$(PROMETHEUS_SCRAPE_INTERVAL=2s scripts/render-prometheus.sh prometheus/prometheus.yml | grep -c '_interval: 2s$')
 [ "$intervals" = 2 ] || fail "PROMETHEUS_SCRAPE_INTERVAL changed $intervals lines, want 2"
 
-scratch=$(mktemp)
-trap 'rm -f "$scratch"' EXIT
+folder=$(mktemp -d)
+trap 'rm -rf "$folder"' EXIT
+scratch=$folder/rendered.yml
 echo '      - targets: ["127.0.0.1:1234"]' >"$scratch"
 if scripts/render-prometheus.sh "$scratch" >/dev/null 2>&1; then
   fail 'a port that has no variable was let through'
 fi
+
+# Remote write: Prometheus itself has to understand it, and nothing half said may get through.
+remote_write() { env "$@" scripts/render-prometheus.sh prometheus/prometheus.yml >"$scratch"; }
+remote_write_is() {
+  local want=$1
+  shift
+  remote_write "$@" || fail "$* was refused"
+  promtool check config --syntax-only "$scratch" >"$folder/promtool" 2>&1 || fail "promtool refuses it with $*: $(cat "$folder/promtool")"
+  sed -n '/^remote_write:/,$p' "$scratch" | diff <(printf '%s' "$want") - || fail "remote_write with $* (left: wanted)"
+}
+address=PROMETHEUS_REMOTE_WRITE_URL=https://metrics.example.org/api/v1/push
+begin="remote_write:
+  - url: 'https://metrics.example.org/api/v1/push'
+    send_exemplars: true
+"
+printf 'secret' >"$folder/it's a secret"
+remote_write_is '' A=1
+remote_write_is "$begin" "$address"
+remote_write_is "$begin    basic_auth:
+      username: 'me'
+      password_file: '$folder/it''s a secret'
+" "$address" PROMETHEUS_REMOTE_WRITE_USERNAME=me "PROMETHEUS_REMOTE_WRITE_PASSWORD_FILE=$folder/it's a secret"
+remote_write_is "$begin    authorization:
+      credentials_file: '$PWD/README.md'
+" "$address" PROMETHEUS_REMOTE_WRITE_TOKEN_FILE=README.md
+
+refused() { if remote_write "$@" 2>/dev/null; then fail "$* was let through"; fi; }
+refused PROMETHEUS_REMOTE_WRITE_URL=metrics.example.org
+refused PROMETHEUS_REMOTE_WRITE_URL=https://me:secret@metrics.example.org
+refused PROMETHEUS_REMOTE_WRITE_TOKEN_FILE=README.md
+refused "$address" PROMETHEUS_REMOTE_WRITE_USERNAME=me
+refused "$address" PROMETHEUS_REMOTE_WRITE_PASSWORD_FILE=README.md
+refused "$address" PROMETHEUS_REMOTE_WRITE_TOKEN_FILE=/no/such/file
+refused "$address" PROMETHEUS_REMOTE_WRITE_TOKEN_FILE=README.md PROMETHEUS_REMOTE_WRITE_USERNAME=me PROMETHEUS_REMOTE_WRITE_PASSWORD_FILE=README.md

@@ -22,6 +22,7 @@ fi
 mkdir -p "$CRYPTO_TELEMETRY_DATA/logs"
 # Ports, tools, disk: said in a sentence before anything starts. A partial start is for whoever knows.
 if [ $# -eq 0 ]; then
+  command -v crypto-telemetry >/dev/null || die "crypto-telemetry is not built yet: run 'make binary'"
   crypto-telemetry preflight
 fi
 
@@ -36,8 +37,20 @@ options=(
 if [ -n "${DETACH:-}" ]; then
   process-compose up "$@" "${options[@]}" -D -t=false >/dev/null
   wait_ready
-  echo "up: everything is ready; 'make down' stops it, logs are in $CRYPTO_TELEMETRY_DATA/logs"
-elif [ -t 0 ] && [ -t 1 ]; then
+  if [ $# -eq 0 ]; then
+    show_addresses
+    echo "up: everything is ready; 'make down' stops it"
+  else
+    echo "up: $* and what it depends on is ready; 'make down' stops it, logs are in $CRYPTO_TELEMETRY_DATA/logs"
+  fi
+  exit
+fi
+# The screen of process-compose covers this where there is a terminal, and leaves it there at the end.
+if [ $# -eq 0 ]; then
+  show_addresses
+  echo "up: ready in some seconds; Ctrl-C stops it"
+fi
+if [ -t 0 ] && [ -t 1 ]; then
   exec process-compose up "$@" "${options[@]}"
 else
   exec process-compose up "$@" "${options[@]}" -t=false
