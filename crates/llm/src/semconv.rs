@@ -50,7 +50,8 @@ impl<'a> Chat<'a> {
             otel.status_description = Empty,
             error.type = Empty,
             server.address = settings.base_url.host_str(),
-            server.port = settings.base_url.port_or_known_default(),
+            // Signed: an unsigned number would reach the trace as text.
+            server.port = settings.base_url.port_or_known_default().map(i64::from),
         );
         let chat = Self { span, started: Instant::now(), settings };
         if !chat.span.is_disabled() {

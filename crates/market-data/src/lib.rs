@@ -66,7 +66,7 @@ pub async fn start(config: Config) -> Result<RunningServer, StartError> {
     if !matches!(config.binance_rest_url.scheme(), "http" | "https") {
         return Err(StartError::Setting {
             setting: "BINANCE_REST_URL",
-            reason: format!("{} is no http:// or https:// address", config.binance_rest_url),
+            reason: format!("{} is no http:// or https:// address", web::shown_url(&config.binance_rest_url)),
         });
     }
     let mut background = Background::new();

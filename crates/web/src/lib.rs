@@ -13,6 +13,7 @@ mod problem;
 mod root_span;
 mod server;
 mod settings;
+mod shown_url;
 mod upstream;
 
 pub use background::Background;
@@ -20,6 +21,7 @@ pub use health::Readiness;
 pub use problem::{Problem, ProblemBody};
 pub use server::{RunningServer, Service, StartError, start};
 pub use settings::ServerSettings;
+pub use shown_url::shown_url;
 pub use tokio_util::sync::CancellationToken;
 pub use upstream::{
     BreakerSettings, Upstream, UpstreamError, UpstreamErrorKind, UpstreamRequest, UpstreamResponse, UpstreamSettings,

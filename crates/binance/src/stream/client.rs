@@ -98,8 +98,9 @@ impl MarketStream {
             error.type = tracing::field::Empty,
             server.address = uri.host().unwrap_or_default(),
             url.path = uri.path(),
-            stream.symbols = self.settings.symbols.len(),
-            stream.attempt = attempt,
+            // Numbers are signed: unsigned ones would reach the trace as text.
+            stream.symbols = i64::try_from(self.settings.symbols.len()).unwrap_or(i64::MAX),
+            stream.attempt = i64::from(attempt),
             stream.reconnect_reason = because.map(LostReason::as_str),
         );
         Box::pin(

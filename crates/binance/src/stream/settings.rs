@@ -49,7 +49,10 @@ impl StreamSettings {
     /// The address of the combined stream.
     pub(crate) fn uri(&self) -> Result<Uri, StreamError> {
         if !matches!(self.base_url.scheme(), "ws" | "wss") || self.base_url.host_str().is_none() {
-            return Err(StreamError::Address(format!("{} is no ws:// or wss:// address", self.base_url)));
+            return Err(StreamError::Address(format!(
+                "{} is no ws:// or wss:// address",
+                web::shown_url(&self.base_url)
+            )));
         }
         let names: Vec<String> = self
             .symbols
@@ -66,7 +69,7 @@ impl StreamSettings {
         let mut url = self.base_url.clone();
         url.set_path(&format!("{}/stream", url.path().trim_end_matches('/')));
         url.set_query(Some(&format!("streams={}", names.join("/"))));
-        url.as_str().parse().map_err(|error| StreamError::Address(format!("{url}: {error}")))
+        url.as_str().parse().map_err(|error| StreamError::Address(format!("{}: {error}", web::shown_url(&url))))
     }
 }
 
@@ -103,6 +106,8 @@ mod tests {
     #[test]
     fn impossible_settings_are_refused() {
         assert!(matches!(settings("https://example.org", &["BTCUSDT"]).uri(), Err(StreamError::Address(_))));
+        let secret = settings("https://user:pa55@example.org/?key=pa55", &["BTCUSDT"]).uri().unwrap_err().to_string();
+        assert!(secret.contains("https://example.org/") && !secret.contains("pa55"), "{secret}");
         assert!(matches!(settings("ws://example.org", &[]).uri(), Err(StreamError::Count(0))));
         let many: Vec<String> = (0..513).map(|n| format!("COIN{n:03}USDT")).collect();
         let many: Vec<&str> = many.iter().map(String::as_str).collect();

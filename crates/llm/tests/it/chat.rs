@@ -77,6 +77,8 @@ async fn an_answer_comes_back_with_its_usage_span_and_metrics() {
     ] {
         assert_eq!(attribute(&span, name).as_deref(), Some(value), "{name}");
     }
+    let port = span.attributes.iter().find(|found| found.key.as_str() == "server.port").map(|found| &found.value);
+    assert!(matches!(port, Some(opentelemetry::Value::I64(_))), "{port:?}");
     let everything = format!("{span:?}");
     assert!(!everything.contains("secretly") && !everything.contains("key-of-the-test"), "{everything}");
     let call = finished_spans()

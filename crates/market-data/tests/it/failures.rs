@@ -326,6 +326,15 @@ async fn settings_that_cannot_work_are_refused_with_a_sentence() {
             .await
             .contains("BINANCE_REST_URL")
     );
+    for change in [
+        (|config: &mut market_data::Config| {
+            config.binance_rest_url = "ws://user:pa55@x.example/?key=pa55".parse().unwrap()
+        }) as fn(&mut market_data::Config),
+        |config| config.binance_ws_url = "http://user:pa55@x.example/?key=pa55".parse().unwrap(),
+    ] {
+        let error = refused(change).await;
+        assert!(error.contains("x.example") && !error.contains("pa55") && !error.contains("user"), "{error}");
+    }
     // A port that is taken. What was begun ends again: in the end nobody is connected but the service that runs.
     let service = Service::ready(config(&exchange), &exchange).await;
     let mut settings = config(&exchange);

@@ -2,6 +2,7 @@
 
 use chrono::Utc;
 use domain::{Interval, PriceSource, SymbolList};
+use opentelemetry::Value;
 use opentelemetry::trace::SpanKind;
 use telemetry::testing::{attribute, finished_spans};
 
@@ -106,10 +107,9 @@ async fn symbols_and_the_description_of_the_api() {
     let parameters = api["paths"]["/v1/candles/{symbol}"]["get"]["parameters"].to_string();
     assert!(parameters.contains("\"limit\"") && parameters.contains("\"interval\""), "{parameters}");
 
-    let metric = |name: &str| format!("{name}{{");
-    let metrics = service.get("/metrics").await;
     for name in ["market_data_price_age_seconds", "market_data_price", "market_data_candles_received_total"] {
-        assert!(metrics.body.as_str().unwrap().contains(&metric(name)), "{name}");
+        // Gauges are set once a second.
+        wait_for(name, async || service.metric(name, "").await.is_some()).await;
     }
     assert!(service.metric("binance_request_weight_used", "").await.is_some_and(|used| used >= 17.0));
 
@@ -152,6 +152,34 @@ async fn questions_that_make_no_sense_get_a_sentence() {
 
     // Lower case is no nonsense.
     assert_eq!(service.get("/v1/prices/btcusdt").await.body["symbol"], "BTCUSDT");
+    service.stop().await;
+    exchange.stop().await;
+}
+
+#[actix_web::test]
+async fn numbers_on_spans_are_numbers() {
+    let exchange = Exchange::start();
+    let service = Service::ready(config(&exchange), &exchange).await;
+    service.price().await;
+    for (name, key) in [
+        ("GET /v1/prices/{symbol}", "price.age_ms"),
+        ("market_data.gap_fill", "candles.added"),
+        ("market_data.price_poll", "poll.symbols"),
+        ("binance.stream.connect", "stream.symbols"),
+        ("binance.stream.connect", "stream.attempt"),
+    ] {
+        let values = || -> Vec<Value> {
+            let spans = finished_spans().into_iter().filter(|span| span.name == name);
+            spans
+                .flat_map(|span| span.attributes)
+                .filter(|found| found.key.as_str() == key)
+                .map(|found| found.value)
+                .collect()
+        };
+        wait_for(name, async || !values().is_empty()).await;
+        let values = values();
+        assert!(values.iter().all(|value| matches!(value, Value::I64(_))), "{name} {key}: {values:?}");
+    }
     service.stop().await;
     exchange.stop().await;
 }

@@ -58,7 +58,11 @@ fn client() -> awc::Client {
 impl Upstream {
     /// An API at the settings' base URL.
     #[must_use]
-    pub fn new(settings: UpstreamSettings) -> Self {
+    pub fn new(mut settings: UpstreamSettings) -> Self {
+        // Only address and path of a base URL are ever used. What else it holds may be a secret, and the base URL is shown.
+        if let Ok(shown) = crate::shown_url(&settings.base_url).parse() {
+            settings.base_url = shown;
+        }
         let breaker = Breaker::new(settings.name, settings.breaker);
         Self { shared: Arc::new(Shared { settings, breaker }) }
     }
@@ -69,7 +73,7 @@ impl Upstream {
         self.shared.settings.name
     }
 
-    /// Where it is.
+    /// Where it is; no user, password or query.
     #[must_use]
     pub fn base_url(&self) -> &Url {
         &self.shared.settings.base_url

@@ -191,3 +191,19 @@ async fn baggage_stays_inside_and_the_trace_goes_on() {
     assert!(outside["traceparent"].as_str().unwrap().contains(&trace_id));
     server.stop().await;
 }
+
+#[actix_web::test]
+async fn a_secret_in_a_base_url_is_shown_nowhere() {
+    let (server, _) = service(Readiness::new());
+    let mut base = server.base_url();
+    base.set_username("someone").unwrap();
+    base.set_password(Some("pa55word")).unwrap();
+    base.set_query(Some("key=pa55word"));
+    let client = Upstream::new(UpstreamSettings { max_attempts: 1, ..UpstreamSettings::new("guarded", base) });
+    assert_eq!(client.get("/number/{n}").path("/number/7").send().await.unwrap().body, "7");
+    assert_eq!(client.base_url(), &server.base_url());
+    server.stop().await;
+    let gone = client.get("/number/{n}").path("/number/7").send().await.unwrap_err();
+    assert!(!gone.to_string().contains("pa55word"), "{gone}");
+    assert!(!format!("{client:?} {:?}", finished_spans()).contains("pa55word"));
+}
