@@ -70,8 +70,8 @@ pub struct LlmConfig {
     #[arg(long, env = "LLM_PROVIDER", default_value = "openai")]
     pub llm_provider: String,
 
-    /// Longest wait for the model's answer, in milliseconds; then technical decides
-    #[arg(long, env = "LLM_TIMEOUT_MS", default_value_t = 8_000, value_parser = clap::value_parser!(u64).range(1..=120_000))]
+    /// Longest wait for the model's answer, in milliseconds, 20000 at most; then technical decides
+    #[arg(long, env = "LLM_TIMEOUT_MS", default_value_t = 8_000, value_parser = llm_timeout_ms)]
     pub llm_timeout_ms: u64,
 
     /// Most tokens of an answer
@@ -221,6 +221,17 @@ fn bad(setting: &'static str, reason: impl Into<String>) -> StartError {
     StartError::Setting { setting, reason: reason.into() }
 }
 
+/// Above this whoever asked (notifier-service waits 25 s) would be gone before the fallback has decided.
+const LONGEST_LLM_TIMEOUT_MS: u64 = 20_000;
+
+fn llm_timeout_ms(text: &str) -> Result<u64, String> {
+    text.parse().ok().filter(|ms| (1..=LONGEST_LLM_TIMEOUT_MS).contains(ms)).ok_or_else(|| {
+        format!(
+            "it is a number of milliseconds from 1 to {LONGEST_LLM_TIMEOUT_MS}: whoever asked does not wait much longer, and technical has to decide when the model does not answer"
+        )
+    })
+}
+
 /// The values that OpenTelemetry's own instrumentations take for this variable; only those that mean spans mean yes.
 fn capture_content(text: &str) -> Result<bool, String> {
     match text.to_ascii_lowercase().as_str() {
@@ -264,6 +275,9 @@ mod tests {
         let error = parsed(&["--strategy", "fortune"]).unwrap_err().to_string();
         assert!(error.contains("technical, llm, random"), "{error}");
         assert!(parsed(&["--llm-timeout-ms", "0"]).is_err());
+        assert_eq!(parsed(&["--llm-timeout-ms", "20000"]).unwrap().llm.llm_timeout_ms, 20_000);
+        let error = parsed(&["--llm-timeout-ms", "20001"]).unwrap_err().to_string();
+        assert!(error.contains("from 1 to 20000"), "{error}");
     }
 
     #[test]

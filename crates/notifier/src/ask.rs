@@ -8,7 +8,10 @@ use telemetry::metrics::notifier::{ASK_DURATION, ASKS};
 use tracing::{Instrument, Span, field};
 use web::{Problem, UpstreamError, UpstreamErrorKind};
 
-use crate::backends::Backends;
+use crate::backends::{Backends, DECISION};
+
+/// The exchange, as market-data-service names it in its problems.
+const EXCHANGE: &str = "binance";
 
 /// Where a question came from; a metric label.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,7 +57,7 @@ impl Asked {
                     AskOutcome::Answer(answer)
                 }
                 Err(error) => {
-                    let problem = Problem::from(error);
+                    let problem = problem(error);
                     let refusal =
                         AskRefusal { symbol, code: problem.code().to_owned(), detail: problem.detail().to_owned() };
                     first_problem.get_or_insert(problem);
@@ -110,7 +113,7 @@ impl Asker {
         for (_, result) in &asked.results {
             let outcome = match result {
                 Ok(answer) => answer.action.as_str().to_ascii_lowercase(),
-                Err(error) => Problem::from(error.clone()).code().to_owned(),
+                Err(error) => problem(error.clone()).code().to_owned(),
             };
             ASKS.add(1, &[("channel", channel.as_str()), ("outcome", &outcome)]);
         }
@@ -175,9 +178,30 @@ impl Asker {
     }
 }
 
-/// Whether the one asked refused the question, rather than failed to answer it.
+/// What is wrong with a symbol that is not served, or with a market: the asker's mistake, ours, or the exchange's.
+pub(crate) fn problem(mut error: UpstreamError) -> Problem {
+    if error.upstream == DECISION
+        && let UpstreamErrorKind::Status { status, problem: Some(problem), .. } = &mut error.kind
+        && is_client_error(*status)
+    {
+        // The market that decision-service refuses was put together here, of what market-data-service gave: whoever
+        // asked cannot mend it. A price that is old is the exchange's, which sends no newer one.
+        let (told, failed) = if problem.code == "stale_price" { (503, EXCHANGE) } else { (502, DECISION) };
+        *status = told;
+        problem.upstream = Some(failed.to_owned());
+    }
+    Problem::from(error)
+}
+
+/// Whether the question is refused, rather than not answered because something failed.
 fn is_refusal(error: &UpstreamError) -> bool {
-    matches!(error.kind, UpstreamErrorKind::Status { status: 400..=428 | 430..=499, .. })
+    error.upstream != DECISION
+        && matches!(error.kind, UpstreamErrorKind::Status { status, .. } if is_client_error(status))
+}
+
+/// 429 is no mistake in the call.
+const fn is_client_error(status: u16) -> bool {
+    matches!(status, 400..=428 | 430..=499)
 }
 
 fn ask_span(symbols: &[Symbol]) -> Span {

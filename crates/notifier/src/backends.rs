@@ -10,12 +10,12 @@ use serde::de::DeserializeOwned;
 use telemetry::metrics::notifier::{BACKEND_REQUEST_DURATION, BACKEND_REQUESTS};
 use tracing::{Instrument, Span, field};
 use url::Url;
-use web::{Upstream, UpstreamError, UpstreamErrorKind, UpstreamRequest, UpstreamSettings};
+use web::{BreakerSettings, Upstream, UpstreamError, UpstreamErrorKind, UpstreamRequest, UpstreamSettings};
 
 /// `service.name` of the price source.
 const MARKET_DATA: &str = "market-data-service";
 /// `service.name` of the decider.
-const DECISION: &str = "decision-service";
+pub(crate) const DECISION: &str = "decision-service";
 
 /// Candles a decision gets to see: enough for the slow average and for an RSI that has settled.
 const CANDLES: u16 = 250;
@@ -25,20 +25,29 @@ const CANDLES: u16 = 250;
 pub struct Backends {
     market_data: Upstream,
     decision: Upstream,
+    market_data_probe: Probe,
+    decision_probe: Probe,
 }
 
 impl Backends {
     /// The services at these addresses.
     #[must_use]
     pub fn new(market_data_url: Url, decision_url: Url) -> Self {
+        let market_data_probe = Probe::new(MARKET_DATA, "market-data-service-probe", market_data_url.clone());
+        let decision_probe = Probe::new(DECISION, "decision-service-probe", decision_url.clone());
         let market_data = UpstreamSettings::new(MARKET_DATA, market_data_url).internal();
         let decision = UpstreamSettings {
-            // A language model may think for long; it has a time limit of its own, below this one.
+            // A language model may think for long; decision-service gives it 20 s at most, and then decides without it.
             attempt_timeout: Duration::from_secs(25),
             total_timeout: Duration::from_secs(26),
             ..UpstreamSettings::new(DECISION, decision_url).internal()
         };
-        Self { market_data: Upstream::new(market_data), decision: Upstream::new(decision) }
+        Self {
+            market_data: Upstream::new(market_data),
+            decision: Upstream::new(decision),
+            market_data_probe,
+            decision_probe,
+        }
     }
 
     /// The price now.
@@ -78,8 +87,8 @@ impl Backends {
     /// When decision-service fails, refuses, or answers for another symbol.
     pub async fn decide(&self, request: &DecisionRequest) -> Result<Decision, UpstreamError> {
         let symbol = &request.price.symbol;
-        // A decision changes nothing: making it again does no harm.
-        let post = self.decision.post("/v1/decisions").json(request).retryable();
+        // Made once: a decision whose answer is late or lost may have been paid for, and another one costs again.
+        let post = self.decision.post("/v1/decisions").json(request);
         let decision: Decision = call(&self.decision, "decide", Some(symbol), post).await?;
         about(&self.decision, symbol, &decision.symbol)?;
         Ok(decision)
@@ -98,7 +107,7 @@ impl Backends {
     /// # Errors
     /// A sentence that says what is wrong.
     pub async fn market_data_alive(&self) -> Result<(), String> {
-        alive(&self.market_data).await
+        self.market_data_probe.alive().await
     }
 
     /// Whether decision-service answers, for readiness.
@@ -106,7 +115,7 @@ impl Backends {
     /// # Errors
     /// A sentence that says what is wrong.
     pub async fn decision_alive(&self) -> Result<(), String> {
-        alive(&self.decision).await
+        self.decision_probe.alive().await
     }
 }
 
@@ -162,14 +171,34 @@ fn about(upstream: &Upstream, asked: &Symbol, answered: &Symbol) -> Result<(), U
     Err(UpstreamError { upstream: upstream.name(), kind: UpstreamErrorKind::Malformed(reason), attempts: 1 })
 }
 
-async fn alive(upstream: &Upstream) -> Result<(), String> {
-    use tracing::instrument::WithSubscriber;
-    // Probes come every second: each would be a trace of its own.
-    let answer = upstream
-        .get("/health/live")
-        .timeout(Duration::from_millis(1_500))
-        .send()
-        .with_subscriber(tracing::subscriber::NoSubscriber::default())
-        .await;
-    answer.map(drop).map_err(|error| format!("{} at {}: {}", error.upstream, upstream.base_url(), error.kind))
+/// Asks whether a service is alive, beside the real calls: a probe that fails must not keep those from being made, and
+/// neither are its many calls theirs in the metrics.
+#[derive(Debug, Clone)]
+struct Probe {
+    service: &'static str,
+    upstream: Upstream,
+}
+
+impl Probe {
+    fn new(service: &'static str, name: &'static str, base_url: Url) -> Self {
+        let limit = Duration::from_millis(1_500);
+        let upstream = Upstream::new(UpstreamSettings {
+            attempt_timeout: limit,
+            total_timeout: limit,
+            max_attempts: 1,
+            // Each probe has to find out for itself.
+            breaker: BreakerSettings { failures: u32::MAX, ..BreakerSettings::default() },
+            ..UpstreamSettings::new(name, base_url).internal()
+        });
+        Self { service, upstream }
+    }
+
+    async fn alive(&self) -> Result<(), String> {
+        use tracing::instrument::WithSubscriber;
+        let Self { service, upstream } = self;
+        // Probes come every second: each would be a trace of its own.
+        let answer =
+            upstream.get("/health/live").send().with_subscriber(tracing::subscriber::NoSubscriber::default()).await;
+        answer.map(drop).map_err(|error| format!("{service} at {}: {}", upstream.base_url(), error.kind))
+    }
 }

@@ -7,7 +7,7 @@ use rust_decimal::Decimal;
 use url::Url;
 use web::Problem;
 
-use crate::ask::Asked;
+use crate::ask::{Asked, problem};
 use crate::question::{BUTTON_TEXT, MAX_SYMBOLS};
 
 /// Most characters of a message.
@@ -107,7 +107,7 @@ fn answers_within(asked: &Asked, reason_chars: usize) -> String {
         .map(|(symbol, result)| match result {
             Ok(answer) if single => format!("{}\n\n{}", headline(answer, reason_chars), facts(answer, reason_chars)),
             Ok(answer) => format!("{}\n{}", headline(answer, reason_chars), short_facts(answer)),
-            Err(error) => refusal(symbol, &Problem::from(error.clone())),
+            Err(error) => refusal(symbol, &problem(error.clone())),
         })
         .collect();
     let mut text = blocks.join("\n\n");

@@ -87,3 +87,73 @@ async fn who_is_too_slow_is_named() {
     let problem = ask(slow, vec![]).await.problem(504, "upstream_timeout");
     assert_eq!(problem["upstream"], "market-data-service");
 }
+
+#[actix_web::test]
+async fn a_market_that_decision_service_refuses_is_not_the_askers_mistake() {
+    let refused = |code: &str, detail: &str| {
+        let body = json!({
+            "type": format!("urn:crypto-telemetry:problem:{code}"), "title": "Unprocessable Entity", "status": 422,
+            "code": code, "detail": detail
+        });
+        vec![Script::json("/v1/decisions", body.to_string()).status(422)]
+    };
+    let few = "60 closed candles were given; this strategy needs at least 215.";
+    let problem = ask(market_data(), refused("not_enough_candles", few)).await.problem(502, "not_enough_candles");
+    assert_eq!(problem["upstream"], "decision-service");
+    assert_eq!(problem["detail"], few);
+
+    let old = "The price was 45000 ms old when it was read; a decision needs one of at most 30000 ms.";
+    let problem = ask(market_data(), refused("stale_price", old)).await.problem(503, "stale_price");
+    assert_eq!(problem["upstream"], "binance");
+    assert_eq!(problem["detail"], old);
+
+    let strange = vec![Script::json("/v1/decisions", "<html>").status(422)];
+    let problem = ask(market_data(), strange).await.problem(502, "upstream_error");
+    assert_eq!(problem["upstream"], "decision-service");
+}
+
+#[actix_web::test]
+async fn a_symbol_that_is_not_served_is_the_askers_mistake() {
+    let unknown = json!({
+        "type": "urn:crypto-telemetry:problem:unknown_symbol", "title": "Not Found", "status": 404,
+        "code": "unknown_symbol", "detail": "BTCUSDT is not served; there are ETHUSDT and SOLUSDT."
+    });
+    let problem = ask(vec![Script::json("/v1/", unknown.to_string()).status(404)], vec![]).await;
+    problem.problem(404, "unknown_symbol");
+}
+
+#[actix_web::test]
+async fn a_decision_is_asked_for_once_since_it_may_have_been_paid() {
+    let market = Scripted::start(market_data());
+    let decider = Scripted::start(vec![Script::json("/v1/decisions", "<html>").status(503)]);
+    let notifier = notifier(&market.url, &decider.url).await;
+    post(&url(&notifier, "/v1/ask"), &json!({"symbols": ["BTCUSDT"]})).await.problem(502, "upstream_error");
+    let asked = decider.seen().iter().filter(|call| call.starts_with("/v1/decisions")).count();
+    assert_eq!(asked, 1);
+    notifier.stop().await;
+    market.stop().await;
+    decider.stop().await;
+}
+
+#[actix_web::test]
+async fn probes_that_fail_do_not_keep_anybody_from_asking() {
+    let mut market = vec![Script::json("/health/live", "{}").status(503)];
+    market.extend(market_data());
+    let market = Scripted::start(market);
+    let decider = Scripted::start(vec![
+        Script::json("/health/live", "{}").status(503),
+        Script::json("/v1/decisions", decision("BTCUSDT")),
+    ]);
+    let notifier = notifier(&market.url, &decider.url).await;
+    let probes = |server: &Scripted| server.seen().iter().filter(|call| call.starts_with("/health/live")).count();
+    while probes(&market) < 12 || probes(&decider) < 12 {
+        let health = get(&url(&notifier, "/health/ready")).await;
+        assert_eq!(health.status, 503, "{}", health.text);
+        // Also while it has failed often: each probe finds out for itself.
+        assert!(health.text.contains("503") && !health.text.contains("rest"), "{}", health.text);
+    }
+    assert_eq!(post(&url(&notifier, "/v1/ask"), &json!({"symbols": ["BTCUSDT"]})).await.status, 200);
+    notifier.stop().await;
+    market.stop().await;
+    decider.stop().await;
+}
