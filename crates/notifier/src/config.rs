@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use clap::{Args, ValueEnum};
+use clap::builder::Resettable;
+use clap::{Args, FromArgMatches, ValueEnum};
 use domain::Symbol;
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
@@ -108,6 +109,10 @@ pub struct TelegramConfig {
     /// File that holds the webhook's secret; wins over the secret itself
     #[arg(long = "telegram-webhook-secret-file", env = "TELEGRAM_WEBHOOK_SECRET_FILE")]
     pub webhook_secret_file: Option<PathBuf>,
+
+    /// Time between two questions to Telegram whether its calls arrive, in milliseconds, for webhook mode
+    #[arg(long = "telegram-webhook-check-interval-ms", env = "TELEGRAM_WEBHOOK_CHECK_INTERVAL_MS", default_value_t = 60_000, value_parser = clap::value_parser!(u64).range(100..=3_600_000))]
+    pub webhook_check_interval_ms: u64,
 }
 
 /// The bot's settings, checked.
@@ -127,16 +132,11 @@ pub(crate) enum Intake {
 }
 
 impl Config {
-    /// For tests: a free port, no bot, and these services behind it; Tempo and Loki away.
+    /// For tests, whatever the environment says: a free port, no bot, and these services behind it; Tempo and Loki away.
     ///
     /// # Errors
     /// When an address is no URL.
     pub fn ephemeral(market_data_url: &str, decision_url: &str) -> Result<Self, clap::Error> {
-        #[derive(clap::Parser)]
-        struct Program {
-            #[command(flatten)]
-            config: Config,
-        }
         let nowhere = "http://127.0.0.1:1";
         let flags = [
             "test",
@@ -151,9 +151,15 @@ impl Config {
             "--telegram-api-url",
             nowhere,
         ];
-        let mut config = <Program as clap::Parser>::try_parse_from(flags)?.config;
+        let mut config = Self::from_flags(&flags)?;
         config.server = ServerSettings::ephemeral();
         Ok(config)
+    }
+
+    /// Reads flags and nothing else: a test must not meet the real bot because its developer's shell knows the token.
+    fn from_flags(flags: &[&str]) -> Result<Self, clap::Error> {
+        let command = Self::augment_args(clap::Command::new("test")).mut_args(|arg| arg.env(Resettable::Reset));
+        Self::from_arg_matches(&command.try_get_matches_from(flags)?)
     }
 }
 
@@ -222,16 +228,30 @@ fn secret(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::Parser;
-
-    #[derive(Parser)]
-    struct Line {
-        #[command(flatten)]
-        config: Config,
-    }
 
     fn telegram(arguments: &[&str]) -> TelegramConfig {
-        Line::try_parse_from(["notifier-service"].iter().chain(arguments)).unwrap().config.telegram
+        Config::from_flags(&[&["test"], arguments].concat()).unwrap().telegram
+    }
+
+    #[test]
+    fn ephemeral_settings_do_not_come_from_the_environment() {
+        const FROM_OUTSIDE: &str = "1:from-the-environment";
+        // A process's own environment cannot be changed safely: the test runs itself with another one.
+        if std::env::var("TELEGRAM_BOT_TOKEN").is_ok_and(|token| token == FROM_OUTSIDE) {
+            let config = Config::ephemeral("http://127.0.0.1:1", "http://127.0.0.1:2").unwrap();
+            assert!(config.telegram.bot_token.is_none());
+            assert_eq!(config.telegram.api_url.as_str(), "http://127.0.0.1:1/");
+            assert_eq!(config.telegram.mode, TelegramMode::Polling);
+            return;
+        }
+        let child = std::process::Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "config::tests::ephemeral_settings_do_not_come_from_the_environment"])
+            .env("TELEGRAM_BOT_TOKEN", FROM_OUTSIDE)
+            .env("TELEGRAM_MODE", "webhook")
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&child.stdout);
+        assert!(child.status.success() && said.contains("1 passed"), "{said}");
     }
 
     #[test]
@@ -247,7 +267,7 @@ mod tests {
             telegram(&["--telegram-allowed-user-ids", "1001, 1002,"]).allowed_user_ids,
             UserIds(vec![1001, 1002])
         );
-        assert!(Line::try_parse_from(["x", "--telegram-allowed-user-ids", "alice"]).is_err());
+        assert!(Config::from_flags(&["test", "--telegram-allowed-user-ids", "alice"]).is_err());
     }
 
     #[test]

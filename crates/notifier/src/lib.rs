@@ -146,8 +146,10 @@ fn start_bot(
             None
         }
         Intake::Webhook { url, secret } => {
-            background
-                .spawn("telegram-webhook", |stop| webhook::register(bot.clone(), url, secret.clone(), stop, handled));
+            let look_every = Duration::from_millis(config.telegram.webhook_check_interval_ms);
+            background.spawn("telegram-webhook", |stop| {
+                webhook::register(bot.clone(), url, secret.clone(), look_every, stop, handled)
+            });
             Some(Data::new(webhook::Webhook::new(bot, secret)))
         }
     };

@@ -244,7 +244,7 @@ impl Bot {
 
     fn deny(&self, user_id: u64, verdict: Verdict) {
         tracing::warn!(
-            telegram.user.id = user_id,
+            user.hash = self.inner.user_hasher.hash(user_id),
             told = verdict == Verdict::Refuse,
             "somebody who is not on the list of allowed users was denied"
         );

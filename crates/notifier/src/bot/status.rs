@@ -1,7 +1,9 @@
 //! Whether updates reach the bot, for readiness and the metric.
 
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
+use chrono::{DateTime, Utc};
 use telemetry::metrics::notifier::TELEGRAM_UP;
 
 /// State of the way in.
@@ -17,11 +19,23 @@ enum State {
 pub(crate) struct Status {
     mode: &'static str,
     state: Arc<RwLock<State>>,
+    /// When Telegram last called with success, in seconds since 1970; in webhook mode only.
+    last_call_s: Arc<AtomicI64>,
 }
 
 impl Status {
     pub(crate) fn new(mode: &'static str) -> Self {
-        Self { mode, state: Arc::new(RwLock::new(State::Starting)) }
+        Self { mode, state: Arc::new(RwLock::new(State::Starting)), last_call_s: Arc::default() }
+    }
+
+    /// Notes that a call of Telegram's came and was taken.
+    pub(crate) fn called(&self, at: DateTime<Utc>) {
+        self.last_call_s.fetch_max(at.timestamp(), Ordering::Relaxed);
+    }
+
+    /// When Telegram last called with success.
+    pub(crate) fn last_call(&self) -> DateTime<Utc> {
+        DateTime::from_timestamp(self.last_call_s.load(Ordering::Relaxed), 0).unwrap_or_default()
     }
 
     /// Notes that updates come in; true when they did not before.

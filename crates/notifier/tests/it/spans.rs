@@ -141,3 +141,24 @@ async fn an_answer_that_takes_long_is_announced_by_typing() {
     decider.stop().await;
     simulator.stop().await;
 }
+
+#[actix_web::test]
+async fn a_stranger_is_a_pseudonym_in_the_trace_and_its_log_lines() {
+    let world = World::start().await;
+    let stranger = 7_654_321_098;
+    world.simulator.say(stranger, "btc?").await;
+    world.simulator.wait_for(stranger, 1).await;
+    let denied = eventually("the stranger's span", || async {
+        finished_spans().into_iter().find(|span| {
+            span.events.events.iter().any(|event| event.name.contains("not on the list"))
+                && attribute(span, "telegram.update.outcome").as_deref() == Some("denied")
+        })
+    })
+    .await;
+    let hash = attribute(&denied, "user.hash").unwrap();
+    let event = denied.events.events.iter().find(|event| event.name.contains("not on the list")).unwrap();
+    let told = event.attributes.iter().find(|pair| pair.key.as_str() == "user.hash").unwrap();
+    assert_eq!(told.value.to_string(), hash);
+    assert!(!format!("{denied:?}").contains(&stranger.to_string()));
+    world.stop().await;
+}

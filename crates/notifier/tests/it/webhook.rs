@@ -1,9 +1,12 @@
 //! Webhook mode: Telegram's calls, and everybody else's.
 
+use std::time::Duration;
+
 use notifier::TelegramMode;
 use serde_json::json;
 
-use crate::world::{ALICE, Simulator, World, eventually, post, post_text, url};
+use crate::scripted::{Script, Scripted, market_data};
+use crate::world::{ALICE, Simulator, World, eventually, get, post, post_text, ready, url};
 
 const SECRET: &str = "correct-horse_battery";
 const HEADER: &str = "x-telegram-bot-api-secret-token";
@@ -103,5 +106,60 @@ async fn the_simulated_telegram_delivers_to_the_webhook() {
     let help = simulator.ask("/help").await;
     assert!(help["text"].as_str().unwrap().contains("/ask BTC"), "{help}");
     notifier.stop().await;
+    simulator.stop().await;
+}
+
+#[actix_web::test]
+async fn an_update_whose_handling_was_cut_off_is_handled_when_it_comes_again() {
+    telemetry::testing::init();
+    let simulator = Simulator::start().await;
+    let slow = market_data().into_iter().map(|script| script.after(Duration::from_millis(1_500))).collect();
+    let market = Scripted::start(slow);
+    let mut config = notifier::Config::ephemeral(&market.url, "http://127.0.0.1:1").unwrap();
+    simulator.give_bot(&mut config);
+    config.server.request_timeout_ms = 300;
+    config.telegram.mode = TelegramMode::Webhook;
+    config.telegram.webhook_url = Some("https://bot.example.com/telegram/webhook".parse().unwrap());
+    config.telegram.webhook_secret = Some(SECRET.to_owned().into());
+    let notifier = notifier::start(config).await.unwrap();
+    let address = url(&notifier, "/telegram/webhook");
+    for attempt in ["first", "again"] {
+        let reply = post_text(&address, &[(HEADER, SECRET)], &update(20, "btc?")).await;
+        assert_eq!(reply.status, 504, "{attempt}: {}", reply.text);
+    }
+    notifier.stop().await;
+    market.stop().await;
+    simulator.stop().await;
+}
+
+#[actix_web::test]
+async fn calls_that_do_not_arrive_show_in_readiness() {
+    telemetry::testing::init();
+    let simulator = Simulator::start().await;
+    let market = Scripted::start(market_data());
+    let decider = Scripted::start(vec![Script::json("/health/live", "{}")]);
+    let mut config = notifier::Config::ephemeral(&market.url, &decider.url).unwrap();
+    simulator.give_bot(&mut config);
+    config.telegram.mode = TelegramMode::Webhook;
+    // Nobody listens there.
+    config.telegram.webhook_url = Some("http://127.0.0.1:1/telegram/webhook".parse().unwrap());
+    config.telegram.webhook_secret = Some(SECRET.to_owned().into());
+    config.telegram.webhook_check_interval_ms = 100;
+    let notifier = notifier::start(config).await.unwrap();
+    ready(&notifier).await;
+    // Telegram tells times in whole seconds: each failed attempt is a later one.
+    simulator.say(ALICE, "btc?").await;
+    let health = eventually("the failure in readiness", || async {
+        let health = get(&url(&notifier, "/health/ready")).await;
+        (health.status == 503).then_some(health)
+    })
+    .await;
+    assert!(health.text.contains("cannot deliver updates to the webhook: Connection refused"), "{}", health.text);
+    let metrics = get(&url(&notifier, "/metrics")).await.text;
+    assert!(metrics.lines().any(|line| line.starts_with("telegram_up{mode=\"webhook\"") && line.ends_with(" 0")));
+
+    notifier.stop().await;
+    market.stop().await;
+    decider.stop().await;
     simulator.stop().await;
 }
