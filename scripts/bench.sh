@@ -1,10 +1,19 @@
 #!/usr/bin/env bash
-# Takes the numbers of docs/PERFORMANCE.md on this machine, on a release build and the stack's own ports, with data of
-# its own. `make bench` builds first and calls this.
+# Takes the numbers of docs/PERFORMANCE.md on this machine, on a release build, with data of its own. `make bench` builds
+# first and calls this. The port variables of process-compose.yaml move it out of the way of a stack that is running, but
+# a stack beside it takes part of the machine, and the numbers say so.
 #
 #   scripts/bench.sh            prints the table
 #   scripts/bench.sh --write    and puts it between the marks in docs/PERFORMANCE.md
 set -euo pipefail
+
+for program in curl jq; do
+  command -v "$program" >/dev/null || { echo "bench: $program is not on PATH; install it and run this again" >&2; exit 1; }
+done
+case ${1:-} in
+  '' | --write) ;;
+  *) echo "bench: $1 is no option; there is --write" >&2; exit 2 ;;
+esac
 
 root=$(cd "$(dirname "$0")/.." && pwd)
 CRYPTO_TELEMETRY_DATA=$(mktemp -d "${TMPDIR:-/tmp}/crypto-telemetry-bench.XXXXXX")
@@ -12,8 +21,12 @@ export CRYPTO_TELEMETRY_DATA
 # shellcheck source=scripts/stack-env.sh
 . "$root/scripts/stack-env.sh"
 export LOG_LEVEL=${LOG_LEVEL:-info}
+notifier=http://127.0.0.1:${NOTIFIER_PORT:-9000}
+tempo=http://127.0.0.1:${TEMPO_PORT:-3200}
+loki=http://127.0.0.1:${LOKI_PORT:-3100}
 
 started=0
+failed=0
 finish() {
   if [ "$started" = 1 ]; then "$root/scripts/down.sh" >/dev/null 2>&1 || true; fi
   rm -rf "$CRYPTO_TELEMETRY_DATA"
@@ -24,6 +37,15 @@ now_ms() { echo $(($(date +%s%N) / 1000000)); }
 note() { printf 'bench: %s\n' "$*" >&2; }
 rows=()
 row() { rows+=("| $1 | $2 | $3 |"); note "$1: $2"; }
+
+# Ids of the processes of this stack and of no other: those that were started with its data folder in their environment.
+# The search itself is not (so no pipe to another program), nor is this shell, which set the variable later.
+stack_processes() {
+  local found
+  found=$(env -u CRYPTO_TELEMETRY_DATA grep -lsxzF "CRYPTO_TELEMETRY_DATA=$CRYPTO_TELEMETRY_DATA" /proc/[0-9]*/environ) || true
+  found=${found//\/proc\//}
+  printf '%s' "${found//\/environ/}"
+}
 
 up() {
   local from
@@ -37,6 +59,13 @@ down() {
   local from
   from=$(now_ms)
   "$root/scripts/down.sh" >&2
+  while left=$(stack_processes) && [ -n "$left" ]; do
+    if [ $(($(now_ms) - from)) -gt 60000 ]; then
+      note "still running a minute after the stop: $(tr '\n' ' ' <<<"$left")"
+      exit 1
+    fi
+    sleep 0.02
+  done
   started=0
   stopped_ms=$(($(now_ms) - from))
 }
@@ -52,68 +81,97 @@ until_found() {
   echo $(($(now_ms) - from))
 }
 
-ask() { curl -sf -X POST -H 'Content-Type: application/json' -d '{"symbols":["BTCUSDT"]}' http://127.0.0.1:9000/v1/ask; }
-trace_by_id() { curl -sf "http://127.0.0.1:3200/api/traces/$1" | grep -o '"traceId"\|"batches"' | head -n 1; }
+# The trace id of a new ask.
+ask() {
+  curl -sSf -X POST -H 'Content-Type: application/json' -d '{"symbols":["BTCUSDT"]}' "$notifier/v1/ask" | jq -er .trace_id ||
+    { note "an ask failed, or its answer has no trace id"; exit 1; }
+}
+trace_by_id() { curl -sf "$tempo/api/traces/$1" | grep -o '"traceId"\|"batches"' | head -n 1; }
 trace_by_search() {
-  curl -sf -G http://127.0.0.1:3200/api/search --data-urlencode "q={resource.service.name=\"notifier-service\"}" \
+  curl -sf -G "$tempo/api/search" --data-urlencode "q={resource.service.name=\"notifier-service\"}" \
     | grep -o "${1#"${1%%[!0]*}"}"
 }
 log_line() {
-  curl -sf -G http://127.0.0.1:3100/loki/api/v1/query_range --data-urlencode since=10m \
+  curl -sf -G "$loki/loki/api/v1/query_range" --data-urlencode since=10m \
     --data-urlencode "query={service_name=\"notifier-service\"} | trace_id=\"$1\"" | grep -o '"values"'
 }
 
+# Resident memory of this stack's processes of one name (for the services: their subcommand), in MiB.
 resident_mib() {
-  # Sum over the processes whose command line begins so; kibibytes to mebibytes with one decimal.
-  ps -eo rss=,args= | awk -v want="$1" 'index($0, want) { sum += $1 } END { printf "%.1f", sum / 1024 }'
+  local pid kib=0 found=0 line
+  local -a words
+  for pid in $(stack_processes); do
+    mapfile -d '' -t words 2>/dev/null <"/proc/$pid/cmdline" || continue
+    [ ${#words[@]} -gt 0 ] || continue
+    line=${words[0]##*/}
+    [ "$line" != crypto-telemetry ] || line=${words[1]:-}
+    [ "$line" = "$1" ] || continue
+    found=1
+    kib=$((kib + $(awk '/^VmRSS:/ { print $2 }' "/proc/$pid/status")))
+  done
+  [ "$found" = 1 ] || { note "there is no process $1 in this stack"; exit 1; }
+  awk -v kib="$kib" 'BEGIN { printf "%.1f", kib / 1024 }'
+}
+
+# The highest rate held goes to `rate`; empty, and a row that says so, when not even the first one is.
+highest() {
+  local what=$1 report
+  if report=$(NOTIFIER_URL=$notifier crypto-telemetry load --rate 100 --for 8s --find-highest --json 2>"$CRYPTO_TELEMETRY_DATA/highest"); then
+    rate=$(jq -r .rate_per_second <<<"$report")
+    row "$what" "$rate asks a second" ""
+  else
+    rate=
+    failed=1
+    row "$what" "none: $(tail -n 1 "$CRYPTO_TELEMETRY_DATA/highest" | tr '|' '/')" ""
+  fi
 }
 
 note "start with an empty data folder"
 up
 row "\`make up\` on a built tree: everything ready" "$ready_ms ms" "4,000 ms"
 
-trace_id=$(ask | jq -r .trace_id)
+trace_id=$(ask)
 by_id=$(until_found trace_by_id "$trace_id")
 row "first ask: trace found by id after the reply" "$by_id ms" "1,000 ms"
-trace_id=$(ask | jq -r .trace_id)
+trace_id=$(ask)
 row "ask: trace found by TraceQL search after the reply" "$(until_found trace_by_search "$trace_id") ms" "3,000 ms"
-trace_id=$(ask | jq -r .trace_id)
+trace_id=$(ask)
 row "ask: log line found after the reply" "$(until_found log_line "$trace_id") ms" "2,000 ms"
 
 note "idle for 20 s, then memory"
 sleep 20
 total=0
 for process in market-data-service decision-service notifier-service simulator; do
-  mib=$(resident_mib "crypto-telemetry $process")
+  mib=$(resident_mib "$process")
   row "idle memory of $process" "$mib MiB" "20 MB"
   total=$(awk -v a="$total" -v b="$mib" 'BEGIN { print a + b }')
 done
 for process in otelcol prometheus tempo loki process-compose; do
-  mib=$(ps -C "$process" -o rss= | awk '{ sum += $1 } END { printf "%.1f", sum / 1024 }')
+  mib=$(resident_mib "$process")
   row "idle memory of $process" "$mib MiB" ""
   total=$(awk -v a="$total" -v b="$mib" 'BEGIN { print a + b }')
 done
 row "idle memory of the whole stack without Grafana" "$total MiB" "600 MB"
 
 note "100 asks a second for 30 s, telemetry on at 100 %"
-report=$(crypto-telemetry load --rate 100 --for 30s --json)
+# Exit code 1 when an ask failed: the report is there all the same, and the row has their number.
+report=$(NOTIFIER_URL=$notifier crypto-telemetry load --rate 100 --for 30s --json) || failed=1
 row "100 asks a second, telemetry on: p50 / p99 / max" \
   "$(jq -r '.latency | [.["p50_us"], .["p99_us"], .["max_us"]] | map(. / 1000 | tostring) | join(" / ")' <<<"$report") ms, $(jq -r .failed <<<"$report") failed" "p99 20 ms"
 
 note "highest rate with telemetry on"
-on=$(crypto-telemetry load --rate 100 --for 8s --find-highest --json)
-on_rate=$(jq -r .rate_per_second <<<"$on")
-row "highest rate held (p99 within 100 ms, none failed), telemetry on" "$on_rate asks a second" ""
+highest "highest rate held (p99 within 100 ms, none failed), telemetry on"
+on_rate=$rate
 down
 row "from SIGTERM to nothing left running, after that load" "$stopped_ms ms" "10,000 ms"
 
 note "highest rate with telemetry off"
 export TELEMETRY_ENABLED=false
 up
-off=$(crypto-telemetry load --rate 100 --for 8s --find-highest --json)
-off_rate=$(jq -r .rate_per_second <<<"$off")
-row "highest rate held, telemetry off (backends idle beside it)" "$off_rate asks a second" ""
-row "telemetry on / off" "$(awk -v a="$on_rate" -v b="$off_rate" 'BEGIN { printf "%.2f", a / b }')" ""
+highest "highest rate held, telemetry off (backends idle beside it)"
+if [ -n "$on_rate" ] && [ -n "$rate" ]; then
+  row "telemetry on / off" "$(awk -v a="$on_rate" -v b="$rate" 'BEGIN { printf "%.2f", a / b }')" ""
+fi
 down
 
 table=$(
@@ -125,11 +183,19 @@ table=$(
 printf '%s\n' "$table"
 if [ "${1:-}" = --write ]; then
   document=$root/docs/PERFORMANCE.md
-  awk -v table="$table" '
-    /<!-- bench:begin -->/ { print; print table; skip = 1 }
+  for mark in begin end; do
+    grep -qxF "<!-- bench:$mark -->" "$document" || { note "docs/PERFORMANCE.md has no line <!-- bench:$mark -->"; exit 1; }
+  done
+  # Through the environment: awk -v would take a backslash in the text for an escape.
+  TABLE=$table awk '
     /<!-- bench:end -->/ { skip = 0 }
-    !skip || /<!-- bench:begin -->/ && 0 { print }
+    !skip { print }
+    /<!-- bench:begin -->/ { print ENVIRON["TABLE"]; skip = 1 }
   ' "$document" >"$document.new"
   mv "$document.new" "$document"
   note "written to docs/PERFORMANCE.md"
+fi
+if [ "$failed" = 1 ]; then
+  note "asks failed, or not even the first rate was held: see the rows"
+  exit 1
 fi

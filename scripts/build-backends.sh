@@ -18,7 +18,8 @@ cache=${CRYPTO_TELEMETRY_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/crypto-telemetry
 links=$root/.build/bin
 logs=$root/.build/log
 all_programs=(process-compose otelcol prometheus promtool tempo loki)
-# A first build fills Go's module cache (6.3 GiB seen) and build cache (7.3 GiB seen at most, with things built twice).
+# A first build of all fills Go's module cache (6.3 GiB seen) and build cache (7.3 GiB seen at most, with things built
+# twice).
 needed_gib=14
 
 export CGO_ENABLED=0
@@ -98,16 +99,26 @@ check_go() {
   fi
 }
 
+# Disk for the programs that are still to be built: their share of what all need, less what Go's caches hold already of
+# an earlier or an interrupted build.
 check_disk() {
-  local directory free
-  mkdir -p "$cache"
+  local program directory modules free needed held missing=()
+  for program in "${to_build[@]}"; do
+    describe "$program"
+    [ -x "$cache/$program-$(content_hash "$program")" ] || missing+=("$program")
+  done
+  [ ${#missing[@]} -gt 0 ] || return 0
   directory=$(go env GOCACHE)
-  mkdir -p "$directory"
-  # A build cache that holds something has most of what is needed already.
-  [ -n "$(find "$cache" -type f -print -quit)" ] && return
+  modules=$(go env GOMODCACHE)
+  mkdir -p "$cache" "$directory" "$modules"
+  needed=$(((needed_gib * ${#missing[@]} + ${#all_programs[@]} - 1) / ${#all_programs[@]}))
+  held=$(du -sk "$directory" "$modules" | awk '{ sum += $1 } END { print int(sum / 1048576) }')
+  needed=$((needed > held ? needed - held : 0))
+  # The program itself and what the linker writes on the way.
+  [ "$needed" -gt 1 ] || needed=1
   free=$(df -Pk "$directory" | awk 'NR == 2 { print int($4 / 1048576) }')
-  [ "$free" -ge "$needed_gib" ] ||
-    die "only $free GiB are free where Go keeps its caches ($directory), and a first build needs $needed_gib GiB. Make room, or set GOCACHE and GOMODCACHE to a bigger disk"
+  [ "$free" -ge "$needed" ] ||
+    die "only $free GiB are free where Go keeps its caches ($directory), and building ${missing[*]} needs about $needed GiB. Make room, or set GOCACHE and GOMODCACHE to a bigger disk"
 }
 
 clock() { printf '%d:%02d' $(($1 / 60)) $(($1 % 60)); }
