@@ -19,7 +19,9 @@ async fn the_stream_s_price_is_served_with_its_age_and_its_span() {
     let quote = service.price().await;
     assert_eq!(quote.source, PriceSource::Stream);
     assert!(quote.observed_at.timestamp_millis() >= before.timestamp_millis() && quote.observed_at <= Utc::now());
-    assert!(quote.age_ms <= u64::try_from((Utc::now() - quote.observed_at).num_milliseconds()).unwrap());
+    // By the exchange's clock, which is measured no better than the way there and back allows.
+    let by_our_clock = u64::try_from((Utc::now() - quote.observed_at).num_milliseconds()).unwrap();
+    assert!(quote.age_ms <= by_our_clock + 1_500, "{} {by_our_clock}", quote.age_ms);
 
     // An older statement does not undo it.
     exchange.send(&crate::exchange::ticker("BTCUSDT", "1.00", before.timestamp_millis() - 5_000));
