@@ -31,7 +31,9 @@ const FILES: [File; 7] = [
 pub(crate) fn routes(config: &mut web::ServiceConfig) {
     for file in &FILES {
         let tag = entity_tag(file.body);
-        config.route(file.path, web::get().to(move |request: HttpRequest| serve(request, file, tag.clone())));
+        let handler = move |request: HttpRequest| serve(request, file, tag.clone());
+        let resource = web::resource(file.path).route(web::get().to(handler.clone())).route(web::head().to(handler));
+        config.service(resource);
     }
 }
 

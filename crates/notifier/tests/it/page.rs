@@ -22,6 +22,12 @@ async fn the_page_and_its_files_are_served_with_a_strict_policy() {
         assert!(policy.contains("default-src 'none'") && !policy.contains("unsafe"), "{file}: {policy}");
         assert_eq!(reply.header("x-content-type-options"), "nosniff", "{file}");
     }
+    for file in ["/", "/page/app.js"] {
+        let head = reqwest::Client::new().head(url(&notifier, file)).send().await.unwrap();
+        assert_eq!(head.status().as_u16(), 200, "HEAD {file}");
+        assert_eq!(head.headers()["etag"], get(&url(&notifier, file)).await.header("etag"), "HEAD {file}");
+        assert!(head.text().await.unwrap().is_empty(), "HEAD {file}");
+    }
     let tag = page.header("etag").to_owned();
     let again = reqwest::Client::new().get(url(&notifier, "/")).header("if-none-match", tag).send().await.unwrap();
     assert_eq!(again.status().as_u16(), 304);

@@ -7,15 +7,22 @@ use actix_web::web::{self, ServiceConfig};
 /// Everything comes from here: no other host, no inline script.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
+const HTML: &str = "text/html; charset=utf-8";
+const CSS: &str = "text/css; charset=utf-8";
+const JAVASCRIPT: &str = "text/javascript; charset=utf-8";
+
+const FILES: [(&str, &str, &str); 4] = [
+    ("/", HTML, include_str!("chat.html")),
+    ("/page/chat.css", CSS, include_str!("chat.css")),
+    ("/page/chat.js", JAVASCRIPT, include_str!("chat.js")),
+    ("/page/text.js", JAVASCRIPT, include_str!("text.js")),
+];
+
 pub(crate) fn configure(config: &mut ServiceConfig) {
-    config
-        .route("/", web::get().to(async || file("text/html; charset=utf-8", include_str!("chat.html"))))
-        .route("/page/chat.css", web::get().to(async || file("text/css; charset=utf-8", include_str!("chat.css"))))
-        .route("/page/chat.js", web::get().to(async || file("text/javascript; charset=utf-8", include_str!("chat.js"))))
-        .route(
-            "/page/text.js",
-            web::get().to(async || file("text/javascript; charset=utf-8", include_str!("text.js"))),
-        );
+    for (path, media_type, content) in FILES {
+        let handler = async move || file(media_type, content);
+        config.service(web::resource(path).route(web::get().to(handler)).route(web::head().to(handler)));
+    }
 }
 
 fn file(media_type: &'static str, content: &'static str) -> HttpResponse {

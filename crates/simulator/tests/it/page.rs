@@ -21,5 +21,8 @@ async fn the_page_is_whole_and_asks_nobody_else() {
     assert!(script.text.contains("from './text.js'"));
     assert_eq!(sim.get("/page/text.js").await.header("content-type"), "text/javascript; charset=utf-8");
     assert!(!page.text.contains("<script>") && !page.text.contains("onclick"), "no inline script");
+    let head = sim.client.head(sim.url("/")).send().await.unwrap();
+    assert_eq!(head.status(), 200);
+    assert_eq!(head.headers().get("content-type").unwrap(), "text/html; charset=utf-8");
     sim.stop().await;
 }
