@@ -243,18 +243,15 @@ fn capture_content(text: &str) -> Result<bool, String> {
 
 #[cfg(test)]
 mod tests {
-    use clap::Parser;
+    use clap::builder::Resettable;
+    use clap::{Command, FromArgMatches as _};
 
     use super::*;
 
-    #[derive(Debug, Parser)]
-    struct Program {
-        #[command(flatten)]
-        config: Config,
-    }
-
+    /// Reads flags and nothing else, whatever the developer's environment says.
     fn parsed(flags: &[&str]) -> Result<Config, clap::Error> {
-        Program::try_parse_from(["test"].iter().chain(flags)).map(|program| program.config)
+        let command = Config::augment_args(Command::new("test")).mut_args(|arg| arg.env(Resettable::Reset));
+        Config::from_arg_matches(&command.try_get_matches_from(["test"].iter().chain(flags))?)
     }
 
     fn with_model(change: impl FnOnce(&mut LlmConfig)) -> LlmConfig {

@@ -123,19 +123,17 @@ impl fmt::Debug for Config {
 
 #[cfg(test)]
 mod tests {
-    use clap::Parser;
+    use clap::builder::Resettable;
+    use clap::{Command, FromArgMatches as _};
 
     use super::*;
 
-    #[derive(Debug, Parser)]
-    struct Command {
-        #[command(flatten)]
-        config: Config,
-    }
-
+    /// Reads flags and nothing else, whatever the developer's environment says.
     fn parse(args: &[&str]) -> Result<Config, String> {
+        let command = Config::augment_args(Command::new("simulator")).mut_args(|arg| arg.env(Resettable::Reset));
         let args = std::iter::once(&"simulator").chain(args);
-        Command::try_parse_from(args).map(|command| command.config).map_err(|error| error.to_string())
+        let matches = command.try_get_matches_from(args).map_err(|error| error.to_string())?;
+        Config::from_arg_matches(&matches).map_err(|error| error.to_string())
     }
 
     #[test]
