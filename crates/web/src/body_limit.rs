@@ -55,7 +55,8 @@ impl BodyWatch {
                 }
             }
         });
-        Payload::Stream { payload: chunks.boxed_local() }
+        // Fused: readers such as multipart's ask again after the end.
+        Payload::Stream { payload: chunks.fuse().boxed_local() }
     }
 
     /// What to tell the client instead, if its body took too long.
@@ -66,5 +67,34 @@ impl BodyWatch {
             "body_timeout",
             format!("The body took longer than {} ms to arrive.", limit.as_millis()),
         ))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::web::Bytes;
+    use futures_util::stream::{iter, pending};
+
+    use super::*;
+
+    #[actix_web::test]
+    async fn a_body_ends_more_than_once() {
+        let watch = BodyWatch::default();
+        let body = Payload::Stream { payload: iter([Ok(Bytes::from_static(b"all"))]).boxed_local() };
+        let mut body = watch.bounded(body, Duration::from_secs(60));
+        assert_eq!(body.next().await.unwrap().unwrap(), "all");
+        assert!(body.next().await.is_none());
+        assert!(body.next().await.is_none());
+        assert!(watch.problem().is_none());
+    }
+
+    #[actix_web::test]
+    async fn a_body_that_took_too_long_is_over() {
+        let watch = BodyWatch::default();
+        let body = Payload::Stream { payload: pending().boxed_local() };
+        let mut body = watch.bounded(body, Duration::from_millis(1));
+        assert!(body.next().await.unwrap().is_err());
+        assert!(body.next().await.is_none());
+        assert_eq!(watch.problem().unwrap().code(), "body_timeout");
     }
 }
