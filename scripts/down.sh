@@ -8,11 +8,12 @@ if [ ! -S "$socket" ]; then
   echo "down: no stack with the data folder $CRYPTO_TELEMETRY_DATA is running"
   exit 0
 fi
-process-compose down "${client[@]}" >/dev/null
-# process-compose answers before it has ended; "down" should mean that the ports are free.
+# process-compose answers before it has ended, or ends before it has answered (EOF, then). Either way "down" means that
+# it has ended and the ports are free, so its answer counts only where it goes on.
+said=$(process-compose down "${client[@]}" 2>&1) && said=
 for _ in $(seq 150); do
   [ -S "$socket" ] || exit 0
   sleep 0.1
 done
-echo "down: process-compose has not ended within 15 s; see $CRYPTO_TELEMETRY_DATA/logs/process-compose.log" >&2
+echo "down: process-compose has not ended within 15 s${said:+ ($said)}; see $CRYPTO_TELEMETRY_DATA/logs/process-compose.log" >&2
 exit 1

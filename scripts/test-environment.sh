@@ -18,13 +18,14 @@ finish() {
 trap finish EXIT
 stop() {
   [ -S "$socket" ] || return 0
-  "$process_compose" down -U -u "$socket" -L "$scratch/client.log" >/dev/null
-  # It answers before it has ended; the next one wants the same socket.
+  local said
+  # It answers before it has ended, or ends before it has answered; the next one wants the same socket.
+  said=$("$process_compose" down -U -u "$socket" -L "$scratch/client.log" 2>&1) && said=
   for _ in $(seq 200); do
     [ -S "$socket" ] || return 0
     sleep 0.05
   done
-  fail "process-compose has not ended: $(tail -n 3 "$scratch/process-compose.log")"
+  fail "process-compose has not ended${said:+ ($said)}: $(tail -n 3 "$scratch/process-compose.log")"
 }
 
 mkdir "$scratch/bin"
