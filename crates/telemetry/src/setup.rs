@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use opentelemetry::trace::TracerProvider as _;
 use opentelemetry_appender_tracing::layer::OpenTelemetryTracingBridge;
 use opentelemetry_sdk::Resource;
+use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::logs::{BatchConfigBuilder as LogBatchConfigBuilder, BatchLogProcessor, SdkLoggerProvider};
 use opentelemetry_sdk::metrics::{PeriodicReader, SdkMeterProvider};
 use opentelemetry_sdk::trace::{
@@ -157,20 +158,19 @@ impl Telemetry {
 
     fn end(&mut self) {
         let deadline = Instant::now() + self.timeout;
-        let left = || deadline.saturating_duration_since(Instant::now()).max(Duration::from_millis(100));
         let mut unsent = Vec::new();
         if let Some(provider) = self.traces.take()
-            && provider.shutdown_with_timeout(left()).is_err()
+            && !ended_by(deadline, move |left| provider.shutdown_with_timeout(left))
         {
             unsent.push(Signal::Traces.as_str());
         }
         if let Some(provider) = self.logs.take()
-            && provider.shutdown_with_timeout(left()).is_err()
+            && !ended_by(deadline, move |left| provider.shutdown_with_timeout(left))
         {
             unsent.push(Signal::Logs.as_str());
         }
         if let Some(provider) = self.metrics.take()
-            && provider.shutdown_with_timeout(left()).is_err()
+            && !ended_by(deadline, move |left| provider.shutdown_with_timeout(left))
         {
             unsent.push(Signal::Metrics.as_str());
         }
@@ -181,6 +181,18 @@ impl Telemetry {
             runtime.shutdown_background();
         }
     }
+}
+
+/// Whether a shut-down ended well in the time that is left. It runs on a thread of its own, because the SDK's periodic
+/// reader waits five seconds for an export under way whatever time limit it is given.
+fn ended_by(deadline: Instant, shutdown: impl FnOnce(Duration) -> OTelSdkResult + Send + 'static) -> bool {
+    let left = deadline.saturating_duration_since(Instant::now()).max(Duration::from_millis(100));
+    let (ended, end) = std::sync::mpsc::channel();
+    let thread = std::thread::Builder::new().name("telemetry-shutdown".to_owned()).spawn(move || {
+        // Nobody listens any more when the time is over; the process ends then.
+        let _ = ended.send(shutdown(left).is_ok());
+    });
+    thread.is_ok() && end.recv_timeout(left).unwrap_or(false)
 }
 
 impl Drop for Telemetry {

@@ -117,7 +117,6 @@ impl Stack {
             // Metrics every second and a scrape every two: nobody should wait for a test longer than needed.
             .env("OTEL_METRIC_EXPORT_INTERVAL", "1000")
             .env("PROMETHEUS_SCRAPE_INTERVAL", "2s")
-            .env("OTELCOL_SPANMETRICS_INTERVAL", "1s")
             .env("NO_COLOR", "1")
             .envs(PORTS.iter().map(|(name, port)| (name, port.to_string())))
             .env("NOTIFIER_URL", self.url("NOTIFIER_PORT", ""))

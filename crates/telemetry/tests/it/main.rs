@@ -149,6 +149,7 @@ fn a_collector_that_hangs_fills_the_queue_and_no_more() {
     // 5,000 spans were made, 600 wait; the rest was dropped at once and counted. That the child ended at all,
     // although the collector never answers, is the bound on shut-down.
     assert_eq!(counted(&report, "telemetry_items_dropped_total", "traces"), 5_000 - 600);
+    assert!(report.output.contains("not everything could be sent before shut-down"), "{}", report.output);
 }
 
 #[test]
