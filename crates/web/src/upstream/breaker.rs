@@ -1,4 +1,4 @@
-//! A circuit breaker: closed, open after failures in a row, half open for one trial.
+//! A circuit breaker: closed, open after failures in a row, half open until a call has ended.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -15,10 +15,9 @@ enum State {
     Open {
         until: Instant,
     },
-    /// One trial is under way; others are refused until it ends, or until it is overdue because it was dropped.
-    HalfOpen {
-        trial_until: Instant,
-    },
+    /// Calls go through again, and the first one that ends decides. Not one trial only: a trial that its caller drops
+    /// decides nothing, and callers that make two calls at once would never get both.
+    HalfOpen,
 }
 
 #[derive(Debug)]
@@ -37,12 +36,12 @@ impl Breaker {
     pub(super) fn admit(&self, now: Instant) -> Result<(), Duration> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         match *state {
-            State::Closed { .. } => Ok(()),
-            State::Open { until } | State::HalfOpen { trial_until: until } if now < until => Err(until - now),
-            State::Open { .. } | State::HalfOpen { .. } => {
-                *state = State::HalfOpen { trial_until: now + self.settings.open_for };
+            State::Closed { .. } | State::HalfOpen => Ok(()),
+            State::Open { until } if now < until => Err(until - now),
+            State::Open { .. } => {
+                *state = State::HalfOpen;
                 self.report(1.0);
-                tracing::info!(upstream = self.name, "circuit half open: one trial call");
+                tracing::info!(upstream = self.name, "circuit half open: the next call that ends decides");
                 Ok(())
             }
         }
@@ -61,7 +60,7 @@ impl Breaker {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let failures = match *state {
             State::Closed { failures } => failures + 1,
-            State::HalfOpen { .. } => self.settings.failures,
+            State::HalfOpen => self.settings.failures,
             // A call that began before the circuit opened.
             State::Open { .. } => return,
         };
@@ -100,7 +99,7 @@ mod tests {
         assert_eq!(breaker.admit(start + Duration::from_secs(1)), Err(Duration::from_secs(4)));
         let later = start + open_for;
         assert_eq!(breaker.admit(later), Ok(()), "the trial");
-        assert!(breaker.admit(later).is_err(), "only one trial");
+        assert_eq!(breaker.admit(later), Ok(()), "a second call beside it, of the same ask");
         breaker.failed(later);
         assert!(breaker.admit(later).is_err(), "a failed trial opens it again");
         let later = later + open_for;
