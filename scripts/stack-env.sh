@@ -3,8 +3,22 @@
 
 CRYPTO_TELEMETRY_ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 CRYPTO_TELEMETRY_DATA=${CRYPTO_TELEMETRY_DATA:-$CRYPTO_TELEMETRY_ROOT/.data}
-# Absolute, because every process of the stack gets it, whatever folder it runs in.
-case $CRYPTO_TELEMETRY_DATA in /*) ;; *) CRYPTO_TELEMETRY_DATA=$PWD/$CRYPTO_TELEMETRY_DATA ;; esac
+# A folder's one name: absolute, because every process of the stack gets it, whatever folder it runs in, and without
+# links, dots and slashes too many, because the socket is named after it: one folder is one stack. The folder need not
+# be there yet (realpath -m is not everywhere).
+physical() {
+  local path=$1 rest=
+  case $path in /*) ;; *) path=$PWD/$path ;; esac
+  while [ ! -d "$path" ]; do
+    while [ "${path%/}" != "$path" ]; do path=${path%/}; done
+    rest=/${path##*/}$rest
+    path=${path%/*}
+    path=${path:-/}
+  done
+  path=$(cd -P -- "$path" && pwd -P)
+  printf '%s' "${path%/}$rest"
+}
+CRYPTO_TELEMETRY_DATA=$(physical "$CRYPTO_TELEMETRY_DATA")
 export CRYPTO_TELEMETRY_ROOT CRYPTO_TELEMETRY_DATA
 
 # Where cargo builds to, which a variable or a user's cargo configuration may say; cargo itself knows best.

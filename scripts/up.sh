@@ -19,12 +19,12 @@ if [ -S "$socket" ]; then
   rm -f "$socket"
 fi
 
-mkdir -p "$CRYPTO_TELEMETRY_DATA/logs"
 # Ports, tools, disk: said in a sentence before anything starts. A partial start is for whoever knows.
 if [ $# -eq 0 ]; then
   command -v crypto-telemetry >/dev/null || die "crypto-telemetry is not built yet: run 'make binary'"
   crypto-telemetry preflight
 fi
+mkdir -p "$CRYPTO_TELEMETRY_DATA/logs"
 
 options=(
   -f "$CRYPTO_TELEMETRY_ROOT/process-compose.yaml"

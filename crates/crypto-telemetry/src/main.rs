@@ -9,6 +9,7 @@ use std::process::ExitCode;
 use clap::Parser as _;
 
 use cli::{Cli, Command, Tool};
+use tools::ports;
 
 /// A setting that cannot be used (EX_USAGE of sysexits.h): told in a sentence, before any port is bound.
 const BAD_SETTING: u8 = 64;
@@ -26,17 +27,19 @@ fn main() -> ExitCode {
     };
     match cli.command {
         Command::MarketDataService(args) => {
-            serve::service("market-data-service", &args.telemetry, || market_data::start(args.config))
+            serve::service(&ports::MARKET_DATA, args, |config| &mut config.server, market_data::start)
         }
         Command::DecisionService(args) => {
-            serve::service("decision-service", &args.telemetry, || decision::start(args.config))
+            serve::service(&ports::DECISION, args, |config| &mut config.server, decision::start)
         }
-        Command::NotifierService(args) => {
-            let mut telemetry = args.common.telemetry;
+        Command::NotifierService(mut args) => {
+            let telemetry = &mut args.common.telemetry;
             telemetry.metrics_enabled = telemetry.metrics_enabled.or(args.bot_metrics_enabled);
-            serve::service("notifier-service", &telemetry, || notifier::start(args.common.config))
+            serve::service(&ports::NOTIFIER, args.common, |config| &mut config.server, notifier::start)
         }
-        Command::Simulator(args) => serve::service("simulator", &args.telemetry, || simulator::start(args.config)),
+        Command::Simulator(args) => {
+            serve::service(&ports::SIMULATOR, args, |config| &mut config.server, simulator::start)
+        }
         Command::Tool(tool) => serve::tool(async move {
             match tool {
                 Tool::Ask(args) => tools::ask::run(args).await,

@@ -3,11 +3,12 @@
 use std::future::Future;
 use std::process::ExitCode;
 
-use telemetry::TelemetrySettings;
 use tokio::signal::unix::{SignalKind, signal};
-use web::RunningServer;
+use web::{RunningServer, ServerSettings};
 
 use crate::BAD_SETTING;
+use crate::cli::ServiceArgs;
+use crate::tools::ports::{self, PortError, PortSetting};
 
 /// Why a service did not start.
 pub(crate) trait Refusal: std::error::Error {
@@ -32,12 +33,29 @@ impl Refusal for simulator::StartError {
 }
 
 /// Runs one service until SIGTERM or SIGINT.
-pub(crate) fn service<F, E>(name: &'static str, settings: &TelemetrySettings, start: impl FnOnce() -> F) -> ExitCode
+///
+/// Its port is PORT's or, where that says nothing, that of its own variable, which the tools read too.
+pub(crate) fn service<C, F, E>(
+    port: &PortSetting,
+    args: ServiceArgs<C>,
+    server: impl FnOnce(&mut C) -> &mut ServerSettings,
+    start: impl FnOnce(C) -> F,
+) -> ExitCode
 where
+    C: clap::Args,
     F: Future<Output = Result<RunningServer, E>>,
     E: Refusal,
 {
-    let telemetry = match telemetry::init(name, settings) {
+    let name = port.component;
+    let ServiceArgs { mut config, telemetry } = args;
+    let server = server(&mut config);
+    if server.port.is_none() {
+        match port.read(ports::environment) {
+            Ok(port) => server.port = Some(port),
+            Err(error) => return refuse(name, &error, BAD_SETTING),
+        }
+    }
+    let telemetry = match telemetry::init(name, &telemetry) {
         Ok(telemetry) => telemetry,
         Err(error) => return refuse(name, &error, BAD_SETTING),
     };
@@ -47,7 +65,7 @@ where
             Ok(stop) => stop,
             Err(error) => return refuse(name, &error, 1),
         };
-        match start().await {
+        match start(config).await {
             Ok(server) => {
                 server.run_until(stop).await;
                 ExitCode::SUCCESS
@@ -59,13 +77,21 @@ where
     code
 }
 
+/// A value that a tool cannot use, in a sentence; its exit code tells a mistake in the command from a failure.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct BadValue(pub(crate) String);
+
 /// Runs a tool; its errors are printed with their causes.
 pub(crate) fn tool(run: impl Future<Output = anyhow::Result<ExitCode>>) -> ExitCode {
     // TLS needs a provider before the first https:// address; a second installation is not an error.
     let _ = rustls::crypto::ring::default_provider().install_default();
     match actix_web::rt::System::new().block_on(run) {
         Ok(code) => code,
-        Err(error) => refuse("crypto-telemetry", &format!("{error:#}"), 1),
+        Err(error) => {
+            let usage = error.is::<BadValue>() || error.is::<PortError>();
+            refuse("crypto-telemetry", &format!("{error:#}"), if usage { BAD_SETTING } else { 1 })
+        }
     }
 }
 

@@ -38,7 +38,7 @@ pub struct AskRequest {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(required = false)]
     pub symbols: Vec<Symbol>,
-    /// A question in words ("btc and eth?"), read when `symbols` is empty.
+    /// A question in words ("btc and eth?"), instead of `symbols`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub question: Option<String>,
     /// Which strategy decides; the service's default when left out.

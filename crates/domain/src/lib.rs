@@ -4,14 +4,23 @@
 //! Money is [`rust_decimal::Decimal`] and travels as a JSON string; times are UTC and travel as RFC 3339.
 
 pub mod ask;
+pub mod chain;
 pub mod decision;
 pub mod id;
 pub mod market;
+pub mod page;
+pub mod party;
 pub mod strategy;
 pub mod symbol;
 
 pub use ask::{Answer, AskOutcome, AskRefusal, AskRequest, AskResponse, TradingMode};
+pub use chain::{
+    AuditEntry, ChainContext, ChainPart, ChainReply, Hop, Order, OrderItem, PartStatus, ProcessRequest,
+    ProcessResponse, RecoveredError, User,
+};
 pub use decision::{Action, Decision, DecisionRequest, Fallback, Indicators, StrategyName};
 pub use id::DecisionId;
 pub use market::{Candle, CandleSeries, Interval, PriceQuote, PriceSource, SymbolInfo, SymbolList};
+pub use page::{Page, PageError, PageQuery};
+pub use party::{Email, OrderAction, OrderItemRequest, PartyError, Quantity, UserId, Username};
 pub use symbol::{Symbol, SymbolError};

@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 use telemetry::metrics::notifier::{BACKEND_REQUEST_DURATION, BACKEND_REQUESTS};
 use tracing::{Instrument, Span, field};
 use url::Url;
-use web::{BreakerSettings, Upstream, UpstreamError, UpstreamErrorKind, UpstreamRequest, UpstreamSettings};
+use web::{Probe, Upstream, UpstreamError, UpstreamErrorKind, UpstreamRequest, UpstreamSettings};
 
 /// `service.name` of the price source.
 const MARKET_DATA: &str = "market-data-service";
@@ -33,8 +33,6 @@ impl Backends {
     /// The services at these addresses.
     #[must_use]
     pub fn new(market_data_url: Url, decision_url: Url) -> Self {
-        let market_data_probe = Probe::new(MARKET_DATA, "market-data-service-probe", market_data_url.clone());
-        let decision_probe = Probe::new(DECISION, "decision-service-probe", decision_url.clone());
         let market_data = UpstreamSettings::new(MARKET_DATA, market_data_url).internal();
         let decision = UpstreamSettings {
             // A language model may think for long; decision-service gives it 20 s at most, and then decides without it.
@@ -42,11 +40,12 @@ impl Backends {
             total_timeout: Duration::from_secs(26),
             ..UpstreamSettings::new(DECISION, decision_url).internal()
         };
+        let (market_data, decision) = (Upstream::new(market_data), Upstream::new(decision));
         Self {
-            market_data: Upstream::new(market_data),
-            decision: Upstream::new(decision),
-            market_data_probe,
-            decision_probe,
+            market_data_probe: Probe::new("market-data-service-probe", &market_data),
+            decision_probe: Probe::new("decision-service-probe", &decision),
+            market_data,
+            decision,
         }
     }
 
@@ -169,36 +168,4 @@ fn about(upstream: &Upstream, asked: &Symbol, answered: &Symbol) -> Result<(), U
     }
     let reason = format!("asked about {asked}, answered about {answered}");
     Err(UpstreamError { upstream: upstream.name(), kind: UpstreamErrorKind::Malformed(reason), attempts: 1 })
-}
-
-/// Asks whether a service is alive, beside the real calls: a probe that fails must not keep those from being made, and
-/// neither are its many calls theirs in the metrics.
-#[derive(Debug, Clone)]
-struct Probe {
-    service: &'static str,
-    upstream: Upstream,
-}
-
-impl Probe {
-    fn new(service: &'static str, name: &'static str, base_url: Url) -> Self {
-        let limit = Duration::from_millis(1_500);
-        let upstream = Upstream::new(UpstreamSettings {
-            attempt_timeout: limit,
-            total_timeout: limit,
-            max_attempts: 1,
-            // Each probe has to find out for itself.
-            breaker: BreakerSettings { failures: u32::MAX, ..BreakerSettings::default() },
-            ..UpstreamSettings::new(name, base_url).internal()
-        });
-        Self { service, upstream }
-    }
-
-    async fn alive(&self) -> Result<(), String> {
-        use tracing::instrument::WithSubscriber;
-        let Self { service, upstream } = self;
-        // Probes come every second: each would be a trace of its own.
-        let answer =
-            upstream.get("/health/live").send().with_subscriber(tracing::subscriber::NoSubscriber::default()).await;
-        answer.map(drop).map_err(|error| format!("{service} at {}: {}", upstream.base_url(), error.kind))
-    }
 }

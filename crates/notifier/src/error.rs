@@ -14,6 +14,9 @@ pub enum AskRefused {
         "I did not understand the question. Name a coin or a pair, for example: \"btc?\", \"ETHUSDT\", \"btc and eth\"."
     )]
     UnknownQuestion,
+    /// Two ways of saying what is asked, which may differ.
+    #[error("Give symbols or a question, not both.")]
+    Both,
     /// More symbols than are asked about at once.
     #[error("{named} symbols are too many: ask about {MAX_SYMBOLS} at most.")]
     TooMany {
@@ -32,6 +35,7 @@ impl From<AskRefused> for Problem {
     fn from(refused: AskRefused) -> Self {
         let code = match refused {
             AskRefused::UnknownQuestion => "unknown_question",
+            AskRefused::Both => "symbols_and_question",
             AskRefused::TooMany { .. } => "too_many_symbols",
             AskRefused::TooLong { .. } => "question_too_long",
         };

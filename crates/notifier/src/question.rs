@@ -36,6 +36,9 @@ pub enum Intent {
 /// Words between the items of a list.
 const JOINING_WORDS: [&str; 4] = ["and", "or", "vs", "plus"];
 
+/// Words before a coin that is not asked about: "not btc but eth".
+const LEAVING_OUT: [&str; 4] = ["not", "except", "without", "excluding"];
+
 /// Phrases that ask without naming a coin, as lower-case words.
 const GENERAL_QUESTIONS: [&str; 8] =
     ["crypto", "cryptos", "what should i do", "what to do", "what now", "should i buy", "should i sell", "buy or sell"];
@@ -140,14 +143,20 @@ fn symbols(words: &[Word], vocabulary: &Vocabulary) -> Vec<Symbol> {
         JOINING_WORDS.contains(&word.lower.as_str()) || vocabulary.word(&word.lower, Emphasis::Strong).is_some()
     });
     let mut found = Vec::new();
+    let mut left_out = Vec::new();
     let mut at = 0;
     while let Some(word) = words.get(at) {
+        let before = at.checked_sub(1).and_then(|before| words.get(before));
+        let leaves_out = before.is_some_and(|before| LEAVING_OUT.contains(&before.lower.as_str()));
         let pair = words.get(at + 1).and_then(|next| vocabulary.pair(&word.lower, &next.lower, word.joined));
         at += if pair.is_some() { 2 } else { 1 };
         let emphasis = if is_list { Emphasis::Strong } else { word.emphasis };
-        found.extend(pair.or_else(|| vocabulary.word(&word.lower, emphasis)));
+        let symbol = pair.or_else(|| vocabulary.word(&word.lower, emphasis));
+        if leaves_out { left_out.extend(symbol) } else { found.extend(symbol) }
     }
-    found
+    found.retain(|symbol| !left_out.contains(symbol));
+    // "Why not btc?" asks about it.
+    if found.is_empty() { left_out } else { found }
 }
 
 #[cfg(test)]
@@ -215,6 +224,9 @@ mod tests {
         assert_eq!(asked("bitcoin in the ether?"), ["BTCUSDT"], "ether is an everyday word here");
         assert_eq!(asked("bitcoin in the $ether?"), ["BTCUSDT", "ETHUSDT"]);
         assert_eq!(asked("/ask btc eth"), ["BTCUSDT", "ETHUSDT"]);
+        assert_eq!(asked("not btc but eth"), ["ETHUSDT"]);
+        assert_eq!(asked("btc, eth and sol except ETH/USDT"), ["BTCUSDT", "SOLUSDT"]);
+        assert_eq!(asked("why not btc?"), ["BTCUSDT"]);
     }
 
     #[test]

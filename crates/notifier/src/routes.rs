@@ -67,6 +67,9 @@ pub(crate) async fn ask(state: Data<State>, request: Json<AskRequest>) -> Result
 
 fn symbols_of(state: &State, request: &AskRequest) -> Result<Vec<Symbol>, AskRefused> {
     if !request.symbols.is_empty() {
+        if request.question.is_some() {
+            return Err(AskRefused::Both);
+        }
         let mut distinct: Vec<Symbol> = Vec::new();
         for symbol in &request.symbols {
             if !distinct.contains(symbol) {

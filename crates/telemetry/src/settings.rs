@@ -92,7 +92,7 @@ pub struct TelemetrySettings {
     #[arg(long, env = "LOG_FORMAT", value_enum, default_value_t = LogFormat::Auto)]
     pub log_format: LogFormat,
 
-    /// Which log lines: a level, or directives as for RUST_LOG
+    /// Which log lines: a level (off, error, warn, info, debug, trace), or directives as for RUST_LOG ("info,awc=debug")
     #[arg(long, env = "LOG_LEVEL", default_value = "info")]
     pub log_level: String,
 }
@@ -237,6 +237,25 @@ impl TelemetrySettings {
         })
     }
 
+    /// The directives for log lines; `info` for what they do not name.
+    pub(crate) fn log_directives(&self) -> Result<String, TelemetryError> {
+        const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
+        let mut directives = vec!["info"];
+        for part in self.log_level.split(',').map(str::trim).filter(|part| !part.is_empty()) {
+            // A lone word that is no level would be taken for a module's name, and everything else would fall silent.
+            if !part.contains(['=', '[']) && !LEVELS.iter().any(|level| part.eq_ignore_ascii_case(level)) {
+                return Err(TelemetryError::Setting {
+                    setting: "LOG_LEVEL",
+                    reason: format!(
+                        "has {part:?} in it; it is off, error, warn, info, debug or trace, or a list like \"info,awc=debug\""
+                    ),
+                });
+            }
+            directives.push(part);
+        }
+        Ok(directives.join(","))
+    }
+
     pub(crate) fn shutdown_timeout(&self) -> Duration {
         Duration::from_millis(self.telemetry_shutdown_timeout_ms)
     }
@@ -326,6 +345,17 @@ mod tests {
             !format!("{:?}", TelemetrySettings { telemetry_otlp_headers: Some("hunter2".into()), ..on() })
                 .contains("hunter2")
         );
+    }
+
+    #[test]
+    fn a_log_level_is_one_or_a_list() {
+        let at = |text: &str| TelemetrySettings { log_level: text.to_owned(), ..on() }.log_directives();
+        assert_eq!(at("debug").unwrap(), "info,debug");
+        assert_eq!(at("awc=trace, market_data[tick]=debug").unwrap(), "info,awc=trace,market_data[tick]=debug");
+        assert_eq!(at("").unwrap(), "info");
+        for bad in ["bogus", "info,verbose", "5"] {
+            assert!(at(bad).unwrap_err().to_string().contains("LOG_LEVEL"), "{bad}");
+        }
     }
 
     #[test]

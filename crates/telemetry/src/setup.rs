@@ -49,7 +49,8 @@ pub fn init(service_name: &str, settings: &TelemetrySettings) -> Result<Telemetr
         settings.telemetry_service_name.clone().or(from_environment).unwrap_or_else(|| service_name.to_owned());
     let ratio = settings.ratio()?;
     // The SDK speaks once a failed batch; the gates speak once an outage and say what it means.
-    let directives = format!("opentelemetry=off,opentelemetry_sdk=off,opentelemetry_otlp=off,{}", settings.log_level);
+    let directives =
+        format!("opentelemetry=off,opentelemetry_sdk=off,opentelemetry_otlp=off,{}", settings.log_directives()?);
     let log_filter = EnvFilter::builder()
         .parse(directives)
         .map_err(|error| TelemetryError::Setting { setting: "LOG_LEVEL", reason: error.to_string() })?;

@@ -75,7 +75,8 @@ pub(crate) fn routes(service: &'static str, readiness: Readiness) -> impl Fn(&mu
                 checks: Vec::new(),
             })
         };
-        config.route("/health/live", web::get().to(live));
+        // HEAD too: load balancers and uptime checks ask that way.
+        config.route("/health/live", web::get().to(live)).route("/health/live", web::head().to(live));
         for path in ["/health/ready", "/health"] {
             let readiness = readiness.clone();
             let ready = move || {
@@ -89,7 +90,7 @@ pub(crate) fn routes(service: &'static str, readiness: Readiness) -> impl Fn(&mu
                     }
                 }
             };
-            config.route(path, web::get().to(ready));
+            config.route(path, web::get().to(ready.clone())).route(path, web::head().to(ready));
         }
     }
 }

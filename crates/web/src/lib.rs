@@ -24,5 +24,6 @@ pub use settings::ServerSettings;
 pub use shown_url::shown_url;
 pub use tokio_util::sync::CancellationToken;
 pub use upstream::{
-    BreakerSettings, Upstream, UpstreamError, UpstreamErrorKind, UpstreamRequest, UpstreamResponse, UpstreamSettings,
+    BreakerSettings, Probe, Upstream, UpstreamError, UpstreamErrorKind, UpstreamRequest, UpstreamResponse,
+    UpstreamSettings,
 };

@@ -13,7 +13,8 @@ pub struct ServerSettings {
     #[arg(long, env = "HOST", default_value = "127.0.0.1")]
     pub host: IpAddr,
 
-    /// Port to listen on; each service has its own when left out, 0 takes a free one
+    /// Port to listen on, 0 for a free one; left out, the service's own variable (such as MARKET_DATA_PORT), or its usual
+    /// port
     #[arg(long, env = "PORT")]
     pub port: Option<u16>,
 

@@ -12,6 +12,7 @@ use super::http::{self, CallError, Http, Reply};
 use super::ports;
 use super::problem::Problem;
 use super::terminal::{Style, Terminal, complain, printable};
+use crate::serve::BadValue;
 
 /// The control endpoint answers at once or not at all.
 const LIMIT: Duration = Duration::from_secs(5);
@@ -87,22 +88,21 @@ fn word<T: DeserializeOwned>(text: &str) -> Result<T, String> {
 }
 
 impl Inject {
-    fn request(&self) -> anyhow::Result<FaultRequest> {
+    fn request(&self) -> Result<FaultRequest, BadValue> {
         let mut request = FaultRequest::new(self.target, self.kind, millis(self.duration));
         if let Some(probability) = self.probability {
             request.probability = probability;
         }
         request.latency_ms = self.latency.map(millis);
         if let Some(after) = self.retry_after {
-            anyhow::ensure!(
-                after.subsec_nanos() == 0,
-                "--retry-after is in whole seconds, as the Retry-After header is"
-            );
+            if after.subsec_nanos() != 0 {
+                return Err(BadValue("--retry-after is in whole seconds, as the Retry-After header is".to_owned()));
+            }
             request.retry_after_s = Some(after.as_secs());
         }
         request.status = self.status;
         request.method.clone_from(&self.method);
-        Ok(request.checked()?)
+        request.checked().map_err(|error| BadValue(error.to_string()))
     }
 }
 
@@ -201,7 +201,13 @@ fn describe(fault: &Fault) -> String {
 
 /// Milliseconds in words, in seconds where that is exact enough.
 fn human(ms: u64) -> String {
-    let rounded = if ms >= 10_000 { ms.div_ceil(1_000) * 1_000 } else { ms };
+    // What is left of 6 s is 5.999 s by the time the answer is here.
+    let unit_ms = match ms {
+        ..1_000 => 1,
+        1_000..10_000 => 100,
+        _ => 1_000,
+    };
+    let rounded = ms.div_ceil(unit_ms) * unit_ms;
     humantime::format_duration(Duration::from_millis(rounded)).to_string()
 }
 
@@ -275,5 +281,6 @@ mod tests {
             ),
             "Fault 4: llm answers 500ms late, for 1s."
         );
+        assert_eq!((human(5_999).as_str(), human(999).as_str(), human(9_999).as_str()), ("6s", "999ms", "10s"));
     }
 }

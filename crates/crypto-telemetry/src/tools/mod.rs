@@ -6,7 +6,7 @@ pub(crate) mod doctor;
 mod holder;
 mod http;
 pub(crate) mod load;
-mod ports;
+pub(crate) mod ports;
 pub(crate) mod preflight;
 mod problem;
 mod terminal;

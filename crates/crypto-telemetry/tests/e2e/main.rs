@@ -41,13 +41,15 @@ fn main() -> ExitCode {
         ("every_target_is_up", signals::targets),
         ("native_metrics_are_the_collected_ones", signals::native_is_the_same),
     ];
-    let alone: [(&str, Check); 7] = [
+    let alone: [(&str, Check); 9] = [
         ("doctor_says_all_is_well", doctor::all_well),
         ("doctor_names_tempo", doctor::tempo_stopped),
         ("doctor_names_loki", doctor::loki_stopped),
         ("doctor_names_prometheus", doctor::prometheus_stopped),
         ("doctor_names_the_collector", doctor::collector_stopped),
         ("asks_go_on_while_the_collector_is_away", outage::collector_away),
+        ("asks_are_answered_again_after_a_killed_service", outage::market_data_killed),
+        ("killed_backends_come_back_with_what_they_had", outage::backends_killed),
         ("a_failing_exchange_is_named_and_never_guessed", outage::exchange_failing),
     ];
     let pages: [(&str, Check); 2] = [

@@ -22,6 +22,42 @@ pub(crate) fn collector_away(stack: &Stack) {
     });
 }
 
+/// Killed while it is asked, it comes back by itself, and so do the answers, with nobody restarting anything else.
+pub(crate) fn market_data_killed(stack: &Stack) {
+    for round in 0..2 {
+        stack.kill("market-data-service");
+        let refused = until("asks are refused", || {
+            let (status, body) = stack.ask(&json!({"symbols": ["BTCUSDT"]}));
+            (status != 200).then_some((status, body))
+        });
+        assert!(matches!(refused.0, 502..=504), "round {round}: {refused:?}");
+        assert_eq!(refused.1["upstream"], "market-data-service", "round {round}: {refused:?}");
+        // Asked all the time, as by users who try again: enough to open the circuit.
+        until("asks are answered again", || (stack.ask(&json!({"symbols": ["BTCUSDT"]})).0 == 200).then_some(()));
+        until("the notifier says so too", || stack.is_ok(&stack.url("NOTIFIER_PORT", "/health/ready")).then_some(()));
+    }
+}
+
+/// Every backend crashes; all come back by themselves, on the data they had.
+pub(crate) fn backends_killed(stack: &Stack) {
+    let (_, before) = stack.ask_btc();
+    let trace = stack.url("TEMPO_PORT", &format!("/api/traces/{before}"));
+    until("the trace is there", || stack.json(&trace, &[]));
+    for backend in ["otelcol", "tempo", "loki", "prometheus"] {
+        stack.kill(backend);
+        stack.ask_btc();
+    }
+    for backend in ["otelcol", "tempo", "loki", "prometheus"] {
+        stack.wait_ready(backend);
+    }
+    let said = until("doctor says all is well", || {
+        let (well, said) = stack.run(&["doctor"]);
+        well.then_some(said)
+    });
+    assert!(said.contains("All is well"), "{said}");
+    until("the trace from before is still there", || stack.json(&trace, &[]));
+}
+
 pub(crate) fn exchange_failing(stack: &Stack) {
     let faults = stack.url("SIMULATOR_PORT", "/control/faults");
     for (target, kind) in [("binance_rest", "server_error"), ("binance_ws", "drop")] {

@@ -139,7 +139,7 @@ impl Stack {
         format!("http://127.0.0.1:{port}{path}")
     }
 
-    fn is_ok(&self, url: &str) -> bool {
+    pub(crate) fn is_ok(&self, url: &str) -> bool {
         self.http.get(url).send().is_ok_and(|response| response.status().is_success())
     }
 
@@ -149,18 +149,32 @@ impl Stack {
         until(&format!("{process} has stopped"), || (!self.is_ok(&self.url(port, path))).then_some(()));
     }
 
+    /// Ends a process as a crash does; process-compose starts it anew by itself.
+    pub(crate) fn kill(&self, process: &str) {
+        let output = self.control(&["process", "get", process, "-o", "json"]);
+        let described: serde_json::Value = serde_json::from_str(&output).unwrap();
+        let pid = described[0]["pid"].as_i64().unwrap_or_else(|| panic!("no process id: {output}"));
+        let killed = Command::new("kill").args(["-KILL", &pid.to_string()]).status().unwrap();
+        assert!(killed.success());
+    }
+
     pub(crate) fn start_again(&self, process: &str) {
         self.control(&["process", "start", process]);
+        self.wait_ready(process);
+    }
+
+    pub(crate) fn wait_ready(&self, process: &str) {
         let (port, path) = health(process);
         until(&format!("{process} is ready again"), || self.is_ok(&self.url(port, path)).then_some(()));
     }
 
-    fn control(&self, arguments: &[&str]) {
+    fn control(&self, arguments: &[&str]) -> String {
         let mut command = self.command("process-compose");
         command.args(arguments).args(["-U", "-u"]).arg(&self.socket);
         command.arg("-L").arg(self.data.join("logs/process-compose-client.log"));
         let output = command.output().unwrap();
         assert!(output.status.success(), "process-compose {arguments:?}: {}", text(&output));
+        String::from_utf8(output.stdout).unwrap()
     }
 
     /// A call of a service that answers with JSON: status and body.

@@ -61,6 +61,7 @@ async fn bad_input_gets_a_sentence() {
     let unknown = ask(&world, json!({"question": "tell me a joke"})).await.problem(400, "unknown_question");
     assert!(unknown["detail"].as_str().unwrap().contains("btc and eth"), "{unknown}");
     let many: Vec<String> = (0..11).map(|n| format!("COIN{n}USDT")).collect();
+    ask(&world, json!({"symbols": ["ETHUSDT"], "question": "btc?"})).await.problem(400, "symbols_and_question");
     ask(&world, json!({"symbols": many})).await.problem(400, "too_many_symbols");
     ask(&world, json!({"question": "btc ".repeat(300)})).await.problem(400, "question_too_long");
     let json_type = [("content-type", "application/json")];

@@ -47,6 +47,14 @@ impl Breaker {
         }
     }
 
+    /// How long calls are still held back.
+    pub(super) fn held_back(&self, now: Instant) -> Option<Duration> {
+        match *self.state.lock().unwrap_or_else(PoisonError::into_inner) {
+            State::Open { until } if now < until => Some(until - now),
+            _ => None,
+        }
+    }
+
     pub(super) fn succeeded(&self) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         if !matches!(*state, State::Closed { .. }) {
@@ -97,6 +105,8 @@ mod tests {
         breaker.failed(start);
         breaker.failed(start);
         assert_eq!(breaker.admit(start + Duration::from_secs(1)), Err(Duration::from_secs(4)));
+        assert_eq!(breaker.held_back(start + Duration::from_secs(1)), Some(Duration::from_secs(4)));
+        assert_eq!(breaker.held_back(start + open_for), None);
         let later = start + open_for;
         assert_eq!(breaker.admit(later), Ok(()), "the trial");
         assert_eq!(breaker.admit(later), Ok(()), "a second call beside it, of the same ask");

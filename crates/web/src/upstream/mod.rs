@@ -2,6 +2,7 @@
 
 mod breaker;
 mod error;
+mod probe;
 mod request;
 mod retry;
 mod settings;
@@ -15,6 +16,7 @@ use url::Url;
 
 use breaker::Breaker;
 pub use error::{UpstreamError, UpstreamErrorKind};
+pub use probe::Probe;
 pub use request::{UpstreamRequest, UpstreamResponse};
 pub use settings::{BreakerSettings, UpstreamSettings};
 
@@ -77,6 +79,12 @@ impl Upstream {
     #[must_use]
     pub fn base_url(&self) -> &Url {
         &self.shared.settings.base_url
+    }
+
+    /// How long calls are still held back because earlier ones failed; none while they go out.
+    #[must_use]
+    pub fn held_back(&self) -> Option<Duration> {
+        self.shared.breaker.held_back(std::time::Instant::now())
     }
 
     /// A GET. `template` is the route, `/v1/prices/{symbol}`: it names the span.

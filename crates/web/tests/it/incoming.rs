@@ -105,7 +105,9 @@ async fn readiness_names_what_is_missing_and_live_does_not_care() {
         assert_eq!(report["checks"][0]["status"], "ok");
         assert_eq!(report["checks"][1]["name"], "exchange");
         assert_eq!(report["checks"][1]["detail"], "the exchange does not answer");
+        assert_eq!(call(&server, Method::HEAD, path, None).await.status, 503);
     }
+    assert_eq!(call(&server, Method::HEAD, "/health/live", None).await.status, 200);
     assert_eq!(call(&server, Method::GET, "/health/live", None).await.status, 200);
     assert_eq!(call(&server, Method::GET, "/openapi.json", None).await.json()["openapi"], "3.1.0");
     server.stop().await;
