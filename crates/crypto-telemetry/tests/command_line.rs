@@ -21,7 +21,9 @@ fn said(output: &Output) -> (Option<i32>, String) {
 
 #[test]
 fn a_bad_value_is_a_usage_error_that_names_it() {
-    let cases: [(&[&str], &[(&str, &str)], &str); 6] = [
+    /// Arguments, environment, what is named.
+    type Case<'a> = (&'a [&'a str], &'a [(&'a str, &'a str)], &'a str);
+    let cases: [Case<'_>; 6] = [
         (&["decision-service"], &[("LOG_LEVEL", "bogus")], "LOG_LEVEL"),
         (&["decision-service"], &[("DECISION_PORT", "eighty")], "DECISION_PORT"),
         (&["simulator"], &[("PORT", "70000")], "PORT"),
