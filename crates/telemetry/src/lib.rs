@@ -5,6 +5,7 @@
 //! dropped and counted, exports run on threads of their own, and shut-down is bounded in time.
 
 mod error;
+mod exception;
 pub mod export;
 mod logging;
 pub mod metrics;
@@ -16,6 +17,7 @@ mod setup;
 pub mod testing;
 
 pub use error::TelemetryError;
+pub use exception::{causes, record_exception, record_fallback};
 pub use settings::{LogFormat, OtlpProtocol, TelemetrySettings};
 pub use setup::{Telemetry, init};
 

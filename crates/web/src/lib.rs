@@ -5,6 +5,7 @@
 
 mod background;
 mod body_limit;
+mod chain;
 mod error_body;
 mod health;
 mod in_flight;
@@ -17,6 +18,7 @@ mod shown_url;
 mod upstream;
 
 pub use background::Background;
+pub use chain::{ChainSettings, HandedOn, Next, NextLink, REPLAYED};
 pub use health::Readiness;
 pub use problem::{Problem, ProblemBody};
 pub use server::{RunningServer, Service, StartError, start};

@@ -1,0 +1,180 @@
+//! A link of the business chain: handing a request on to whatever service comes next (spec E1).
+
+use std::time::Duration;
+
+use clap::Args;
+use domain::{ChainReply, ProcessRequest};
+use url::Url;
+
+use crate::{Probe, Upstream, UpstreamError, UpstreamErrorKind, UpstreamSettings};
+
+/// Header of an answer that repeats an earlier one, because the idempotency key is the same.
+pub const REPLAYED: &str = "idempotent-replayed";
+
+/// Where a service of the chain stands in it.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Business chain")]
+pub struct ChainSettings {
+    /// Base URL of the service behind this one, http://127.0.0.1:5002; POST {url}/process is called. The chain's last
+    /// service has none ("none" where a default has to be undone)
+    #[arg(long, env = "NEXT_SERVICE_URL", value_parser = next_url)]
+    pub next_service_url: Option<Next>,
+
+    /// What that service is called in errors, spans and metrics: lower-case letters, digits and '-'
+    #[arg(long, env = "NEXT_SERVICE_NAME", value_parser = service_name)]
+    pub next_service_name: Option<String>,
+
+    /// Longest wait for the services behind this one, in milliseconds
+    #[arg(long, env = "NEXT_SERVICE_TIMEOUT_MS", default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(50..=60_000))]
+    pub next_service_timeout_ms: u64,
+
+    /// Put users' names and e-mail addresses onto spans, beside their ids
+    #[arg(long, env = "TRACE_PERSONAL_DATA", default_value_t = false, action = clap::ArgAction::Set, num_args = 0..=1, default_missing_value = "true")]
+    pub trace_personal_data: bool,
+}
+
+/// What `NEXT_SERVICE_URL` says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Next {
+    /// The chain ends here.
+    None,
+    /// The base URL of the next service.
+    At(Url),
+}
+
+fn next_url(text: &str) -> Result<Next, String> {
+    if text == "none" || text.is_empty() {
+        return Ok(Next::None);
+    }
+    let url = Url::parse(text).map_err(|error| format!("no URL like http://127.0.0.1:5002: {error}"))?;
+    if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
+        return Err("no http:// or https:// URL with a host".to_owned());
+    }
+    Ok(Next::At(url))
+}
+
+fn service_name(text: &str) -> Result<String, String> {
+    let well_formed = (1..=40).contains(&text.len())
+        && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
+    if well_formed { Ok(text.to_owned()) } else { Err("1 to 40 lower-case letters, digits and '-'".to_owned()) }
+}
+
+impl ChainSettings {
+    /// For tests: the next service at this address, or none.
+    #[must_use]
+    pub fn to(next: Option<Url>) -> Self {
+        Self {
+            next_service_url: Some(next.map_or(Next::None, Next::At)),
+            next_service_name: None,
+            next_service_timeout_ms: 10_000,
+            trace_personal_data: false,
+        }
+    }
+
+    /// The link to the next service, if there is one: where the settings say, else at this usual address.
+    #[must_use]
+    pub fn link(&self, usual: Option<(&'static str, &str)>) -> Option<NextLink> {
+        let usual_name = usual.map_or("next-service", |(name, _)| name);
+        let url = match &self.next_service_url {
+            Some(Next::None) => return None,
+            Some(Next::At(url)) => url.clone(),
+            None => usual.and_then(|(_, url)| url.parse().ok())?,
+        };
+        let name = match &self.next_service_name {
+            // Names of upstreams are static words everywhere; this one is made once, when the service starts.
+            Some(name) => Box::leak(name.clone().into_boxed_str()),
+            None => usual_name,
+        };
+        Some(NextLink::new(name, url, Duration::from_millis(self.next_service_timeout_ms)))
+    }
+}
+
+/// The next service of the chain.
+#[derive(Debug, Clone)]
+pub struct NextLink {
+    upstream: Upstream,
+    probe: Probe,
+}
+
+/// What the services behind answered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HandedOn {
+    /// Their parts.
+    pub reply: ChainReply,
+    /// Whether it is an earlier answer, repeated.
+    pub replayed: bool,
+}
+
+impl NextLink {
+    /// The service at a base URL, called `name` in errors, spans and metrics.
+    #[must_use]
+    pub fn new(name: &'static str, base_url: Url, timeout: Duration) -> Self {
+        let upstream = Upstream::new(UpstreamSettings {
+            attempt_timeout: timeout,
+            total_timeout: timeout,
+            ..UpstreamSettings::new(name, base_url).internal()
+        });
+        let probe = Probe::new("next-service-probe", &upstream);
+        Self { upstream, probe }
+    }
+
+    /// Who comes next.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        self.upstream.name()
+    }
+
+    /// Hands a request on. It is sent again where that may help and does no harm: when it carries an idempotency key.
+    ///
+    /// # Errors
+    /// What went wrong with the last attempt, with the name of the link that failed.
+    pub async fn hand_on(&self, request: &ProcessRequest) -> Result<HandedOn, UpstreamError> {
+        let keyed = request.context.as_ref().is_some_and(|context| context.idempotency_key.is_some());
+        let call = self.upstream.post("/process").json(request);
+        let response = if keyed { call.retryable() } else { call }.send().await?;
+        let reply: ChainReply = response.json()?;
+        if reply.parts.is_empty() {
+            return Err(UpstreamError {
+                upstream: self.name(),
+                kind: UpstreamErrorKind::Malformed("a reply without any part".to_owned()),
+                attempts: 1,
+            });
+        }
+        Ok(HandedOn { reply, replayed: response.header(REPLAYED) == Some("true") })
+    }
+
+    /// Whether it answers, for readiness.
+    ///
+    /// # Errors
+    /// A sentence that says what is wrong.
+    pub async fn alive(&self) -> Result<(), String> {
+        self.probe.alive().await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_link_is_where_the_settings_say() {
+        let usual = Some(("order-service", "http://127.0.0.1:5002"));
+        let mut settings = ChainSettings::to(None);
+        assert!(settings.link(usual).is_none(), "none undoes the usual one");
+        settings.next_service_url = None;
+        assert_eq!(settings.link(usual).map(|link| link.name()), Some("order-service"));
+        assert!(settings.link(None).is_none());
+        settings.next_service_url = Some(next_url("http://127.0.0.1:7000").unwrap());
+        settings.next_service_name = Some("fraud-check".to_owned());
+        assert_eq!(settings.link(usual).map(|link| link.name()), Some("fraud-check"));
+    }
+
+    #[test]
+    fn addresses_and_names_are_checked() {
+        assert_eq!(next_url("none"), Ok(Next::None));
+        for bad in ["127.0.0.1:5002", "ftp://x/", "order"] {
+            assert!(next_url(bad).is_err(), "{bad}");
+        }
+        assert!(service_name("fraud-check").is_ok() && service_name("Fraud Check").is_err());
+    }
+}
