@@ -14,6 +14,7 @@ pub mod notifier;
 pub mod process;
 mod registry;
 pub mod simulator;
+pub mod storage;
 
 use std::sync::OnceLock;
 

@@ -2,10 +2,10 @@
 
 use std::fmt::Write as _;
 
-use super::{Metric, decision, doctor, export, http, market_data, notifier, process, simulator};
+use super::{Metric, decision, doctor, export, http, market_data, notifier, process, simulator, storage};
 
 /// The groups, with the title each has in docs/METRICS.md.
-fn groups() -> [(&'static str, &'static [&'static dyn Metric]); 8] {
+fn groups() -> [(&'static str, &'static [&'static dyn Metric]); 9] {
     [
         ("HTTP, every service", http::ALL),
         ("Process, every service", process::ALL),
@@ -13,6 +13,7 @@ fn groups() -> [(&'static str, &'static [&'static dyn Metric]); 8] {
         ("market-data-service", market_data::ALL),
         ("decision-service", decision::ALL),
         ("notifier-service", notifier::ALL),
+        ("Databases, every service that has one", storage::ALL),
         ("simulator", simulator::ALL),
         ("crypto-telemetry doctor", doctor::ALL),
     ]

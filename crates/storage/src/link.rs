@@ -1,0 +1,191 @@
+//! Connections, and the pools that keep them.
+//!
+//! Each engine's connections are kept by deadpool, not by sqlx's own pool: that asks the server on every release
+//! whether the connection still lives, which costs as much as a short query.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use deadpool::Runtime;
+use deadpool::managed::{
+    Manager, Metrics, Object, Pool, PoolConfig, PoolError, QueueMode, RecycleError, RecycleResult, TimeoutType,
+    Timeouts,
+};
+use sqlx::postgres::{PgConnectOptions, PgConnection};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
+use sqlx::{ConnectOptions as _, Connection, Executor as _};
+
+use crate::error::Failure;
+use crate::health::Health;
+use crate::settings::Limits;
+
+/// A connection idle for longer is asked whether it lives before it is used: a firewall may have forgotten it.
+const TRUSTED_FOR: Duration = Duration::from_secs(5);
+
+/// A PostgreSQL connection older than this is replaced: its server process only ever grows.
+const LONGEST_LIFE: Duration = Duration::from_secs(30 * 60);
+
+/// Longest wait for the answer of an idle connection.
+const TEST_TIMEOUT: Duration = Duration::from_millis(500);
+
+/// Virtual machine instructions of SQLite between two looks at the clock: about a millisecond.
+const INSTRUCTIONS_BETWEEN_LOOKS: i32 = 20_000;
+
+/// A connection with what has to be known about it.
+pub(crate) struct Link<C> {
+    pub(crate) connection: C,
+    /// A statement runs, or was left running: nobody else may use the connection.
+    pub(crate) unclean: bool,
+    last_used: Instant,
+    /// SQLite: when the statement that runs has to end.
+    pub(crate) deadline: Deadline,
+}
+
+impl<C> Link<C> {
+    fn new(connection: C, deadline: Deadline) -> Self {
+        Self { connection, unclean: false, last_used: Instant::now(), deadline }
+    }
+
+    pub(crate) fn begin(&mut self, limit: Duration) {
+        self.unclean = true;
+        self.deadline.set(limit);
+    }
+
+    pub(crate) fn end(&mut self, broken: bool) {
+        self.unclean = broken;
+        self.deadline.clear();
+        if !broken {
+            self.last_used = Instant::now();
+        }
+    }
+}
+
+/// A point in time that SQLite's thread looks at while it works.
+#[derive(Debug, Clone)]
+pub(crate) struct Deadline {
+    origin: Instant,
+    /// Microseconds from `origin`; 0 is none.
+    at: Arc<AtomicU64>,
+}
+
+impl Deadline {
+    fn none() -> Self {
+        Self { origin: Instant::now(), at: Arc::default() }
+    }
+
+    fn set(&self, limit: Duration) {
+        let at = (self.origin.elapsed() + limit).as_micros();
+        self.at.store(u64::try_from(at).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+
+    fn clear(&self) {
+        self.at.store(0, Ordering::Relaxed);
+    }
+
+    fn is_over(&self) -> bool {
+        let at = self.at.load(Ordering::Relaxed);
+        at != 0 && self.origin.elapsed() > Duration::from_micros(at)
+    }
+}
+
+/// Opens connections to SQLite's file.
+pub(crate) struct SqliteManager {
+    pub(crate) options: SqliteConnectOptions,
+    /// Whether they may write.
+    pub(crate) writes: bool,
+}
+
+impl Manager for SqliteManager {
+    type Type = Link<SqliteConnection>;
+    type Error = sqlx::Error;
+
+    async fn create(&self) -> Result<Self::Type, sqlx::Error> {
+        let mut connection = Box::pin(self.options.connect()).await?;
+        if !self.writes {
+            // A statement that writes although it says SELECT would get past the order of writers.
+            Box::pin(connection.execute("PRAGMA query_only = ON")).await?;
+        }
+        let deadline = Deadline::none();
+        let watched = deadline.clone();
+        connection.lock_handle().await?.set_progress_handler(INSTRUCTIONS_BETWEEN_LOOKS, move || !watched.is_over());
+        Ok(Link::new(connection, deadline))
+    }
+
+    async fn recycle(&self, link: &mut Self::Type, _: &Metrics) -> RecycleResult<sqlx::Error> {
+        if link.unclean { Err(RecycleError::message("unclean")) } else { Ok(()) }
+    }
+}
+
+/// Opens connections to a PostgreSQL server.
+pub(crate) struct PostgresManager {
+    pub(crate) options: PgConnectOptions,
+    pub(crate) health: Arc<Health>,
+}
+
+impl Manager for PostgresManager {
+    type Type = Link<PgConnection>;
+    type Error = sqlx::Error;
+
+    async fn create(&self) -> Result<Self::Type, sqlx::Error> {
+        // Boxed: connecting is rare and its future large, and every statement's future would hold room for it.
+        Ok(Link::new(Box::pin(self.options.connect()).await?, Deadline::none()))
+    }
+
+    async fn recycle(&self, link: &mut Self::Type, metrics: &Metrics) -> RecycleResult<sqlx::Error> {
+        if link.unclean || metrics.created.elapsed() > LONGEST_LIFE {
+            return Err(RecycleError::message("unclean or old"));
+        }
+        if link.last_used.elapsed() < TRUSTED_FOR && !self.health.is_suspect(link.last_used) {
+            return Ok(());
+        }
+        match tokio::time::timeout(TEST_TIMEOUT, Box::pin(link.connection.ping())).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(error)) => Err(RecycleError::Backend(error)),
+            Err(_) => Err(RecycleError::message("no answer")),
+        }
+    }
+}
+
+/// A pool of `size` connections.
+pub(crate) fn pool<M: Manager>(manager: M, size: usize, limits: &Limits) -> Pool<M> {
+    let timeouts = Timeouts { wait: Some(limits.acquire), create: Some(limits.acquire), recycle: None };
+    // The last one used is used next: it is warm, and the others may be gone through a quiet time unasked.
+    let config = PoolConfig { max_size: size, timeouts, queue_mode: QueueMode::Lifo };
+    match Pool::builder(manager).config(config).runtime(Runtime::Tokio1).build() {
+        Ok(pool) => pool,
+        Err(error) => unreachable!("a pool with a runtime takes time limits: {error}"),
+    }
+}
+
+/// A connection that is ours until it is dropped. One that was left in the middle of something is closed then.
+pub(crate) struct Held<M: Manager<Type = Link<C>>, C>(Option<Object<M>>);
+
+impl<M: Manager<Type = Link<C>, Error = sqlx::Error>, C> Held<M, C> {
+    pub(crate) async fn from(pool: &Pool<M>) -> Result<Self, Failure> {
+        pool.get().await.map(|object| Self(Some(object))).map_err(|error| match error {
+            PoolError::Timeout(TimeoutType::Wait) => {
+                Failure::timeout("no connection became free within DATABASE_ACQUIRE_TIMEOUT_MS")
+            }
+            PoolError::Timeout(_) => Failure::away("it did not let us in within DATABASE_ACQUIRE_TIMEOUT_MS"),
+            PoolError::Backend(error) => error.into(),
+            PoolError::Closed => Failure::away("the service is stopping"),
+            other => Failure::away(other.to_string()),
+        })
+    }
+
+    pub(crate) fn link(&mut self) -> Result<&mut Link<C>, Failure> {
+        self.0.as_deref_mut().ok_or_else(|| Failure::away("the connection is closed"))
+    }
+}
+
+impl<M: Manager<Type = Link<C>>, C> Drop for Held<M, C> {
+    fn drop(&mut self) {
+        if let Some(object) = self.0.take()
+            && object.unclean
+        {
+            // Closing the connection ends what was left running, and its transaction.
+            drop(Object::take(object));
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! A span and metrics for each statement.
+//!
+//! Attributes: <https://opentelemetry.io/docs/specs/semconv/database/database-spans/>
+
+use std::fmt;
+use std::time::Instant;
+
+use telemetry::metrics::storage::{QUERY_DURATION, QUERY_ERRORS};
+use tracing::field::Empty;
+use tracing::{Instrument as _, Span};
+
+use crate::error::Failure;
+use crate::lease::Control;
+use crate::target::Target;
+use crate::{Statement, StorageError};
+
+/// What the spans of one database have in common.
+#[derive(Debug)]
+pub(crate) struct Described {
+    system: &'static str,
+    namespace: String,
+    address: Option<String>,
+    port: Option<i64>,
+}
+
+impl Described {
+    pub(crate) fn new(target: &Target) -> Self {
+        let (address, port) = target.server();
+        Self { system: target.system(), namespace: target.namespace(), address, port }
+    }
+}
+
+/// What is told about one statement.
+#[derive(Clone, Copy)]
+pub(crate) struct Told {
+    operation: &'static str,
+    label: &'static str,
+    collection: Option<&'static str>,
+    sql: &'static str,
+}
+
+impl Told {
+    pub(crate) const fn statement(statement: &Statement) -> Self {
+        Self {
+            operation: statement.query_type.operation(),
+            label: statement.query_type.label(),
+            collection: Some(statement.collection),
+            sql: statement.sql,
+        }
+    }
+
+    pub(crate) const fn control(control: Control, sqlite: bool) -> Self {
+        Self { operation: control.operation(), label: control.label(), collection: None, sql: control.sql(sqlite) }
+    }
+
+    fn span(&self, database: &Described) -> Span {
+        tracing::info_span!(
+            "db_query",
+            otel.name = %self,
+            otel.kind = "client",
+            otel.status_code = Empty,
+            otel.status_description = Empty,
+            error.type = Empty,
+            db.system.name = database.system,
+            db.namespace = database.namespace,
+            db.operation.name = self.operation,
+            db.collection.name = self.collection,
+            db.query.text = self.sql,
+            db.query.summary = %self,
+            db.response.returned_rows = Empty,
+            db.response.status_code = Empty,
+            server.address = database.address,
+            server.port = database.port,
+        )
+    }
+}
+
+/// The summary: `SELECT users`.
+impl fmt::Display for Told {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.operation)?;
+        self.collection.map_or(Ok(()), |collection| write!(f, " {collection}"))
+    }
+}
+
+/// Runs a statement within its span and measures it. `work` also tells how many rows came back, if rows can.
+pub(crate) async fn observed<T>(
+    database: &Described,
+    told: Told,
+    work: impl Future<Output = Result<(T, Option<usize>), Failure>>,
+) -> Result<T, StorageError> {
+    let span = told.span(database);
+    let started = Instant::now();
+    let result = work.instrument(span.clone()).await;
+    QUERY_DURATION.record(started.elapsed().as_secs_f64(), &[("query_type", told.label)]);
+    match result {
+        Ok((done, rows)) => {
+            if let Some(rows) = rows {
+                span.record("db.response.returned_rows", i64::try_from(rows).unwrap_or(i64::MAX));
+            }
+            Ok(done)
+        }
+        Err(failure) => {
+            let label = failure.error.label();
+            QUERY_ERRORS.add(1, &[("query_type", told.label), ("reason", label)]);
+            span.record("error.type", label);
+            span.record("otel.status_code", "ERROR");
+            span.record("otel.status_description", tracing::field::display(&failure.error));
+            if let Some(code) = failure.code {
+                span.record("db.response.status_code", code);
+            }
+            Err(failure.error)
+        }
+    }
+}
