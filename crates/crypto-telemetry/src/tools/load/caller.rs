@@ -3,6 +3,7 @@
 use std::io;
 use std::time::Duration;
 
+use actix_web::error::ParseError;
 use actix_web::web::Bytes;
 use awc::error::{ConnectError, PayloadError, SendRequestError};
 use awc::http::header::HeaderValue;
@@ -98,6 +99,7 @@ impl From<SendRequestError> for Failure {
             SendRequestError::Timeout | SendRequestError::Connect(ConnectError::Timeout) => Self::Timeout,
             SendRequestError::Connect(ConnectError::Io(error)) => of_connect(&error),
             SendRequestError::Connect(ConnectError::Disconnected) | SendRequestError::Send(_) => Self::Disconnected,
+            SendRequestError::Response(ParseError::Io(_) | ParseError::Incomplete) => Self::Disconnected,
             SendRequestError::Connect(_) => Self::NoConnection,
             _ => Self::BrokenAnswer,
         }
@@ -198,6 +200,9 @@ mod tests {
         assert_eq!(connect(io::ErrorKind::HostUnreachable.into()), Failure::NoConnection);
         let gone = SendRequestError::Connect(ConnectError::Disconnected);
         assert_eq!(Failure::from(gone), Failure::Disconnected);
+        let reset = ParseError::Io(io::ErrorKind::ConnectionReset.into());
+        assert_eq!(Failure::from(SendRequestError::Response(reset)), Failure::Disconnected);
+        assert_eq!(Failure::from(SendRequestError::Response(ParseError::Header)), Failure::BrokenAnswer);
         assert_eq!(Failure::from(SendRequestError::Timeout), Failure::Timeout);
     }
 }

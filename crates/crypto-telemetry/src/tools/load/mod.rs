@@ -3,7 +3,8 @@
 //! Open loop: a user arrives when they are due, whether or not those before them have been answered, and the latency of
 //! their first request counts from when it was due, not from when it was sent. A service that stalls therefore shows in
 //! the percentiles as its users would feel it (no coordinated omission), and so does a generator that falls behind, which
-//! `send_lateness` tells apart. A later step of a journey is due when the step before it ended.
+//! `send_lateness` tells apart. A later step of a journey is due when the step before it ended. Percentiles are of what was
+//! answered: a failure, however quick or slow, is counted and makes none of them look better.
 
 mod arrivals;
 mod caller;
@@ -49,8 +50,8 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let mut plan = args.plan()?;
     plan.most_in_flight = plan.most_in_flight.min(sockets());
     let stop = Stop::default();
-    stop_on_signals(&stop)?;
     let progress = Progress::on_stderr(args.quiet);
+    stop_on_signals(&stop, progress)?;
     if args.find_highest {
         let report = find_highest(&plan, args.p99_limit, args.json, &stop, progress, REST).await?;
         report.print(args.json)?;
@@ -90,17 +91,19 @@ async fn find_highest(
 }
 
 /// The first SIGINT or SIGTERM ends the run with what was done, the second one without waiting for answers.
-fn stop_on_signals(stop: &Stop) -> std::io::Result<()> {
+fn stop_on_signals(stop: &Stop, progress: Progress) -> std::io::Result<()> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
     let stop = stop.clone();
+    // A bar stands in its line without ending it.
+    let start = if progress == Progress::Bar { "\n" } else { "" };
     actix_web::rt::spawn(async move {
         for (token, words) in [
             (&stop.gently, "waiting for the answers on their way; Ctrl-C again does not wait"),
             (&stop.now, "not waiting"),
         ] {
             tokio::select! { _ = interrupt.recv() => {}, _ = terminate.recv() => {} }
-            complain(&format!("load: stopping, {words}"));
+            complain(&format!("{start}load: stopping, {words}"));
             token.cancel();
         }
     });

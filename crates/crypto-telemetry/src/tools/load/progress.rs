@@ -52,8 +52,8 @@ impl Progress {
                 loop {
                     ticks.tick().await;
                     let tally = run.tally.borrow();
-                    bar.0.set_message(words(&tally));
                     bar.0.set_position(tally.begun());
+                    bar.0.set_message(words(&tally));
                 }
             }
             Self::Lines => {
@@ -78,7 +78,7 @@ struct Bar(ProgressBar);
 impl Bar {
     fn new(total: u64) -> Self {
         let bar = ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::stderr());
-        if let Ok(style) = ProgressStyle::with_template("{bar:30} {percent:>3} %, {eta} left: {wide_msg}") {
+        if let Ok(style) = ProgressStyle::with_template("{bar:20} {pos} of {len}: {wide_msg}") {
             bar.set_style(style);
         }
         Self(bar)
@@ -95,7 +95,7 @@ fn words(tally: &Tally) -> String {
     let all = &tally.all;
     let limited = if all.rate_limited > 0 { format!(", {} rate limited", all.rate_limited) } else { String::new() };
     format!(
-        "{} answered, {} failed{limited}, {} on their way, p99 {}",
+        "{} answered, {} failed{limited}, {} open, p99 {}",
         all.answered(),
         all.failed(),
         all.open(),
@@ -119,12 +119,12 @@ mod tests {
     #[test]
     fn the_words_tell_what_counts() {
         let mut tally = Tally::new(&"ask".parse().unwrap());
-        assert_eq!(words(&tally), "0 answered, 0 failed, 0 on their way, p99 0 µs");
+        assert_eq!(words(&tally), "0 answered, 0 failed, 0 open, p99 0 µs");
         for outcome in [Ok(()), Err(&Failure::Timeout), Err(&Failure::RateLimited)] {
             tally.send(Step::Ask);
             tally.record(Step::Ask, Duration::from_micros(1_000), outcome);
         }
         tally.send(Step::Ask);
-        assert_eq!(words(&tally), "1 answered, 1 failed, 1 rate limited, 1 on their way, p99 1.0 ms");
+        assert_eq!(words(&tally), "1 answered, 1 failed, 1 rate limited, 1 open, p99 1.0 ms");
     }
 }

@@ -24,16 +24,17 @@ const GATEWAY: PortSetting =
     PortSetting { variable: "GATEWAY_PORT", default: 8080, component: "api-gateway", purpose: "its API and page" };
 
 const JSON_KEYS: &str = "\
-Keys of --json (latencies in microseconds, counted from when a request was due):
+Keys of --json (microseconds from when a request was due until it was answered):
   rate_per_second, seed, planned, begun, interrupted, took_ms, answered_per_second, held_back
   sent, answered, failed, rate_limited, unfinished, failures{reason: count}
-  latency{p50_us, p90_us, p99_us, p99.9_us, max_us}          of the answered requests; failed ones are counted only
-  send_lateness{…}                                           the generator's own part in it
+  latency{p50_us, p90_us, p99_us, p99.9_us, max_us}: of the answered requests
+  send_lateness{…}: how late arrivals were sent, the generator's own part in it
   journeys{name: {weight, begun, completed, failed, latency{…},
     steps{name: {sent, answered, failed, rate_limited, unfinished, failures{…}, latency{…}}}}}
 
-Exit codes: 0 every request was answered; 1 some failed or were rate limited; 64 a setting cannot be used;
-130 ended by Ctrl-C, with the report of what was done.";
+Exit codes:
+  0 every request was answered   1 some failed or were rate limited
+  64 a setting cannot be used    130 ended by Ctrl-C, with the report of what was done";
 
 /// Send users at a fixed rate of arrival and report latencies.
 #[derive(Debug, clap::Args)]
