@@ -9,11 +9,13 @@
 mod database;
 mod error;
 mod health;
+pub mod idempotency;
 mod keep;
 mod lease;
 mod link;
 mod migration;
 mod observe;
+pub mod outbox;
 mod settings;
 mod statement;
 mod target;

@@ -3,7 +3,9 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod basics;
+mod keys;
 mod migrations;
+mod outboxes;
 mod support;
 
 use std::process::ExitCode;
@@ -22,5 +24,20 @@ fn main() -> ExitCode {
         test!(migrations::further_migrations_are_applied_later),
         test!(migrations::changed_and_missing_migrations_are_clear_errors),
         test!(migrations::a_broken_migration_leaves_nothing_behind),
+        test!(outboxes::order_is_kept),
+        test!(outboxes::an_entry_of_a_rolled_back_transaction_never_was),
+        test!(outboxes::whoever_writes_an_entry_may_deliver_it_itself),
+        test!(outboxes::an_entry_whose_writer_died_is_delivered_when_its_lease_has_run_out),
+        test!(outboxes::a_failing_entry_blocks_those_behind_it),
+        test!(outboxes::two_processes_never_deliver_the_same_entry_at_once),
+        test!(outboxes::a_late_word_does_not_disturb_who_has_the_entry_now),
+        test!(outboxes::a_stopped_service_gives_back_what_it_was_delivering),
+        test!(outboxes::a_delivery_belongs_to_the_trace_that_wrote_the_entry),
+        test!(keys::a_repetition_gets_the_first_answer),
+        test!(keys::a_released_key_is_new_again),
+        test!(keys::a_request_that_never_ended_gives_way),
+        test!(keys::the_answer_can_be_kept_with_the_work),
+        test!(keys::only_one_of_many_at_once_is_the_first),
+        test!(keys::expired_keys_are_new_and_are_cleaned_up_bit_by_bit),
     ])
 }

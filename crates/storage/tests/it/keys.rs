@@ -1,0 +1,138 @@
+//! Idempotency keys.
+
+use std::time::Duration;
+
+use serde_json::json;
+use storage::idempotency::{Begun, IdempotencyKeys, Lease, migration};
+use storage::testing::TestDatabase;
+use storage::{QueryType, Statement, StorageError};
+
+use crate::support::{Kept, until};
+
+const LONG: Duration = Duration::from_secs(600);
+
+async fn open(test: &TestDatabase) -> (Kept, IdempotencyKeys) {
+    let kept = Kept::open(&test.settings(), vec![migration(1)]);
+    kept.wait_until_ready().await;
+    let keys = IdempotencyKeys::new(kept.database.clone());
+    (kept, keys)
+}
+
+async fn new(keys: &IdempotencyKeys, key: &str, hash: &str) -> Lease {
+    match keys.begin(key, hash).await.unwrap() {
+        Begun::New(lease) => lease,
+        other => unreachable!("{key} is not new: {other:?}"),
+    }
+}
+
+async fn count(kept: &Kept) -> i64 {
+    let count = Statement::new(QueryType::Select, "idempotency_keys", "SELECT COUNT(*) FROM idempotency_keys");
+    kept.database.fetch_one::<(i64,)>(count).await.unwrap().0
+}
+
+pub(crate) async fn a_repetition_gets_the_first_answer(test: TestDatabase) {
+    let (_kept, keys) = open(&test).await;
+    let lease = new(&keys, "k", "hash").await;
+    match keys.begin("k", "hash").await.unwrap() {
+        Begun::InProgress { retry_after } => {
+            assert!(retry_after > Duration::ZERO && retry_after <= Duration::from_secs(1))
+        }
+        other => unreachable!("{other:?}"),
+    }
+    assert_eq!(keys.begin("k", "other").await.unwrap(), Begun::Mismatch);
+    let answer = json!({"id": "4bf9", "total": "46.22", "items": [], "note": "\u{e9}"});
+    keys.complete(lease, &answer).await.unwrap();
+    assert_eq!(keys.begin("k", "hash").await.unwrap(), Begun::Replay(answer));
+    assert_eq!(keys.begin("k", "other").await.unwrap(), Begun::Mismatch);
+    drop(new(&keys, "k2", "hash").await);
+}
+
+pub(crate) async fn a_released_key_is_new_again(test: TestDatabase) {
+    let (_kept, keys) = open(&test).await;
+    let lease = new(&keys, "k", "hash").await;
+    keys.release(lease).await.unwrap();
+    // With another request too: nothing was done.
+    let lease = new(&keys, "k", "other").await;
+    keys.complete(lease, &json!(1)).await.unwrap();
+}
+
+pub(crate) async fn a_request_that_never_ended_gives_way(test: TestDatabase) {
+    let (_kept, keys) = open(&test).await;
+    let short = keys.clone().with_times(LONG, Duration::from_millis(100));
+    let dead = new(&short, "k", "hash").await;
+    let lease = until("the lease has run out", async || match keys.begin("k", "hash").await.unwrap() {
+        Begun::New(lease) => Ok(lease),
+        other => Err(other),
+    })
+    .await;
+    assert_eq!(keys.begin("k", "other").await.unwrap(), Begun::Mismatch, "it may have done something");
+    // The dead come back: theirs is not the answer, and they cannot free the key.
+    let late = keys.complete(dead, &json!("late")).await.unwrap_err();
+    assert!(matches!(late, StorageError::Conflict { .. }), "{late}");
+    keys.complete(lease, &json!("in time")).await.unwrap();
+    assert_eq!(keys.begin("k", "hash").await.unwrap(), Begun::Replay(json!("in time")));
+}
+
+pub(crate) async fn the_answer_can_be_kept_with_the_work(test: TestDatabase) {
+    let (kept, keys) = open(&test).await;
+    let lease = new(&keys, "k", "hash").await;
+    let mut transaction = kept.database.begin().await.unwrap();
+    keys.complete_in(&mut transaction, lease, &json!(1)).await.unwrap();
+    drop(transaction);
+    assert!(matches!(keys.begin("k", "hash").await.unwrap(), Begun::InProgress { .. }), "the work was undone");
+
+    let lease = new(&keys, "k2", "hash").await;
+    let mut transaction = kept.database.begin().await.unwrap();
+    keys.complete_in(&mut transaction, lease, &json!(2)).await.unwrap();
+    transaction.commit().await.unwrap();
+    assert_eq!(keys.begin("k2", "hash").await.unwrap(), Begun::Replay(json!(2)));
+}
+
+pub(crate) async fn only_one_of_many_at_once_is_the_first(test: TestDatabase) {
+    let ((_one, first), (_two, second)) = (open(&test).await, open(&test).await);
+    for round in 0..5 {
+        let key = format!("key {round}");
+        let tasks: Vec<_> = (0..20)
+            .map(|number| {
+                let (keys, key) = (if number % 2 == 0 { first.clone() } else { second.clone() }, key.clone());
+                actix_web::rt::spawn(async move { keys.begin(&key, "hash").await.unwrap() })
+            })
+            .collect();
+        let mut new = 0;
+        for task in tasks {
+            match task.await.unwrap() {
+                Begun::New(_) => new += 1,
+                Begun::InProgress { .. } => {}
+                other => unreachable!("{other:?}"),
+            }
+        }
+        assert_eq!(new, 1, "{key}");
+    }
+}
+
+pub(crate) async fn expired_keys_are_new_and_are_cleaned_up_bit_by_bit(test: TestDatabase) {
+    let (kept, keys) = open(&test).await;
+    let brief = keys.clone().with_times(Duration::from_millis(1), Duration::from_millis(1));
+    for number in 0..300 {
+        let lease = new(&brief, &format!("old {number}"), "hash").await;
+        if number % 2 == 0 {
+            // Answered ones expire too; a millisecond may have passed already.
+            let _ = brief.complete(lease, &json!(number)).await;
+        }
+    }
+    let answered = new(&keys, "old 0", "another request").await;
+    keys.complete(answered, &json!("kept")).await.unwrap();
+    let mut begun = 0;
+    until("only what has not expired is left", async || {
+        begun += 1;
+        let lease = new(&keys, &format!("fresh {begun}"), "hash").await;
+        keys.release(lease).await.unwrap();
+        match count(&kept).await {
+            1 => Ok(()),
+            count => Err(count),
+        }
+    })
+    .await;
+    assert!(begun <= 3 * 64, "cleaned up after {begun} requests");
+    assert_eq!(keys.begin("old 0", "another request").await.unwrap(), Begun::Replay(json!("kept")));
+}
