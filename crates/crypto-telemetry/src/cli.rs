@@ -39,7 +39,7 @@ pub(crate) enum Command {
     MarketDataService(ServiceArgs<market_data::Config>),
     /// Service, port 8082: Buy, Sell or Hold
     DecisionService(ServiceArgs<decision::Config>),
-    /// Service, port 9000: the Telegram bot, POST /v1/ask and the web page
+    /// Service, port 9000: the Telegram bot, and POST /v1/ask
     NotifierService(NotifierArgs),
     /// Service, port 8090: Binance, Telegram and an LLM in their own wire formats, for running offline
     Simulator(ServiceArgs<simulator::Config>),

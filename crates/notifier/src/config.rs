@@ -34,6 +34,37 @@ impl FromStr for UserIds {
     }
 }
 
+/// Where people reach the page.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PublicUrl {
+    /// Nowhere: messages have no links.
+    None,
+    /// At this address.
+    At(Url),
+}
+
+impl PublicUrl {
+    /// The address, if there is one.
+    #[must_use]
+    pub const fn url(&self) -> Option<&Url> {
+        match self {
+            Self::None => None,
+            Self::At(url) => Some(url),
+        }
+    }
+}
+
+fn page_url(text: &str) -> Result<PublicUrl, String> {
+    if text == "none" || text.is_empty() {
+        return Ok(PublicUrl::None);
+    }
+    let url = Url::parse(text).map_err(|error| format!("no URL like http://127.0.0.1:8080: {error}"))?;
+    if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
+        return Err("no http:// or https:// URL with a host".to_owned());
+    }
+    Ok(PublicUrl::At(url))
+}
+
 /// Settings of notifier-service.
 #[derive(Debug, Clone, Args)]
 pub struct Config {
@@ -53,21 +84,9 @@ pub struct Config {
     #[arg(long, env = "DEFAULT_SYMBOL", default_value = "BTCUSDT", help_heading = "Services")]
     pub default_symbol: Symbol,
 
-    /// Base URL of Tempo, for the page
-    #[arg(long, env = "TEMPO_URL", default_value = "http://127.0.0.1:3200", help_heading = "Page")]
-    pub tempo_url: Url,
-
-    /// Base URL of Loki, for the page
-    #[arg(long, env = "LOKI_URL", default_value = "http://127.0.0.1:3100", help_heading = "Page")]
-    pub loki_url: Url,
-
-    /// How far back log lines of a trace are looked for, in minutes
-    #[arg(long, env = "LOG_LOOK_BACK_MINUTES", default_value_t = 120, value_parser = clap::value_parser!(u32).range(1..=10_080), help_heading = "Page")]
-    pub log_look_back_minutes: u32,
-
-    /// Address under which people reach the page, for links in the bot's messages; no links when left out
-    #[arg(long, env = "PUBLIC_URL", help_heading = "Page")]
-    pub public_url: Option<Url>,
+    /// Address under which people reach api-gateway's page, for links in the bot's messages; "none" for no links
+    #[arg(long, env = "PUBLIC_URL", default_value = "http://127.0.0.1:8080", value_parser = page_url, help_heading = "Page")]
+    pub public_url: PublicUrl,
 
     /// Settings of the bot.
     #[command(flatten)]
@@ -132,7 +151,7 @@ pub(crate) enum Intake {
 }
 
 impl Config {
-    /// For tests, whatever the environment says: a free port, no bot, and these services behind it; Tempo and Loki away.
+    /// For tests, whatever the environment says: a free port, no bot, and these services behind it.
     ///
     /// # Errors
     /// When an address is no URL.
@@ -144,10 +163,6 @@ impl Config {
             market_data_url,
             "--decision-url",
             decision_url,
-            "--tempo-url",
-            nowhere,
-            "--loki-url",
-            nowhere,
             "--telegram-api-url",
             nowhere,
         ];
@@ -252,6 +267,18 @@ mod tests {
             .unwrap();
         let said = String::from_utf8_lossy(&child.stdout);
         assert!(child.status.success() && said.contains("1 passed"), "{said}");
+    }
+
+    #[test]
+    fn links_lead_to_the_gateway_unless_told_otherwise() {
+        let url = |flags: &[&str]| Config::from_flags(&[&["test"], flags].concat()).map(|config| config.public_url);
+        let at = |text: &str| PublicUrl::At(text.parse().unwrap());
+        assert_eq!(url(&[]).unwrap(), at("http://127.0.0.1:8080"));
+        assert_eq!(url(&["--public-url", "https://example.org/crypto/"]).unwrap(), at("https://example.org/crypto/"));
+        assert_eq!(url(&["--public-url", "none"]).unwrap().url(), None);
+        for bad in ["example.org", "ftp://example.org/", "127.0.0.1:8080"] {
+            assert!(url(&["--public-url", bad]).is_err(), "{bad}");
+        }
     }
 
     #[test]

@@ -4,7 +4,6 @@ use actix_web::http::StatusCode;
 use web::Problem;
 
 use crate::question::MAX_SYMBOLS;
-use crate::traces::{TraceError, TraceIdError};
 
 /// A request to ask that cannot be asked.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -41,23 +40,6 @@ impl From<AskRefused> for Problem {
         };
         Self::new(StatusCode::BAD_REQUEST, code, refused.to_string())
     }
-}
-
-/// A problem for what kept a trace or its logs from being shown.
-pub(crate) fn trace_problem(error: TraceError) -> Problem {
-    match error {
-        TraceError::NotFound(_) => Problem::new(
-            StatusCode::NOT_FOUND,
-            "trace_not_found",
-            "Tempo has no such trace. A new one arrives about a second after the answer; an old one is forgotten after the retention time.",
-        ),
-        TraceError::Upstream(error) => error.into(),
-    }
-}
-
-/// A problem for a path whose trace id is none.
-pub(crate) fn trace_id_problem(error: TraceIdError) -> Problem {
-    Problem::new(StatusCode::BAD_REQUEST, "bad_trace_id", format!("{error}, as an answer's trace_id shows it."))
 }
 
 /// The secret of a webhook call is missing or wrong: both look the same from outside.

@@ -1,7 +1,7 @@
-//! notifier-service: the Telegram bot, `POST /v1/ask` for everyone else, and the page.
+//! notifier-service: the Telegram bot, and `POST /v1/ask` for everyone else.
 //!
 //! A question becomes symbols ([`question`]), each symbol a price, candles and a decision ([`ask`]), and the answer goes
-//! back where the question came from. All of it is one trace, which the page draws ([`traces`]).
+//! back where the question came from. All of it is one trace, which api-gateway's page draws.
 
 pub mod ask;
 pub mod backends;
@@ -9,16 +9,13 @@ mod bot;
 mod config;
 mod error;
 pub mod names;
-mod page;
 pub mod question;
 mod routes;
 mod symbols;
-pub mod traces;
 
 use std::time::Duration;
 
 use actix_web::web::{Data, ServiceConfig};
-use chrono::TimeDelta;
 use domain::TradingMode;
 use telegram::{Sender, SenderSettings};
 use utoipa::OpenApi;
@@ -32,7 +29,6 @@ use bot::{Bot, Status, polling, webhook};
 use config::{BotSettings, Intake};
 use routes::{ApiDescription, State};
 use symbols::KnownSymbols;
-use traces::TraceReader;
 
 /// Subcommand, process and `service.name`.
 pub const NAME: &str = "notifier-service";
@@ -69,17 +65,10 @@ pub async fn start(config: Config) -> Result<RunningServer, StartError> {
         }
     };
 
-    let look_back = TimeDelta::minutes(i64::from(config.log_look_back_minutes));
-    let state = Data::new(State {
-        asker,
-        backends,
-        symbols,
-        default_symbol: config.default_symbol,
-        traces: TraceReader::new(config.tempo_url, config.loki_url, look_back),
-    });
+    let state = Data::new(State { asker, backends, symbols, default_symbol: config.default_symbol });
     let service = Service { name: NAME, default_port: DEFAULT_PORT, openapi: ApiDescription::openapi(), readiness };
     web::start(&config.server, service, background, move |routes: &mut ServiceConfig| {
-        routes.app_data(state.clone()).configure(routes::routes).configure(page::routes);
+        routes.app_data(state.clone()).configure(routes::routes);
         // Without a webhook its address is like any other that does not exist.
         if let Some(webhook) = &webhook {
             routes.app_data(webhook.clone()).service(webhook::webhook);
@@ -128,7 +117,7 @@ fn start_bot(
         asker: asker.clone(),
         symbols: symbols.clone(),
         default_symbol: config.default_symbol.clone(),
-        public_url: config.public_url.clone(),
+        public_url: config.public_url.url().cloned(),
         allowed_user_ids,
         status: status.clone(),
     });

@@ -1,6 +1,6 @@
 //! The HTTP API of notifier-service.
 
-use actix_web::web::{Data, Json, Path, ServiceConfig};
+use actix_web::web::{Data, Json, ServiceConfig};
 use actix_web::{get, post};
 use domain::{AskRequest, AskResponse, Symbol, SymbolList};
 use utoipa::OpenApi;
@@ -8,10 +8,9 @@ use web::{Problem, ProblemBody};
 
 use crate::ask::{Asker, Channel};
 use crate::backends::Backends;
-use crate::error::{AskRefused, trace_id_problem, trace_problem};
+use crate::error::AskRefused;
 use crate::question::{self, Intent, MAX_SYMBOLS};
 use crate::symbols::KnownSymbols;
-use crate::traces::{LogsView, TraceReader, TraceView};
 
 /// Characters of a question that are taken.
 const MAX_QUESTION_CHARS: usize = 500;
@@ -23,7 +22,6 @@ pub(crate) struct State {
     pub(crate) backends: Backends,
     pub(crate) symbols: KnownSymbols,
     pub(crate) default_symbol: Symbol,
-    pub(crate) traces: TraceReader,
 }
 
 /// The description of the API.
@@ -31,15 +29,15 @@ pub(crate) struct State {
 #[openapi(
     info(
         title = "notifier-service",
-        description = "Asks market data and decision, and answers: over HTTP, in Telegram, on a page."
+        description = "Asks market data and decision, and answers: over HTTP and in Telegram."
     ),
-    paths(ask, list_symbols, trace, trace_logs, crate::bot::webhook::webhook)
+    paths(ask, list_symbols, crate::bot::webhook::webhook)
 )]
 pub(crate) struct ApiDescription;
 
 /// Adds the routes.
 pub(crate) fn routes(config: &mut ServiceConfig) {
-    config.service(ask).service(list_symbols).service(trace_logs).service(trace);
+    config.service(ask).service(list_symbols);
 }
 
 /// What to do about one or several symbols.
@@ -104,40 +102,4 @@ pub(crate) async fn list_symbols(state: Data<State>) -> Result<Json<SymbolList>,
     state.symbols.learn(&list);
     list.trace_id = telemetry::trace_id();
     Ok(Json(list))
-}
-
-/// One trace from Tempo, its spans in the order of a tree.
-///
-/// A new trace is found about a second after its answer, and may grow for another second: ask again while
-/// `orphan_count` is not zero or spans are missing.
-#[utoipa::path(
-    params(("trace_id" = String, Path, description = "32 hex digits")),
-    responses(
-        (status = 200, body = TraceView),
-        (status = 400, description = "No trace id", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 404, description = "Not there (yet)", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 502, description = "Tempo answered with an error", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 503, description = "Tempo is away", body = ProblemBody, content_type = "application/problem+json"),
-    )
-)]
-#[get("/v1/traces/{trace_id}")]
-pub(crate) async fn trace(state: Data<State>, id: Path<String>) -> Result<Json<TraceView>, Problem> {
-    let id = id.parse().map_err(trace_id_problem)?;
-    state.traces.trace(&id).await.map(Json).map_err(trace_problem)
-}
-
-/// The log lines of one trace from Loki, oldest first, at most 500.
-#[utoipa::path(
-    params(("trace_id" = String, Path, description = "32 hex digits")),
-    responses(
-        (status = 200, body = LogsView),
-        (status = 400, description = "No trace id", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 502, description = "Loki answered with an error", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 503, description = "Loki is away", body = ProblemBody, content_type = "application/problem+json"),
-    )
-)]
-#[get("/v1/traces/{trace_id}/logs")]
-pub(crate) async fn trace_logs(state: Data<State>, id: Path<String>) -> Result<Json<LogsView>, Problem> {
-    let id = id.parse().map_err(trace_id_problem)?;
-    state.traces.logs(&id).await.map(Json).map_err(trace_problem)
 }

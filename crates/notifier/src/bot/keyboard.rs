@@ -6,9 +6,9 @@ use domain::Symbol;
 use telegram::api::types::{
     InlineKeyboardButton, InlineKeyboardMarkup, KeyboardButton, ReplyKeyboardMarkup, ReplyMarkup,
 };
+use trace_reader::TraceId;
 
 use crate::question::{BUTTON_TEXT, MAX_SYMBOLS};
-use crate::traces::TraceId;
 
 /// Telegram's limit for `callback_data`.
 const MAX_DATA_BYTES: usize = 64;

@@ -61,7 +61,7 @@ pub(crate) fn denied(user_id: u64) -> String {
 pub(crate) fn trace(trace_id: &str, public_url: Option<&Url>) -> String {
     let id = escape(trace_id);
     let way = public_url.and_then(|url| trace_link(url, trace_id)).map_or_else(
-        || "Paste it into the page of this service, or into Grafana (Explore, Tempo).".to_owned(),
+        || "Paste it into the page of api-gateway, or into Grafana (Explore, Tempo).".to_owned(),
         |link| format!("<a href=\"{0}\">{0}</a>", escape(&link)),
     );
     format!("🔎 <b>Trace</b> <code>{id}</code>\n{way}")

@@ -6,9 +6,7 @@
 mod api;
 mod bot;
 mod failures;
-mod page;
 mod scripted;
 mod spans;
-mod traces;
 mod webhook;
 mod world;

@@ -1,4 +1,4 @@
-//! A server that answers as it is told: for services that misbehave in ways the real ones do not, and for Tempo and Loki.
+//! A server that answers as it is told: for services that misbehave in ways the real ones do not.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;

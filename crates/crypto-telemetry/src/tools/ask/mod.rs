@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use domain::{AskResponse, StrategyName};
 use serde::Serialize;
+use trace_reader::{TraceId, TraceView};
 use url::Url;
 
 use super::http::{self, Http};
@@ -31,6 +32,10 @@ pub(crate) struct Args {
     /// notifier-service; left out, NOTIFIER_PORT on this machine
     #[arg(long, env = "NOTIFIER_URL", value_parser = ports::http_url)]
     url: Option<Url>,
+
+    /// Tempo, where the trace is read; left out, TEMPO_PORT on this machine
+    #[arg(long, env = "TEMPO_URL", value_parser = ports::http_url)]
+    tempo_url: Option<Url>,
 
     /// Print one JSON object: response or problem, and the trace
     #[arg(long)]
@@ -57,7 +62,7 @@ struct Output<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     problem: Option<&'a Problem>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    trace: Option<notifier::traces::TraceView>,
+    trace: Option<TraceView>,
     #[serde(skip_serializing_if = "Option::is_none")]
     trace_complete: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -71,6 +76,7 @@ struct Output<'a> {
 pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let terminal = Terminal::stdout();
     let notifier = ports::NOTIFIER.url(args.url.as_ref())?;
+    let tempo = ports::TEMPO.url(args.tempo_url.as_ref())?;
     let request = question::request(&args.words, args.strategy);
     let asked =
         Http::new(Duration::from_millis(args.timeout_ms)).post(&http::join(&notifier, "/v1/ask"), &request).await;
@@ -108,12 +114,9 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<ExitCode> {
         terminal.line(&text)?;
     }
 
-    // A trace id is put into a path: nothing but hex digits goes there.
-    let trace_id = trace_id.filter(|id| !args.no_trace && id.bytes().all(|b| b.is_ascii_hexdigit()));
+    let trace_id: Option<TraceId> = trace_id.filter(|_| !args.no_trace).and_then(|id| id.parse().ok());
     let waited = match &trace_id {
-        Some(id) => Some(
-            trace::wait(&Http::new(Duration::from_secs(10)), &notifier, id, Duration::from_millis(args.wait_ms)).await,
-        ),
+        Some(id) => Some(trace::wait(&tempo, id, Duration::from_millis(args.wait_ms)).await),
         None => None,
     };
     if args.json {

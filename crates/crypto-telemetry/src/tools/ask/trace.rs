@@ -5,11 +5,12 @@
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
-use notifier::traces::{SpanKind, SpanStatus, SpanView, TraceView};
+use chrono::TimeDelta;
+use trace_reader::{SpanKind, SpanStatus, SpanView, TraceError, TraceId, TraceReader, TraceView};
 use url::Url;
+use web::UpstreamError;
 
-use crate::tools::http::{self, CallError, Http, Reply};
-use crate::tools::problem::Problem;
+use crate::tools::http;
 
 /// Between two looks. A piece that is still missing comes within the services' batch delay, a second by default.
 const PAUSE: Duration = Duration::from_millis(250);
@@ -25,57 +26,41 @@ pub(super) struct Waited {
     pub(super) note: Option<String>,
 }
 
-/// Asks notifier-service for the trace until it is whole or the time is over.
-pub(super) async fn wait(http: &Http, notifier: &Url, trace_id: &str, limit: Duration) -> Waited {
-    let url = http::join(notifier, &format!("/v1/traces/{trace_id}"));
+/// Asks Tempo for the trace until it is whole or the time is over.
+pub(super) async fn wait(tempo: &Url, trace_id: &TraceId, limit: Duration) -> Waited {
+    // Only Tempo is asked here; log lines are not.
+    let reader = TraceReader::new(tempo.clone(), tempo.clone(), TimeDelta::zero());
     let started = Instant::now();
     let mut last: Option<TraceView> = None;
     loop {
-        match look(http.get(&url).await) {
-            Look::Trace(view) => {
+        match reader.trace(trace_id).await {
+            Ok(view) => {
                 let unchanged = last.as_ref().is_some_and(|before| before.spans.len() == view.spans.len());
                 let whole = missing(&view).is_none();
-                last = Some(*view);
+                last = Some(view);
                 if unchanged && whole {
                     return Waited { trace: last, complete: true, note: None };
                 }
             }
-            Look::NotYet => {}
-            Look::Failed(sentence) => return Waited { trace: last, complete: false, note: Some(sentence) },
+            Err(TraceError::NotFound(_)) => {}
+            Err(TraceError::Upstream(error)) => {
+                return Waited { trace: last, complete: false, note: Some(failed(tempo, &error)) };
+            }
         }
         if started.elapsed() + PAUSE > limit {
-            let note = late(last.as_ref(), trace_id, limit);
+            let note = late(last.as_ref(), trace_id.as_str(), limit);
             return Waited { trace: last, complete: false, note: Some(note) };
         }
         tokio::time::sleep(PAUSE).await;
     }
 }
 
-enum Look {
-    Trace(Box<TraceView>),
-    NotYet,
-    Failed(String),
-}
-
-fn look(reply: Result<Reply, CallError>) -> Look {
-    match reply {
-        Ok(reply) if reply.is_success() => match reply.json() {
-            Ok(view) => Look::Trace(Box::new(view)),
-            Err(error) => Look::Failed(format!("The trace that notifier-service sent cannot be read: {error}.")),
-        },
-        Ok(reply) => {
-            let problem = Problem::read(&reply, "notifier-service");
-            match (problem.code.as_str(), problem.upstream.as_deref()) {
-                ("trace_not_found", _) => Look::NotYet,
-                (_, Some("tempo")) => Look::Failed(format!(
-                    "The trace cannot be shown, because Tempo is away: {} 'crypto-telemetry doctor' says what is wrong.",
-                    problem.detail
-                )),
-                _ => Look::Failed(format!("The trace cannot be shown: {}", problem.detail)),
-            }
-        }
-        Err(error) => Look::Failed(format!("The trace cannot be shown: notifier-service is gone, {error}.")),
-    }
+fn failed(tempo: &Url, error: &UpstreamError) -> String {
+    format!(
+        "The trace cannot be shown, because Tempo at {} is away: {}. 'crypto-telemetry doctor' says what is wrong.",
+        http::shown(tempo),
+        error.kind
+    )
 }
 
 /// What a trace visibly lacks.
@@ -146,10 +131,6 @@ mod tests {
         .unwrap()
     }
 
-    fn reply(status: u16, body: &str) -> Result<Reply, CallError> {
-        Ok(Reply { status, body: body.as_bytes().to_vec(), took: Duration::ZERO })
-    }
-
     #[test]
     fn a_call_to_a_service_of_ours_waits_for_its_spans() {
         let call = span("b", Some("a"), "client", Some("decision-service"), "unset");
@@ -175,15 +156,15 @@ mod tests {
         );
     }
 
-    #[test]
-    fn a_trace_that_is_not_there_yet_is_waited_for_and_tempo_away_is_told() {
-        let not_found = r#"{"status":404,"code":"trace_not_found","detail":"Tempo has no such trace."}"#;
-        assert!(matches!(look(reply(404, not_found)), Look::NotYet));
-        let away = r#"{"status":503,"code":"upstream_unreachable","detail":"tempo cannot be reached now.","upstream":"tempo"}"#;
-        let Look::Failed(sentence) = look(reply(503, away)) else { panic!("Tempo is away") };
-        assert!(sentence.contains("Tempo is away") && sentence.contains("doctor"), "{sentence}");
-        assert!(matches!(look(Err(CallError::Refused)), Look::Failed(_)));
-        assert!(matches!(look(reply(200, "{}")), Look::Failed(_)));
+    #[actix_web::test]
+    async fn tempo_away_is_told_at_once() {
+        let tempo: Url = "http://127.0.0.1:1".parse().unwrap();
+        let id = "4bf92f3577b34da6a3ce929d0e0e4736".parse().unwrap();
+        let started = Instant::now();
+        let waited = wait(&tempo, &id, Duration::from_secs(60)).await;
+        assert!(started.elapsed() < Duration::from_secs(60) && waited.trace.is_none() && !waited.complete);
+        let sentence = waited.note.unwrap();
+        assert!(sentence.contains("Tempo at http://127.0.0.1:1") && sentence.contains("doctor"), "{sentence}");
     }
 
     #[test]

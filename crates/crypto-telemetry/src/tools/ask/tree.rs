@@ -1,6 +1,6 @@
 //! A trace as a tree with times.
 
-use notifier::traces::{SpanStatus, SpanView, TraceView};
+use trace_reader::{SpanStatus, SpanView, TraceView};
 
 use crate::tools::terminal::{Style, Terminal, micros, printable, shortened};
 

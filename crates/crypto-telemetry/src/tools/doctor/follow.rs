@@ -61,7 +61,7 @@ impl<'a> Follower<'a> {
         let by_id = Question {
             name: "Tempo by id",
             url: http::join(&self.stack.tempo, &format!("/api/v2/traces/{id}")),
-            read: |body, _| parse::tempo_has_span(body),
+            read: |body, _| trace_reader::has_span(body),
         };
         let search = Question {
             name: "Tempo by TraceQL",
@@ -80,7 +80,7 @@ impl<'a> Follower<'a> {
                 "/loki/api/v1/query_range",
                 &[("query", &self.probe.logql()), ("limit", "10")],
             ),
-            read: |body, _| parse::loki_has_line(body),
+            read: |body, _| trace_reader::has_line(body),
         };
         self.stored("/v1/logs", &self.probe.log(), vec![by_trace], |own| own.logs).await
     }

@@ -124,24 +124,6 @@ pub(super) fn otlp_rejection(body: &[u8]) -> Option<String> {
         .then(|| if message.is_empty() { "it rejected the probe".to_owned() } else { message.to_owned() })
 }
 
-/// Whether Tempo's answer to `/api/v2/traces/{id}` (or `/api/traces/{id}`) has a span: an unknown id gives 200 and none.
-pub(super) fn tempo_has_span(body: &[u8]) -> Result<bool, String> {
-    #[derive(Deserialize)]
-    struct Answer {
-        trace: Option<Trace>,
-        #[serde(default)]
-        batches: Vec<serde_json::Value>,
-    }
-    #[derive(Deserialize)]
-    #[serde(rename_all = "camelCase")]
-    struct Trace {
-        #[serde(default)]
-        resource_spans: Vec<serde_json::Value>,
-    }
-    let answer: Answer = serde_json::from_slice(body).map_err(|error| error.to_string())?;
-    Ok(!answer.batches.is_empty() || answer.trace.is_some_and(|trace| !trace.resource_spans.is_empty()))
-}
-
 /// Whether Tempo's search found this trace. It leaves leading zeroes of an id out.
 pub(super) fn tempo_found(body: &[u8], trace_id: &str) -> Result<bool, String> {
     #[derive(Deserialize)]
@@ -157,24 +139,6 @@ pub(super) fn tempo_found(body: &[u8], trace_id: &str) -> Result<bool, String> {
     let answer: Answer = serde_json::from_slice(body).map_err(|error| error.to_string())?;
     let bare = trace_id.trim_start_matches('0');
     Ok(answer.traces.iter().any(|found| found.trace_id.trim_start_matches('0') == bare))
-}
-
-/// Whether Loki's answer has a line.
-pub(super) fn loki_has_line(body: &[u8]) -> Result<bool, String> {
-    #[derive(Deserialize)]
-    struct Answer {
-        data: Data,
-    }
-    #[derive(Deserialize)]
-    struct Data {
-        result: Vec<Stream>,
-    }
-    #[derive(Deserialize)]
-    struct Stream {
-        values: Vec<serde_json::Value>,
-    }
-    let answer: Answer = serde_json::from_slice(body).map_err(|error| error.to_string())?;
-    Ok(answer.data.result.iter().any(|stream| !stream.values.is_empty()))
 }
 
 /// The largest value of an instant query's vector; `None` when it is empty.

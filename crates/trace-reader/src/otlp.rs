@@ -12,34 +12,34 @@ use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
-use super::view::{SpanKind, SpanStatus};
+use crate::view::{SpanKind, SpanStatus};
 
 /// A span as it was read, with absolute times in nanoseconds.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct RawSpan {
-    pub(super) id: String,
-    pub(super) parent_id: Option<String>,
-    pub(super) service: String,
-    pub(super) name: String,
-    pub(super) kind: SpanKind,
-    pub(super) start_ns: u64,
-    pub(super) end_ns: u64,
-    pub(super) status: SpanStatus,
-    pub(super) status_message: Option<String>,
-    pub(super) attributes: BTreeMap<String, Value>,
-    pub(super) events: Vec<RawEvent>,
+pub(crate) struct RawSpan {
+    pub(crate) id: String,
+    pub(crate) parent_id: Option<String>,
+    pub(crate) service: String,
+    pub(crate) name: String,
+    pub(crate) kind: SpanKind,
+    pub(crate) start_ns: u64,
+    pub(crate) end_ns: u64,
+    pub(crate) status: SpanStatus,
+    pub(crate) status_message: Option<String>,
+    pub(crate) attributes: BTreeMap<String, Value>,
+    pub(crate) events: Vec<RawEvent>,
 }
 
 /// An event as it was read.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct RawEvent {
-    pub(super) name: String,
-    pub(super) at_ns: u64,
-    pub(super) attributes: BTreeMap<String, Value>,
+pub(crate) struct RawEvent {
+    pub(crate) name: String,
+    pub(crate) at_ns: u64,
+    pub(crate) attributes: BTreeMap<String, Value>,
 }
 
 /// Reads Tempo's answer of either endpoint. Spans without a usable id are left out: nothing can refer to them.
-pub(super) fn read(body: &[u8]) -> Result<Vec<RawSpan>, serde_json::Error> {
+pub(crate) fn read(body: &[u8]) -> Result<Vec<RawSpan>, serde_json::Error> {
     let answer: Answer = serde_json::from_slice(body)?;
     let batches = answer.trace.map_or(answer.batches, |trace| trace.resource_spans);
     let mut spans = Vec::new();
@@ -159,7 +159,7 @@ impl<'de> Deserialize<'de> for Id {
 }
 
 /// 16 hex digits from hex or base64.
-pub(super) fn span_id(text: &str) -> Option<String> {
+pub(crate) fn span_id(text: &str) -> Option<String> {
     const HEX_DIGITS: usize = 16;
     let is_hex = text.len() == HEX_DIGITS && text.bytes().all(|b| b.is_ascii_hexdigit());
     let hex = if is_hex { text.to_ascii_lowercase() } else { base64_to_hex(text)? };

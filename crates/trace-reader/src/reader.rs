@@ -8,7 +8,7 @@ use serde::Serialize;
 use url::Url;
 use web::{Upstream, UpstreamError, UpstreamErrorKind, UpstreamSettings};
 
-use super::{LogsView, TraceView, loki, otlp, tree};
+use crate::{LogsView, TraceView, loki, otlp, tree};
 
 /// Most log lines of one answer.
 const MAX_LINES: usize = 500;

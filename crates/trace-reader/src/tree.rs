@@ -4,14 +4,14 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use chrono::DateTime;
 
-use super::otlp::RawSpan;
-use super::view::{EventView, SpanStatus, SpanView, TraceView};
+use crate::otlp::RawSpan;
+use crate::view::{EventView, SpanStatus, SpanView, TraceView};
 
 /// Spans that are shown at most; a trace beyond this is not one that a person reads.
 const MAX_SPANS: usize = 2_000;
 
 /// Builds the view; `None` when there is no span.
-pub(super) fn build(trace_id: &str, mut spans: Vec<RawSpan>) -> Option<TraceView> {
+pub(crate) fn build(trace_id: &str, mut spans: Vec<RawSpan>) -> Option<TraceView> {
     // Tempo may hold the same span twice when a batch was sent again.
     let mut seen = HashSet::new();
     spans.retain(|span| seen.insert(span.id.clone()));
@@ -108,7 +108,7 @@ const fn micros(from_ns: u64, to_ns: u64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::traces::view::SpanKind;
+    use crate::view::SpanKind;
     use proptest::prelude::*;
 
     fn span(id: &str, parent: Option<&str>, start_us: u64, end_us: u64) -> RawSpan {

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use chrono::DateTime;
 use serde::Deserialize;
 
-use super::view::{LogLine, LogsView};
+use crate::view::{LogLine, LogsView};
 
 /// Labels that say nothing to the reader of one trace's lines, or that stand elsewhere in the line.
 const LEFT_OUT: [&str; 14] = [
@@ -47,7 +47,7 @@ struct Stream {
 }
 
 /// Reads the answer to a query that was bounded to `limit` lines.
-pub(super) fn read(trace_id: &str, body: &[u8], limit: usize) -> Result<LogsView, String> {
+pub(crate) fn read(trace_id: &str, body: &[u8], limit: usize) -> Result<LogsView, String> {
     let answer: Answer = serde_json::from_slice(body).map_err(|error| error.to_string())?;
     if answer.data.result_type != "streams" {
         return Err(format!("a result of type {} instead of streams", answer.data.result_type));

@@ -50,7 +50,7 @@ async function ask(request) {
   $("announce").textContent = "Asking…";
   $("trace").hidden = $("logs").hidden = true;
   try {
-    const reply = await api("/v1/ask", { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(request) });
+    const reply = await api("/api/v1/ask", { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(request) });
     if (turn !== current) return;
     const cards = reply.outcomes.map((outcome) => (outcome.answer ? answerCard(outcome.answer) : refusalCard(outcome.refusal.symbol, outcome.refusal.detail)));
     $("answers").replaceChildren(...cards);
@@ -180,7 +180,7 @@ async function followTrace(traceId, turn, selection) {
   body.replaceChildren(notice("The trace arrives in about a second…", { busy: true }));
   try {
     const seen = await untilQuiet(turn, async () => {
-      const trace = await api(`/v1/traces/${traceId}`).catch((failure) => {
+      const trace = await api(`/api/v1/traces/${traceId}`).catch((failure) => {
         if (failure.code === "trace_not_found") return null;
         throw failure;
       });
@@ -215,7 +215,7 @@ async function followLogs(traceId, turn, selection) {
   body.replaceChildren(notice("Log lines arrive in a second or two…", { busy: true }));
   try {
     const seen = await untilQuiet(turn, async () => {
-      const logs = await api(`/v1/traces/${traceId}/logs`);
+      const logs = await api(`/api/v1/traces/${traceId}/logs`);
       if (turn !== current || logs.lines.length === 0) return null;
       showLogs(body, logs);
       highlight(selection.span);
@@ -287,7 +287,7 @@ $("ask").addEventListener("submit", (event) => {
 
 async function showChips() {
   try {
-    const { symbols } = await api("/v1/symbols");
+    const { symbols } = await api("/api/v1/symbols");
     const chips = symbols.slice(0, 20).map(({ symbol, base, quote }) =>
       h("button", { class: "chip", type: "button", onclick: () => ask({ symbols: [symbol] }) }, h("b", {}, base), ` ${quote}`),
     );
