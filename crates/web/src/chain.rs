@@ -1,9 +1,10 @@
 //! A link of the business chain: handing a request on to whatever service comes next (spec E1).
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use chrono::{DateTime, Utc};
 use clap::Args;
-use domain::{ChainReply, ProcessRequest};
+use domain::{ChainContext, ChainPart, ChainReply, Hop, PartStatus, ProcessRequest};
 use url::Url;
 
 use crate::{Probe, Upstream, UpstreamError, UpstreamErrorKind, UpstreamSettings};
@@ -94,6 +95,7 @@ impl ChainSettings {
 pub struct NextLink {
     upstream: Upstream,
     probe: Probe,
+    timeout: Duration,
 }
 
 /// What the services behind answered.
@@ -115,13 +117,19 @@ impl NextLink {
             ..UpstreamSettings::new(name, base_url).internal()
         });
         let probe = Probe::new("next-service-probe", &upstream);
-        Self { upstream, probe }
+        Self { upstream, probe, timeout }
     }
 
     /// Who comes next.
     #[must_use]
     pub fn name(&self) -> &'static str {
         self.upstream.name()
+    }
+
+    /// Longest that [`NextLink::hand_on`] takes, with all its tries.
+    #[must_use]
+    pub const fn timeout(&self) -> Duration {
+        self.timeout
     }
 
     /// Hands a request on. It is sent again where that may help and does no harm: when it carries an idempotency key.
@@ -150,6 +158,46 @@ impl NextLink {
     pub async fn alive(&self) -> Result<(), String> {
         self.probe.alive().await
     }
+}
+
+/// One service's work on one request, for its hop in the context and its part of the reply.
+#[derive(Debug)]
+pub struct Work {
+    service: &'static str,
+    at: DateTime<Utc>,
+    started: Instant,
+    worked_ms: Option<u64>,
+}
+
+impl Work {
+    /// Begins now.
+    #[must_use]
+    pub fn begin(service: &'static str) -> Self {
+        Self { service, at: Utc::now(), started: Instant::now(), worked_ms: None }
+    }
+
+    /// The service's own work is done, and the request goes on: puts its hop into the context.
+    pub fn hand_over(&mut self, context: &mut ChainContext) {
+        let worked_ms = *self.worked_ms.get_or_insert_with(|| millis(self.started.elapsed()));
+        context.hops.push(Hop {
+            service: self.service.to_owned(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            at: self.at,
+            worked_ms,
+        });
+    }
+
+    /// The service's part, before those of the services behind it.
+    #[must_use]
+    pub fn reply(self, data: serde_json::Value, behind: Vec<ChainPart>) -> ChainReply {
+        let worked_ms = self.worked_ms.unwrap_or_else(|| millis(self.started.elapsed()));
+        let own = ChainPart { service: self.service.to_owned(), status: PartStatus::Done, worked_ms, data };
+        ChainReply { parts: std::iter::once(own).chain(behind).collect() }
+    }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@
 mod background;
 mod body_limit;
 mod chain;
+mod detached;
 mod error_body;
 mod health;
 mod in_flight;
@@ -15,10 +16,13 @@ mod root_span;
 mod server;
 mod settings;
 mod shown_url;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod upstream;
 
 pub use background::Background;
-pub use chain::{ChainSettings, HandedOn, Next, NextLink, REPLAYED};
+pub use chain::{ChainSettings, HandedOn, Next, NextLink, REPLAYED, Work};
+pub use detached::detached;
 pub use health::Readiness;
 pub use problem::{Problem, ProblemBody};
 pub use server::{RunningServer, Service, StartError, start};

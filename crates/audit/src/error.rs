@@ -1,0 +1,49 @@
+//! What goes wrong here, as problems.
+
+use actix_web::http::StatusCode;
+use domain::PageError;
+use storage::StorageError;
+use web::{Problem, UpstreamError};
+
+/// Why a request gets no answer.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum AuditError {
+    #[error("the audit database failed")]
+    Storage(#[from] StorageError),
+    #[error("handing the request on to {} failed", .0.upstream)]
+    Next(#[source] UpstreamError),
+    #[error("{0}")]
+    Page(#[from] PageError),
+    #[error("{0} in the database is none")]
+    Kept(&'static str),
+    #[error("the context cannot be written as JSON")]
+    Json(#[from] serde_json::Error),
+}
+
+impl AuditError {
+    /// A bounded word, for `error.type`.
+    pub(crate) const fn label(&self) -> &'static str {
+        match self {
+            Self::Storage(error) => error.label(),
+            Self::Next(error) => error.label(),
+            Self::Page(_) => "bad_page",
+            Self::Kept(_) => "bad_row",
+            Self::Json(_) => "bad_json",
+        }
+    }
+}
+
+impl From<AuditError> for Problem {
+    fn from(error: AuditError) -> Self {
+        match error {
+            AuditError::Storage(error) => error.into(),
+            AuditError::Next(error) => error.into(),
+            AuditError::Page(error) => Self::new(StatusCode::BAD_REQUEST, "bad_page", format!("The {error}.")),
+            AuditError::Kept(_) | AuditError::Json(_) => Self::new(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "internal_error",
+                "Something went wrong here. The trace id leads to what.",
+            ),
+        }
+    }
+}

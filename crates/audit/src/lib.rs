@@ -1,0 +1,67 @@
+//! audit-service: the audit trail, and the last link of the business chain (spec E2).
+//!
+//! `POST /process` records the request with the whole context it came with, in one transaction and once an event: what
+//! is delivered again finds its row. Rows are never changed or deleted: no route does it, and the database refuses it.
+
+mod config;
+mod error;
+mod process;
+mod routes;
+mod trail;
+
+use actix_web::web::Data;
+use storage::{Database, Migration};
+use utoipa::OpenApi as _;
+use web::{Background, Readiness, RunningServer, Service, StartError};
+
+pub use config::Config;
+use process::Processor;
+use trail::Trail;
+
+/// Subcommand, process and `service.name`.
+pub const NAME: &str = "audit-service";
+
+/// Port when none is set.
+pub const DEFAULT_PORT: u16 = 5003;
+
+fn migrations() -> Vec<Migration> {
+    vec![Migration {
+        version: 1,
+        name: "audit_logs",
+        sqlite: include_str!("../migrations/0001_audit_logs.sqlite.sql"),
+        postgres: include_str!("../migrations/0001_audit_logs.postgres.sql"),
+    }]
+}
+
+/// Starts the service. Call it inside an actix system; it is ready once its database is.
+///
+/// # Errors
+/// When a setting cannot be used or the port cannot be had.
+#[expect(clippy::unused_async, reason = "every service starts this way; others have to wait for something")]
+pub async fn start(config: Config) -> Result<RunningServer, StartError> {
+    let database = Database::open(NAME, &config.database, migrations())?;
+    let next = config.chain.link(None);
+    let mut background = Background::new();
+    background.spawn("database", |stop| database.clone().keep_up(stop));
+    let checked = database.clone();
+    let mut readiness = Readiness::new().check("database", move || {
+        let database = checked.clone();
+        async move { database.ready().await }
+    });
+    if let Some(next) = next.clone() {
+        readiness = readiness.check(next.name(), move || {
+            let next = next.clone();
+            async move { next.alive().await }
+        });
+    }
+    let trail = Trail::new(database);
+    let processor = Data::new(Processor::new(trail.clone(), next, config.chain.trace_personal_data));
+    let trail = Data::new(trail);
+    let service = Service { name: NAME, default_port: DEFAULT_PORT, openapi: routes::Api::openapi(), readiness };
+    let stop = background.token();
+    web::start(&config.server, service, background, move |routes| {
+        routes.app_data(trail.clone()).app_data(processor.clone()).configure(routes::configure);
+    })
+    // Nobody would stop the tasks of a service that never came to be.
+    .inspect_err(|_| stop.cancel())
+}

@@ -1,0 +1,21 @@
+//! The audit trail over HTTP, on both engines.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod trail;
+
+use std::process::ExitCode;
+
+use storage::test;
+
+fn main() -> ExitCode {
+    storage::testing::run(&[
+        test!(trail::a_request_is_recorded_with_its_context),
+        test!(trail::an_event_is_recorded_once),
+        test!(trail::many_deliveries_at_once_make_one_row),
+        test!(trail::rows_are_never_changed),
+        test!(trail::the_trail_is_read_in_pages),
+        test!(trail::bad_input_gets_a_sentence),
+        test!(trail::a_chain_may_go_on_behind),
+    ])
+}
