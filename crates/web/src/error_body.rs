@@ -5,7 +5,8 @@ use std::time::Duration;
 use actix_web::body::{BodySize, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::error::InternalError;
-use actix_web::http::{ConnectionType, StatusCode, header};
+use actix_web::http::header::{self, HeaderName};
+use actix_web::http::{ConnectionType, StatusCode};
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpResponse};
 
@@ -73,12 +74,19 @@ pub(crate) async fn problems(
     let problem = known.unwrap_or_else(|| default_problem(status, &method, &path));
     let mut response = answer(&problem, &route);
     for (name, value) in outcome.headers() {
-        if name == header::ALLOW || name == header::WWW_AUTHENTICATE {
+        if is_kept(name) {
             response.headers_mut().insert(name.clone(), value.clone());
         }
     }
     let (request, _) = outcome.into_parts();
     Ok(ServiceResponse::new(request, response))
+}
+
+/// Headers of a bare error that its problem keeps; the others were about the body that it replaces.
+fn is_kept(name: &HeaderName) -> bool {
+    [header::ALLOW, header::WWW_AUTHENTICATE, header::VARY].contains(name)
+        || name.as_str() == "x-request-id"
+        || name.as_str().starts_with("access-control-")
 }
 
 fn rendered(problem: Problem, route: &str) -> Error {

@@ -31,5 +31,5 @@ pub use shown_url::shown_url;
 pub use tokio_util::sync::CancellationToken;
 pub use upstream::{
     BreakerSettings, Probe, Upstream, UpstreamError, UpstreamErrorKind, UpstreamRequest, UpstreamResponse,
-    UpstreamSettings,
+    UpstreamSettings, UpstreamStream,
 };

@@ -1,11 +1,13 @@
 //! Calls to others: trace headers, time limits, retries with jitter, a circuit breaker; each visible in spans.
 
 mod breaker;
+mod call;
 mod error;
 mod probe;
 mod request;
 mod retry;
 mod settings;
+mod stream;
 
 use std::cell::RefCell;
 use std::sync::Arc;
@@ -19,6 +21,7 @@ pub use error::{UpstreamError, UpstreamErrorKind};
 pub use probe::Probe;
 pub use request::{UpstreamRequest, UpstreamResponse};
 pub use settings::{BreakerSettings, UpstreamSettings};
+pub use stream::UpstreamStream;
 
 /// Somebody else's HTTP API. Cheap to clone; clones share the circuit breaker.
 ///

@@ -4,4 +4,5 @@
 
 mod incoming;
 mod outgoing;
+mod streaming;
 mod support;
