@@ -63,7 +63,8 @@ rules_dir=$(cd "$(dirname "$source_file")" && pwd)
 awk -v rules="$rules_dir" -v interval="${PROMETHEUS_SCRAPE_INTERVAL:-15s}" -v ports="\
 8889=${OTELCOL_PROM_PORT:-8889} 8888=${OTELCOL_SELF_PORT:-8888} 3200=${TEMPO_PORT:-3200} 3100=${LOKI_PORT:-3100} \
 9090=${PROMETHEUS_PORT:-9090} 3000=${GRAFANA_PORT:-3000} 8081=${MARKET_DATA_PORT:-8081} \
-8082=${DECISION_PORT:-8082} 9000=${NOTIFIER_PORT:-9000} 8090=${SIMULATOR_PORT:-8090}" '
+8082=${DECISION_PORT:-8082} 9000=${NOTIFIER_PORT:-9000} 8080=${GATEWAY_PORT:-8080} \
+5001=${USER_PORT:-5001} 5002=${ORDER_PORT:-5002} 5003=${AUDIT_PORT:-5003} 8090=${SIMULATOR_PORT:-8090}" '
   function interval_of(text) {
     return substr(text, 1, index(text, ":")) " " interval
   }

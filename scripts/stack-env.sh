@@ -62,7 +62,8 @@ show_addresses() {
   binary=${binary#"$PWD"/}
   cat <<ADDRESSES
 
-  page          $here:${NOTIFIER_PORT:-9000}    ask, and see the answer's trace and logs
+  page          $here:${GATEWAY_PORT:-8080}    ask, order, and see the trace and logs of it
+  API           $here:${GATEWAY_PORT:-8080}/docs/    try it; the description is at /openapi.json
   chat          $here:${SIMULATOR_PORT:-8090}    the simulated Telegram
   Prometheus    $here:${PROMETHEUS_PORT:-9090}
   Tempo         $here:${TEMPO_PORT:-3200}    an HTTP API; the page shows traces

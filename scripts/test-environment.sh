@@ -40,7 +40,8 @@ for program in prometheus tempo loki otelcol grafana crypto-telemetry; do ln -s 
 # start-grafana.sh looks for this beside the program.
 mkdir -p "$scratch/share/grafana/conf" && touch "$scratch/share/grafana/conf/defaults.ini"
 
-processes=(prometheus tempo loki otelcol grafana simulator market-data-service decision-service notifier-service)
+processes=(prometheus tempo loki otelcol grafana simulator market-data-service decision-service notifier-service
+  audit-service order-service user-service api-gateway)
 
 # with <scenario> [NAME=value…]: starts everything with these variables and waits until each process has written.
 with() {
@@ -111,6 +112,16 @@ only /a/key decision-service
 has notifier-service TELEGRAM_BOT_TOKEN
 has notifier-service TELEGRAM_ALLOWED_USER_IDS=7
 has decision-service LLM_API_KEY
+
+has user-service "DATABASE_URL=sqlite://$scratch/data/services/"
+
+with database-by-url DATABASE_URL=postgres://somebody:db-password@127.0.0.1/crypto API_KEYS_FILE=/a/keys
+only db-password user-service order-service audit-service
+only /a/keys api-gateway
+
+with database-by-file DATABASE_URL_FILE=/a/database-url
+only /a/database-url user-service order-service audit-service
+has order-service DATABASE_URL
 
 with real-telegram-without-token TELEGRAM_API_URL=https://api.telegram.org
 has notifier-service TELEGRAM_BOT_TOKEN

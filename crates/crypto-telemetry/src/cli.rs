@@ -39,8 +39,16 @@ pub(crate) enum Command {
     MarketDataService(ServiceArgs<market_data::Config>),
     /// Service, port 8082: Buy, Sell or Hold
     DecisionService(ServiceArgs<decision::Config>),
+    /// Service, port 8080: the public API and the web page
+    ApiGateway(ServiceArgs<gateway::Config>),
     /// Service, port 9000: the Telegram bot, and POST /v1/ask
     NotifierService(NotifierArgs),
+    /// Service, port 5001: users, the first link of the business chain
+    UserService(ServiceArgs<user::Config>),
+    /// Service, port 5002: orders, their items, prices and totals
+    OrderService(ServiceArgs<order::Config>),
+    /// Service, port 5003: the audit trail, the last link of the business chain
+    AuditService(ServiceArgs<audit::Config>),
     /// Service, port 8090: Binance, Telegram and an LLM in their own wire formats, for running offline
     Simulator(ServiceArgs<simulator::Config>),
     #[command(flatten)]
@@ -55,7 +63,7 @@ pub(crate) enum Tool {
     Doctor(tools::doctor::Args),
     /// Make the simulated outside world misbehave for a while
     Chaos(tools::chaos::Args),
-    /// Ask at a fixed rate of arrival and report how long answers took
+    /// Send users through journeys (ask, process, reads) at a fixed rate of arrival, and report how long answers took
     Load(tools::load::Args),
     /// Check ports, tools and disk before the stack starts
     Preflight(tools::preflight::Args),

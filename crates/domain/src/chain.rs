@@ -10,6 +10,9 @@ use serde_json::{Map, Value};
 
 use crate::{DecisionId, Email, OrderAction, OrderItemRequest, UserId, Username};
 
+/// Most items of one order.
+pub const MAX_ITEMS: usize = 50;
+
 /// What a client wants done, `POST /api/v1/process`; and, with `context`, what one service of the chain hands to the
 /// next.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]

@@ -50,7 +50,11 @@ ports! {
     GRAFANA = "GRAFANA_PORT", 3000, "grafana", "its pages";
     MARKET_DATA = "MARKET_DATA_PORT", 8081, "market-data-service", "its API";
     DECISION = "DECISION_PORT", 8082, "decision-service", "its API";
-    NOTIFIER = "NOTIFIER_PORT", 9000, "notifier-service", "its API and page";
+    GATEWAY = "GATEWAY_PORT", 8080, "api-gateway", "the public API and the page";
+    USER = "USER_PORT", 5001, "user-service", "its API";
+    ORDER = "ORDER_PORT", 5002, "order-service", "its API";
+    AUDIT = "AUDIT_PORT", 5003, "audit-service", "its API";
+    NOTIFIER = "NOTIFIER_PORT", 9000, "notifier-service", "its API";
     SIMULATOR = "SIMULATOR_PORT", 8090, "simulator", "the simulated outside world";
 }
 

@@ -15,6 +15,8 @@ pub(crate) struct Span {
     pub(crate) name: String,
     pub(crate) kind: String,
     pub(crate) attributes: HashMap<String, String>,
+    /// Names of its events.
+    pub(crate) events: BTreeSet<String>,
 }
 
 impl Stack {
@@ -78,6 +80,12 @@ fn spans(trace: &Value) -> Vec<Span> {
                 name: span["name"].as_str().unwrap().to_owned(),
                 kind: span["kind"].as_str().unwrap_or_default().trim_start_matches("SPAN_KIND_").to_owned(),
                 attributes: attributes(&span["attributes"]),
+                events: span["events"]
+                    .as_array()
+                    .into_iter()
+                    .flatten()
+                    .map(|event| event["name"].as_str().unwrap().to_owned())
+                    .collect(),
             });
         }
     }

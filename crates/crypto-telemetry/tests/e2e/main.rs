@@ -10,6 +10,7 @@
 mod ask;
 mod backends;
 mod browser;
+mod chain;
 mod doctor;
 mod outage;
 mod signals;
@@ -28,7 +29,7 @@ type Check = fn(&Stack);
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
-    let beside: [(&str, Check); 11] = [
+    let beside: [(&str, Check); 15] = [
         ("an_ask_is_one_trace_over_three_services", ask::one_trace),
         ("several_symbols_are_one_trace", ask::several_symbols),
         ("the_command_prints_the_answer_and_the_tree", ask::command_line),
@@ -39,9 +40,13 @@ fn main() -> ExitCode {
         ("span_metrics_have_exemplars", signals::exemplars),
         ("traces_are_found_by_service_name", signals::traceql),
         ("every_target_is_up", signals::targets),
+        ("the_documented_requests_go_through_the_chain", chain::documented_requests),
+        ("traceql_of_the_requirement_works", chain::traceql),
+        ("a_repetition_has_no_second_effect", chain::repetition),
+        ("bad_requests_get_a_sentence_and_a_trace", chain::bad_requests),
         ("native_metrics_are_the_collected_ones", signals::native_is_the_same),
     ];
-    let alone: [(&str, Check); 9] = [
+    let alone: [(&str, Check); 12] = [
         ("doctor_says_all_is_well", doctor::all_well),
         ("doctor_names_tempo", doctor::tempo_stopped),
         ("doctor_names_loki", doctor::loki_stopped),
@@ -50,6 +55,9 @@ fn main() -> ExitCode {
         ("asks_go_on_while_the_collector_is_away", outage::collector_away),
         ("asks_are_answered_again_after_a_killed_service", outage::market_data_killed),
         ("killed_backends_come_back_with_what_they_had", outage::backends_killed),
+        ("an_order_stands_while_audit_is_away", chain::audit_away),
+        ("a_link_that_is_away_is_named", chain::link_away),
+        ("killed_services_lose_and_double_nothing", chain::chain_killed),
         ("a_failing_exchange_is_named_and_never_guessed", outage::exchange_failing),
     ];
     let pages: [(&str, Check); 2] = [

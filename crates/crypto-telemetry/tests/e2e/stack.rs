@@ -10,7 +10,7 @@ use crate::wait::until;
 
 /// Every port of process-compose.yaml, moved out of the way of a developer's own stack and below the range from
 /// which the kernel hands out ports.
-const PORTS: [(&str, u16); 16] = [
+const PORTS: [(&str, u16); 20] = [
     ("OTELCOL_GRPC_PORT", 24317),
     ("OTELCOL_HTTP_PORT", 24318),
     ("OTELCOL_PROM_PORT", 28889),
@@ -26,10 +26,17 @@ const PORTS: [(&str, u16); 16] = [
     ("MARKET_DATA_PORT", 28081),
     ("DECISION_PORT", 28082),
     ("NOTIFIER_PORT", 29000),
+    ("GATEWAY_PORT", 28080),
+    ("USER_PORT", 25001),
+    ("ORDER_PORT", 25002),
+    ("AUDIT_PORT", 25003),
     ("SIMULATOR_PORT", 28090),
 ];
 
 pub(crate) const SERVICES: [&str; 3] = ["market-data-service", "decision-service", "notifier-service"];
+
+/// The business chain, first to last.
+pub(crate) const CHAIN: [&str; 4] = ["api-gateway", "user-service", "order-service", "audit-service"];
 
 pub(crate) struct Stack {
     process_compose: Mutex<Option<Child>>,
@@ -69,6 +76,10 @@ impl Stack {
                 ("SIMULATOR_PORT", "/health/ready"),
                 ("MARKET_DATA_PORT", "/health/ready"),
                 ("DECISION_PORT", "/health/ready"),
+                ("GATEWAY_PORT", "/health/ready"),
+                ("USER_PORT", "/health/ready"),
+                ("ORDER_PORT", "/health/ready"),
+                ("AUDIT_PORT", "/health/ready"),
                 ("OTELCOL_HEALTH_PORT", "/"),
                 ("PROMETHEUS_PORT", "/-/ready"),
                 ("TEMPO_PORT", "/ready"),
@@ -220,6 +231,9 @@ fn health(process: &str) -> (&'static str, &'static str) {
         "prometheus" => ("PROMETHEUS_PORT", "/-/ready"),
         "tempo" => ("TEMPO_PORT", "/ready"),
         "loki" => ("LOKI_PORT", "/ready"),
+        "user-service" => ("USER_PORT", "/health/ready"),
+        "order-service" => ("ORDER_PORT", "/health/ready"),
+        "audit-service" => ("AUDIT_PORT", "/health/ready"),
         other => panic!("no health address for {other}"),
     }
 }

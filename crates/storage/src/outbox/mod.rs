@@ -24,6 +24,8 @@ use tokio::sync::Notify;
 use crate::{Database, Migration, QueryType, Statement, StorageError, Transaction};
 
 /// The table. Each service has its own; its place among the service's migrations is `version`.
+///
+/// The index has everything that is looked at again and again, so that no payload is read for it.
 #[must_use]
 pub const fn migration(version: i64) -> Migration {
     Migration {
@@ -43,7 +45,7 @@ pub const fn migration(version: i64) -> Migration {
     last_error TEXT,
     UNIQUE (outbox, key)
 );
-CREATE INDEX outbox_entries_order ON outbox_entries (outbox, id);",
+CREATE INDEX outbox_entries_order ON outbox_entries (outbox, id, leased_until, waiting, created_at);",
         postgres: "CREATE TABLE outbox_entries (
     id BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     outbox TEXT NOT NULL,
@@ -57,7 +59,7 @@ CREATE INDEX outbox_entries_order ON outbox_entries (outbox, id);",
     last_error TEXT,
     UNIQUE (outbox, key)
 );
-CREATE INDEX outbox_entries_order ON outbox_entries (outbox, id);",
+CREATE INDEX outbox_entries_order ON outbox_entries (outbox, id, leased_until, waiting, created_at);",
     }
 }
 
@@ -82,6 +84,8 @@ pub struct Outbox {
 
 struct Shared {
     backlog: AtomicBool,
+    /// Whether [`Outbox::run`] has looked since the start.
+    looked: AtomicBool,
     /// Something failed here: the running loop need not find out by itself.
     failed: Notify,
 }
@@ -126,7 +130,7 @@ impl Outbox {
     #[must_use]
     pub fn new(database: Database, name: &'static str) -> Self {
         // Until somebody has looked there may be entries from before the restart.
-        let shared = Shared { backlog: AtomicBool::new(true), failed: Notify::new() };
+        let shared = Shared { backlog: AtomicBool::new(true), looked: AtomicBool::new(false), failed: Notify::new() };
         Self { database, name, shared: Arc::new(shared) }
     }
 
@@ -186,6 +190,18 @@ impl Outbox {
         let written = self.database.execute(statement).await.map(drop);
         self.shared.failed.notify_one();
         written
+    }
+
+    /// For health checks: whether it is known what waits. Until then every request leaves its delivery to the outbox.
+    ///
+    /// # Errors
+    /// What is wrong, in a sentence.
+    pub fn ready(&self) -> Result<(), String> {
+        if self.shared.looked.load(Ordering::Acquire) {
+            Ok(())
+        } else {
+            Err("the outbox has not been looked at since the start".to_owned())
+        }
     }
 
     /// Whether entries wait that nobody delivers at the moment, as far as is known here (also before [`Outbox::run`] has

@@ -51,12 +51,16 @@ impl Outbox {
     /// delivery that takes longer than 20 s has failed.
     pub async fn run(self, stop: CancellationToken, deliver: impl AsyncFn(Entry) -> Result<(), String>) {
         let mut looked_at: Option<Instant> = None;
+        let (mut blocked, mut said) = (None, false);
         while !stop.is_cancelled() {
-            let wait = match self.step(&mut looked_at, &stop, &deliver).await {
-                Ok(wait) => wait,
+            let wait = match self.step(&mut looked_at, &mut blocked, &stop, &deliver).await {
+                Ok(wait) => {
+                    said = false;
+                    wait
+                }
                 // The database says itself that it is away; here it is only waited for.
                 Err(error) => {
-                    if !error.is_passing() {
+                    if !error.is_passing() && !std::mem::replace(&mut said, true) {
                         tracing::error!(outbox = self.name, error = %error, "the outbox cannot be worked on");
                     }
                     INTERVAL
@@ -77,6 +81,7 @@ impl Outbox {
     async fn step(
         &self,
         looked_at: &mut Option<Instant>,
+        blocked: &mut Option<Instant>,
         stop: &CancellationToken,
         deliver: &impl AsyncFn(Entry) -> Result<(), String>,
     ) -> Result<Duration, StorageError> {
@@ -115,11 +120,21 @@ impl Outbox {
                 }
             };
             match outcome {
-                Ok(()) => self.done(id).await?,
+                Ok(()) => {
+                    if let Some(since) = blocked.take() {
+                        let blocked_ms = i64::try_from(since.elapsed().as_millis()).unwrap_or(i64::MAX);
+                        tracing::info!(outbox = self.name, blocked_ms, "the outbox delivers again");
+                    }
+                    self.done(id).await?;
+                }
                 Err(reason) => {
                     span.record("otel.status_code", "ERROR");
                     span.record("otel.status_description", &reason);
-                    tracing::warn!(outbox = self.name, reason, "an entry of the outbox could not be delivered");
+                    // Once, not at every attempt: those are in the traces.
+                    if blocked.is_none() {
+                        *blocked = Some(Instant::now());
+                        tracing::warn!(outbox = self.name, reason, "the outbox cannot deliver; it tries on, in order");
+                    }
                     self.failed(id, &reason).await?;
                 }
             }
@@ -145,6 +160,7 @@ impl Outbox {
         .bind(now);
         let look: Look = self.database.quietly(statement).await?.ok_or(StorageError::NotFound { collection: TABLE })?;
         self.shared.backlog.store(look.unattended > 0, std::sync::atomic::Ordering::Release);
+        self.shared.looked.store(true, std::sync::atomic::Ordering::Release);
         let labels = [("outbox", self.name)];
         #[expect(clippy::cast_precision_loss, reason = "a figure for charts")]
         OUTBOX_BACKLOG.set(look.entries as f64, &labels);

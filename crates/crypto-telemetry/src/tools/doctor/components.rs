@@ -52,6 +52,10 @@ pub(super) async fn check(args: &Args, stack: &Stack) -> Vec<Component> {
         ("market-data-service", Skippable::MarketDataService, &stack.market_data),
         ("decision-service", Skippable::DecisionService, &stack.decision),
         ("notifier-service", Skippable::NotifierService, &stack.notifier),
+        ("audit-service", Skippable::AuditService, &stack.audit),
+        ("order-service", Skippable::OrderService, &stack.order),
+        ("user-service", Skippable::UserService, &stack.user),
+        ("api-gateway", Skippable::ApiGateway, &stack.gateway),
     ];
     for (name, skippable, url) in services {
         if !args.skips(skippable) {

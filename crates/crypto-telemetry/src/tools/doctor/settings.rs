@@ -37,12 +37,16 @@ pub(crate) struct Args {
 /// What need not run for the signals to flow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(super) enum Skippable {
-    /// All four services.
+    /// All services.
     Services,
     Simulator,
     MarketDataService,
     DecisionService,
     NotifierService,
+    AuditService,
+    OrderService,
+    UserService,
+    ApiGateway,
     Grafana,
 }
 
@@ -89,6 +93,18 @@ struct Addresses {
     /// notifier-service [port: NOTIFIER_PORT, 9000]
     #[arg(long, env = "NOTIFIER_URL", value_parser = ports::http_url)]
     notifier_url: Option<Url>,
+    /// audit-service [port: AUDIT_PORT, 5003]
+    #[arg(long, env = "AUDIT_URL", value_parser = ports::http_url)]
+    audit_url: Option<Url>,
+    /// order-service [port: ORDER_PORT, 5002]
+    #[arg(long, env = "ORDER_URL", value_parser = ports::http_url)]
+    order_url: Option<Url>,
+    /// user-service [port: USER_PORT, 5001]
+    #[arg(long, env = "USER_URL", value_parser = ports::http_url)]
+    user_url: Option<Url>,
+    /// api-gateway [port: GATEWAY_PORT, 8080]
+    #[arg(long, env = "GATEWAY_URL", value_parser = ports::http_url)]
+    gateway_url: Option<Url>,
 }
 
 /// Where everything is.
@@ -107,6 +123,10 @@ pub(super) struct Stack {
     pub(super) market_data: Url,
     pub(super) decision: Url,
     pub(super) notifier: Url,
+    pub(super) audit: Url,
+    pub(super) order: Url,
+    pub(super) user: Url,
+    pub(super) gateway: Url,
 }
 
 impl Args {
@@ -130,6 +150,10 @@ impl Args {
             market_data: ports::MARKET_DATA.url(given.market_data_url.as_ref())?,
             decision: ports::DECISION.url(given.decision_url.as_ref())?,
             notifier: ports::NOTIFIER.url(given.notifier_url.as_ref())?,
+            audit: ports::AUDIT.url(given.audit_url.as_ref())?,
+            order: ports::ORDER.url(given.order_url.as_ref())?,
+            user: ports::USER.url(given.user_url.as_ref())?,
+            gateway: ports::GATEWAY.url(given.gateway_url.as_ref())?,
         })
     }
 

@@ -14,14 +14,10 @@ use super::schedule::Schedule;
 use super::walk::Target;
 use crate::serve::BadValue;
 use crate::tools::http::shown;
-use crate::tools::ports::{self, PortSetting};
+use crate::tools::ports;
 
 /// A bound on what one call can do to the machine it runs on.
 const LONGEST: Duration = Duration::from_secs(600);
-
-/// Where api-gateway listens when no URL is given.
-const GATEWAY: PortSetting =
-    PortSetting { variable: "GATEWAY_PORT", default: 8080, component: "api-gateway", purpose: "its API and page" };
 
 const JSON_KEYS: &str = "\
 Keys of --json (microseconds from when a request was due until it was answered):
@@ -124,7 +120,7 @@ impl Args {
         }
         let to_gateway = self.gateway_url.is_some() || !self.journeys.only_ask();
         let target = if to_gateway {
-            Target::Gateway(GATEWAY.url(self.gateway_url.as_ref())?)
+            Target::Gateway(ports::GATEWAY.url(self.gateway_url.as_ref())?)
         } else {
             Target::Notifier(ports::NOTIFIER.url(self.url.as_ref())?)
         };

@@ -1,0 +1,266 @@
+//! The business chain on the whole stack: gateway → user → order → audit, its database queries, and its failures.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+
+use crate::backends::Span;
+use crate::stack::{CHAIN, Stack};
+use crate::wait::until;
+
+/// The two requests of requirement 4, as its readers will type them.
+const SHORT: &str = r#"{"user_id": 1001, "action": "test_trace"}"#;
+const LONG: &str =
+    r#"{"user_id": 1001, "user_name": "John Doe", "user_email": "john@example.com", "action": "purchase"}"#;
+
+impl Stack {
+    /// `POST /api/v1/process`: status, whether the answer is a repeated one, body.
+    fn process(&self, body: &str, key: Option<&str>) -> (u16, bool, Value) {
+        let mut request = self
+            .http
+            .post(self.url("GATEWAY_PORT", "/api/v1/process"))
+            .header("content-type", "application/json")
+            .body(body.to_owned());
+        if let Some(key) = key {
+            request = request.header("idempotency-key", key);
+        }
+        let response = request.send().unwrap();
+        let replayed = response.headers().get("idempotent-replayed").is_some_and(|value| value == "true");
+        (response.status().as_u16(), replayed, response.json().unwrap())
+    }
+
+    fn read(&self, path: &str) -> Value {
+        let url = self.url("GATEWAY_PORT", path);
+        self.json(&url, &[]).unwrap_or_else(|| panic!("{path} is not answered"))
+    }
+}
+
+fn part<'a>(reply: &'a Value, service: &str) -> &'a Value {
+    let parts = reply["services"].as_array().unwrap();
+    parts.iter().find(|part| part["service"] == service).unwrap_or_else(|| panic!("no part of {service} in {reply}"))
+}
+
+fn order_id(reply: &Value) -> String {
+    part(reply, "order-service")["data"]["order"]["id"].as_str().unwrap().to_owned()
+}
+
+fn is_whole(spans: &[Span]) -> bool {
+    CHAIN.iter().all(|service| spans.iter().any(|span| span.service == *service && span.kind == "SERVER"))
+        && spans.iter().all(|span| span.parent.is_empty() || spans.iter().any(|parent| parent.id == span.parent))
+}
+
+pub(crate) fn documented_requests(stack: &Stack) {
+    let (status, _, short) = stack.process(SHORT, None);
+    assert_eq!(status, 200, "{short}");
+    let (status, _, long) = stack.process(LONG, None);
+    assert_eq!(status, 200, "{long}");
+    for reply in [&short, &long] {
+        let names: Vec<&str> =
+            reply["services"].as_array().unwrap().iter().map(|part| part["service"].as_str().unwrap()).collect();
+        assert_eq!(names, CHAIN, "{reply}");
+        assert_eq!(reply["status"], "done", "{reply}");
+    }
+    let order = &part(&long, "order-service")["data"]["order"];
+    assert_eq!((order["currency"].as_str(), order["items"].as_array().unwrap().len()), (Some("USDT"), 1), "{order}");
+    // 0.001 BTC at a price of that month, to the last digit.
+    let price: rust_decimal::Decimal = order["items"][0]["unit_price"].as_str().unwrap().parse().unwrap();
+    let total: rust_decimal::Decimal = order["total"].as_str().unwrap().parse().unwrap();
+    assert_eq!(total, price * rust_decimal::Decimal::new(1, 3), "{order}");
+    assert_eq!(part(&long, "user-service")["data"]["user"]["name"], "John Doe");
+
+    let trace_id = long["trace_id"].as_str().unwrap();
+    let spans = stack.trace(trace_id, is_whole);
+    assert_eq!(spans.iter().filter(|span| span.parent.is_empty()).count(), 1, "one request, one root");
+    for (service, queries) in [
+        ("user-service", vec!["INSERT users"]),
+        ("order-service", vec!["INSERT orders", "INSERT order_items", "COMMIT"]),
+        ("audit-service", vec!["INSERT audit_logs", "SELECT audit_logs", "COMMIT"]),
+    ] {
+        for query in queries {
+            let span = spans
+                .iter()
+                .find(|span| span.service == service && span.name == query)
+                .unwrap_or_else(|| panic!("no query {query} of {service} in {spans:#?}"));
+            assert_eq!((span.kind.as_str(), span.attributes["db.system.name"].as_str()), ("CLIENT", "sqlite"));
+            let text = span.attributes.get("db.query.text").cloned().unwrap_or_default();
+            assert!(!text.contains("John") && !text.contains("1001"), "a value is in the statement: {text}");
+        }
+    }
+    assert!(
+        spans.iter().any(|span| span.name == "OrderService.price_item"
+            && span.attributes["crypto.symbol"] == "BTCUSDT"
+            && span.attributes["order.item.total"] == total.to_string()),
+        "an item has a span"
+    );
+    let user = spans.iter().find(|span| span.name == "UserService.process").unwrap();
+    assert_eq!((user.attributes["user.id"].as_str(), user.attributes["user.name"].as_str()), ("1001", "John Doe"));
+
+    until("each service of the chain has a log line of the trace in Loki", || {
+        let found = stack.services_logging(trace_id);
+        CHAIN.iter().all(|service| found.contains(*service)).then_some(())
+    });
+    for service in &CHAIN[1..] {
+        for query in [
+            format!(r#"sum(db_query_duration_seconds_count{{service_name="{service}",query_type="insert"}}) > 0"#),
+            format!(r#"count(db_active_connections{{service_name="{service}"}}) > 0"#),
+            format!(r#"sum(db_pool_size{{service_name="{service}"}}) > 0"#),
+        ] {
+            until(&query, || (!stack.promql(&query).is_empty()).then_some(()));
+        }
+    }
+    // What was written is there to be read, and says which trace it was.
+    let id = order_id(&long);
+    assert_eq!(stack.read(&format!("/api/v1/orders/{id}"))["trace_id"], trace_id);
+    assert_eq!(stack.read("/api/v1/users/1001")["email"], "john@example.com");
+    let trail = stack.read(&format!("/api/v1/audit?trace_id={trace_id}"));
+    assert_eq!(trail["items"][0]["order_id"], id.as_str(), "{trail}");
+    assert_eq!(trail["items"][0]["context"]["context"]["order"]["total"], order["total"], "{trail}");
+}
+
+/// Requirement 4's TraceQL, as it stands there or in today's spelling (spec E5).
+pub(crate) fn traceql(stack: &Stack) {
+    let (_, _, reply) = stack.process(SHORT, None);
+    let trace_id = reply["trace_id"].as_str().unwrap();
+    // A request that fails, so that there is an error to find.
+    let bad = r#"{"user_id": 1001, "action": "buy", "items": [{"symbol": "NOPEUSDT", "quantity": 1}]}"#;
+    assert_eq!(stack.process(bad, None).0, 404);
+    for query in [r"{}", r#"{resource.service.name="user-service"}"#, "{status=error}", "{duration>1us}"] {
+        until(&format!("{query} finds something"), || {
+            let answer = stack.json(&stack.url("TEMPO_PORT", "/api/search"), &[("q", query), ("limit", "1000")])?;
+            let traces = answer["traces"].as_array()?;
+            let ours = query == "{status=error}"
+                || traces.iter().any(|trace| trace["traceID"].as_str() == Some(trace_id.trim_start_matches('0')));
+            (!traces.is_empty() && ours).then_some(())
+        });
+    }
+}
+
+pub(crate) fn repetition(stack: &Stack) {
+    let body = r#"{"user_id": 2002, "action": "purchase", "items": [{"symbol": "ETHUSDT", "quantity": "0.5"}]}"#;
+    let key = format!("e2e-{}", std::process::id());
+    let (status, replayed, first) = stack.process(body, Some(&key));
+    assert_eq!((status, replayed), (200, false), "{first}");
+    for _ in 0..3 {
+        let (status, replayed, again) = stack.process(body, Some(&key));
+        assert_eq!((status, replayed), (200, true), "{again}");
+        assert_eq!(order_id(&again), order_id(&first));
+        assert_eq!(part(&again, "audit-service"), part(&first, "audit-service"));
+    }
+    let (status, _, other) = stack.process(SHORT, Some(&key));
+    assert_eq!((status, other["code"].as_str()), (422, Some("key_mismatch")), "{other}");
+    assert_eq!(stack.read("/api/v1/orders?user_id=2002")["items"].as_array().unwrap().len(), 1);
+    assert_eq!(stack.read("/api/v1/audit?user_id=2002")["items"].as_array().unwrap().len(), 1);
+}
+
+/// The order stands, and its audit row is written later, in order, in the trace of the request.
+pub(crate) fn audit_away(stack: &Stack) {
+    stack.stop("audit-service");
+    let replies: Vec<Value> = (0..6)
+        .map(|number| {
+            let (status, _, reply) =
+                stack.process(&format!(r#"{{"user_id": 3003, "action": "deferred_{number}"}}"#), None);
+            assert_eq!(status, 200, "{reply}");
+            assert_eq!(reply["status"], "deferred", "{reply}");
+            assert_eq!(part(&reply, "audit-service")["status"], "deferred", "{reply}");
+            reply
+        })
+        .collect();
+    assert_eq!(stack.read("/api/v1/orders?user_id=3003")["items"].as_array().unwrap().len(), 6);
+    stack.start_again("audit-service");
+    let trail = until("every row is written", || {
+        let trail = stack.read("/api/v1/audit?user_id=3003");
+        (trail["items"].as_array().unwrap().len() == 6).then_some(trail)
+    });
+    // The trail is newest first.
+    let written: Vec<&str> =
+        trail["items"].as_array().unwrap().iter().rev().map(|row| row["action"].as_str().unwrap()).collect();
+    assert_eq!(written, ["deferred_0", "deferred_1", "deferred_2", "deferred_3", "deferred_4", "deferred_5"]);
+    let traces: Vec<&str> =
+        trail["items"].as_array().unwrap().iter().rev().map(|row| row["trace_id"].as_str().unwrap()).collect();
+    assert_eq!(traces, replies.iter().map(|reply| reply["trace_id"].as_str().unwrap()).collect::<Vec<_>>());
+    // The late delivery is in the request's own trace.
+    stack.trace(traces[0], |spans| {
+        spans.iter().any(|span| span.service == "audit-service" && span.name == "AuditService.process")
+    });
+    // And nothing is left to be delivered.
+    let (_, _, next) = until("orders are audited at once again", || {
+        let reply = stack.process(SHORT, None);
+        (reply.2["status"] == "done").then_some(reply)
+    });
+    assert_eq!(part(&next, "audit-service")["status"], "done");
+}
+
+/// Whoever asked is told which link failed, and the trace shows why.
+pub(crate) fn link_away(stack: &Stack) {
+    stack.stop("order-service");
+    let (status, _, problem) = stack.process(SHORT, None);
+    assert!(matches!(status, 502..=504), "{status} {problem}");
+    assert_eq!(problem["upstream"], "order-service", "{problem}");
+    let trace_id = problem["trace_id"].as_str().unwrap().to_owned();
+    let spans = stack.trace(&trace_id, |spans| {
+        spans.iter().any(|span| span.name == "UserService.process")
+            && spans.iter().any(|span| span.service == "api-gateway" && span.kind == "SERVER")
+    });
+    let failed = spans.iter().find(|span| span.name == "UserService.process").unwrap();
+    assert!(failed.events.contains("exception"), "the span of the link that noticed has the exception: {failed:#?}");
+    let tries = spans.iter().filter(|span| span.service == "user-service" && span.kind == "CLIENT" && span.name == "POST /process");
+    assert!(tries.count() > 1, "it was tried again, each try a span: {spans:#?}");
+    stack.start_again("order-service");
+    until("orders are made again", || (stack.process(SHORT, None).0 == 200).then_some(()));
+}
+
+/// Services of the chain crash while orders come in; whoever gets no answer asks again with the same key. One order and
+/// one audit row a key, at the end.
+pub(crate) fn chain_killed(stack: &Stack) {
+    const ORDERS: usize = 40;
+    let mut ids = BTreeSet::new();
+    for number in 0..ORDERS {
+        match number {
+            8 => stack.kill("audit-service"),
+            16 => stack.kill("order-service"),
+            24 => stack.kill("user-service"),
+            32 => CHAIN[1..].iter().for_each(|service| stack.kill(service)),
+            _ => {}
+        }
+        let body = format!(r#"{{"user_id": 4004, "action": "crash_{number}"}}"#);
+        let key = format!("crash-{}-{number}", std::process::id());
+        let id = until("an order is answered", || {
+            let (status, _, reply) = stack.process(&body, Some(&key));
+            assert!(matches!(status, 200 | 409 | 502..=504), "{status}: {reply}");
+            (status == 200).then(|| order_id(&reply))
+        });
+        ids.insert(id);
+    }
+    assert_eq!(ids.len(), ORDERS, "an order a key");
+    let orders = stack.read("/api/v1/orders?user_id=4004&limit=200");
+    let orders: BTreeSet<String> =
+        orders["items"].as_array().unwrap().iter().map(|order| order["id"].as_str().unwrap().to_owned()).collect();
+    assert_eq!(orders, ids, "no order that nobody was told of, none that is lost");
+    until("one audit row an order", || {
+        let trail = stack.read("/api/v1/audit?user_id=4004&limit=200");
+        let rows: Vec<String> =
+            trail["items"].as_array().unwrap().iter().map(|row| row["order_id"].as_str().unwrap().to_owned()).collect();
+        assert!(rows.len() <= ORDERS, "a row twice: {rows:?}");
+        (rows.len() == ORDERS && rows.iter().cloned().collect::<BTreeSet<_>>() == ids).then_some(())
+    });
+}
+
+pub(crate) fn bad_requests(stack: &Stack) {
+    for (body, status) in [
+        ("", 400),
+        ("{", 400),
+        (r#"{"action": "purchase"}"#, 400),
+        (r#"{"user_id": 0, "action": "purchase"}"#, 400),
+        (r#"{"user_id": "1", "action": "purchase"}"#, 400),
+        (r#"{"user_id": 1, "action": "drop table users; --"}"#, 400),
+        (r#"{"user_id": 1, "action": "buy", "user_email": "nobody"}"#, 400),
+        (r#"{"user_id": 1, "action": "buy", "items": [{"symbol": "BTCUSDT", "quantity": -1}]}"#, 400),
+        (r#"{"user_id": 1, "action": "buy", "items": [{"symbol": "NOPEUSDT", "quantity": 1}]}"#, 404),
+        (r#"{"user_id": 1, "action": "buy", "context": {}}"#, 400),
+    ] {
+        let (found, _, problem) = stack.process(body, None);
+        assert_eq!(found, status, "{body} → {problem}");
+        let sentence = problem["detail"].as_str().unwrap();
+        assert!(sentence.len() > 15 && problem["trace_id"].as_str().unwrap().len() == 32, "{body} → {problem}");
+    }
+}

@@ -1,0 +1,98 @@
+//! What goes wrong here, as problems.
+
+use actix_web::http::StatusCode;
+use domain::{PageError, Symbol};
+use storage::StorageError;
+use web::{Problem, UpstreamError, UpstreamErrorKind};
+
+/// Why a request gets no answer.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum OrderError {
+    #[error("the orders' database failed")]
+    Storage(#[from] StorageError),
+    #[error("no price of {symbol}")]
+    Price {
+        symbol: Symbol,
+        #[source]
+        source: UpstreamError,
+    },
+    #[error("the items are priced in {0} and in {1}")]
+    Currencies(String, String),
+    #[error("the total is larger than an order can have")]
+    TooLarge,
+    #[error("{0} items are too many")]
+    TooManyItems(usize),
+    #[error("{0} is not of the form that an order's id has")]
+    BadId(String),
+    #[error("there is no order {0}")]
+    Unknown(String),
+    #[error("{0}")]
+    Page(#[from] PageError),
+    #[error("{0} in the database is none")]
+    Kept(&'static str),
+    #[error("it cannot be written as JSON")]
+    Json(#[from] serde_json::Error),
+}
+
+impl OrderError {
+    /// A bounded word, for `error.type`.
+    pub(crate) const fn label(&self) -> &'static str {
+        match self {
+            Self::Storage(error) => error.label(),
+            Self::Price { source, .. } => source.label(),
+            Self::Currencies(..) => "mixed_currencies",
+            Self::TooLarge => "total_too_large",
+            Self::TooManyItems(_) => "too_many_items",
+            Self::BadId(_) => "bad_order_id",
+            Self::Unknown(_) => "unknown_order",
+            Self::Page(_) => "bad_page",
+            Self::Kept(_) => "bad_row",
+            Self::Json(_) => "bad_json",
+        }
+    }
+
+    /// Whether something failed, rather than was refused.
+    pub(crate) const fn is_failure(&self) -> bool {
+        match self {
+            Self::Storage(_) | Self::Kept(_) | Self::Json(_) => true,
+            Self::Price { source, .. } => !matches!(source.kind, UpstreamErrorKind::Status { status: 400..=499, .. }),
+            _ => false,
+        }
+    }
+}
+
+impl From<OrderError> for Problem {
+    fn from(error: OrderError) -> Self {
+        let unprocessable = StatusCode::UNPROCESSABLE_ENTITY;
+        match error {
+            OrderError::Storage(error) => error.into(),
+            // market-data-service's own sentence names the symbol, and who failed.
+            OrderError::Price { source, .. } => source.into(),
+            OrderError::Currencies(one, other) => Self::new(
+                unprocessable,
+                "mixed_currencies",
+                format!("The items are priced in {one} and in {other}; an order has one currency. Make two orders."),
+            ),
+            OrderError::TooLarge => {
+                Self::new(unprocessable, "total_too_large", "The order's total is larger than an order can have.")
+            }
+            OrderError::TooManyItems(count) => Self::new(
+                StatusCode::BAD_REQUEST,
+                "too_many_items",
+                format!("{count} items are too many: an order has at most {}.", domain::chain::MAX_ITEMS),
+            ),
+            OrderError::BadId(_) => {
+                Self::new(StatusCode::BAD_REQUEST, "bad_order_id", "An order's id is a word of 32 hex digits.")
+            }
+            OrderError::Unknown(id) => {
+                Self::new(StatusCode::NOT_FOUND, "unknown_order", format!("There is no order {id}."))
+            }
+            OrderError::Page(error) => Self::new(StatusCode::BAD_REQUEST, "bad_page", format!("The {error}.")),
+            OrderError::Kept(_) | OrderError::Json(_) => Self::new(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "internal_error",
+                "Something went wrong here. The trace id leads to what.",
+            ),
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! order-service: what a user wants done becomes an order with items, prices and a total (spec E2).
+//!
+//! `POST /process` prices the items ([`pricing`]), writes order, items and an outbox entry in one transaction
+//! ([`orders`]), and hands the request to the next service of the chain. When that is away the order stands, the answer
+//! says that the rest is deferred, and the outbox delivers it later, in order ([`handover`]).
+
+mod config;
+mod error;
+mod handover;
+mod orders;
+mod pricing;
+mod process;
+mod routes;
+
+use actix_web::web::Data;
+use storage::{Database, Migration, outbox};
+use utoipa::OpenApi as _;
+use web::{Background, Readiness, RunningServer, Service, StartError};
+
+pub use config::Config;
+use handover::Handover;
+use orders::Orders;
+use pricing::Pricing;
+use process::Processor;
+
+/// Subcommand, process and `service.name`.
+pub const NAME: &str = "order-service";
+
+/// Port when none is set.
+pub const DEFAULT_PORT: u16 = 5002;
+
+/// The service behind this one where none is set.
+const USUAL_NEXT: (&str, &str) = ("audit-service", "http://127.0.0.1:5003");
+
+fn migrations() -> Vec<Migration> {
+    vec![
+        Migration {
+            version: 1,
+            name: "orders",
+            sqlite: include_str!("../migrations/0001_orders.sqlite.sql"),
+            postgres: include_str!("../migrations/0001_orders.postgres.sql"),
+        },
+        outbox::migration(2),
+    ]
+}
+
+/// Starts the service. Call it inside an actix system; it is ready once its database and market data are. The service
+/// behind it may be away.
+///
+/// # Errors
+/// When a setting cannot be used or the port cannot be had.
+#[expect(clippy::unused_async, reason = "every service starts this way; others have to wait for something")]
+pub async fn start(config: Config) -> Result<RunningServer, StartError> {
+    let database = Database::open(NAME, &config.database, migrations())?;
+    let pricing = Pricing::new(config.market_data_url.clone());
+    let mut background = Background::new();
+    background.spawn("database", |stop| database.clone().keep_up(stop));
+    let handover = config.chain.link(Some(USUAL_NEXT)).map(|next| Handover::new(database.clone(), next));
+    if let Some(handover) = handover.clone() {
+        background.spawn("outbox", |stop| handover.deliver_later(stop));
+    }
+    let (checked, prices) = (database.clone(), pricing.clone());
+    let mut readiness = Readiness::new()
+        .check("database", move || {
+            let database = checked.clone();
+            async move { database.ready().await }
+        })
+        .check("market-data-service", move || {
+            let pricing = prices.clone();
+            async move { pricing.alive().await }
+        });
+    if let Some(handover) = handover.clone() {
+        readiness = readiness.check("outbox", move || {
+            let known = handover.ready();
+            async move { known }
+        });
+    }
+    let orders = Orders::new(database);
+    let processor = Data::new(Processor::new(orders.clone(), pricing, handover, config.chain.trace_personal_data));
+    let orders = Data::new(orders);
+    let service = Service { name: NAME, default_port: DEFAULT_PORT, openapi: routes::Api::openapi(), readiness };
+    let stop = background.token();
+    web::start(&config.server, service, background, move |routes| {
+        routes.app_data(orders.clone()).app_data(processor.clone()).configure(routes::configure);
+    })
+    // Nobody would stop the tasks of a service that never came to be.
+    .inspect_err(|_| stop.cancel())
+}

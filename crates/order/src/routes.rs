@@ -1,0 +1,112 @@
+//! The API, and its description.
+
+use actix_web::web::{Data, Json, Path, Query, ServiceConfig};
+use actix_web::{HttpResponse, get, post};
+use domain::{ChainReply, Order, Page, PageQuery, ProcessRequest, UserId};
+use serde::Deserialize;
+use utoipa::OpenApi;
+use web::{Problem, ProblemBody, REPLAYED};
+
+use crate::error::OrderError;
+use crate::orders::Orders;
+use crate::process::Processor;
+
+/// The description of the API.
+#[derive(OpenApi)]
+#[openapi(
+    info(title = "order-service", description = "Orders: their items, prices and totals."),
+    paths(process, list_orders, order),
+    components(schemas(ProblemBody))
+)]
+pub(crate) struct Api;
+
+/// Adds the routes.
+pub(crate) fn configure(routes: &mut ServiceConfig) {
+    routes.service(process).route("/orders", actix_web::web::get().to(list_orders)).service(order);
+}
+
+/// Make an order, and hand the request on.
+///
+/// The items get the prices of the moment. Without items, `purchase`, `buy`, `sell` and `sale` mean 0.001 BTCUSDT; any
+/// other action is an order of nothing. When the next service is away the order stands and its part says `deferred`. A
+/// repetition with the idempotency key of an earlier request gets that one's order.
+#[utoipa::path(
+    tag = "chain",
+    request_body = ProcessRequest,
+    responses(
+        (status = 200, body = ChainReply),
+        (status = 400, description = "`bad_json`, `bad_body`, `too_many_items`", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 404, description = "`unknown_symbol`: an item's symbol is not served", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 422, description = "`mixed_currencies`, `total_too_large`", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 502, description = "market-data-service answered with an error", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 503, description = "The database, market-data-service or the exchange is away", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 504, description = "No answer in time", body = ProblemBody, content_type = "application/problem+json"),
+    )
+)]
+#[post("/process")]
+async fn process(processor: Data<Processor>, request: Json<ProcessRequest>) -> Result<HttpResponse, Problem> {
+    let request = request.into_inner();
+    let processed = web::detached(async move { processor.process(request).await }).await??;
+    let mut response = HttpResponse::Ok();
+    if processed.replayed {
+        response.insert_header((REPLAYED, "true"));
+    }
+    Ok(response.json(processed.reply))
+}
+
+/// Whose orders.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+struct Whose {
+    /// Only this user's
+    user_id: Option<i64>,
+}
+
+/// Orders, newest first.
+#[utoipa::path(
+    get,
+    path = "/orders",
+    tag = "orders",
+    params(PageQuery, Whose),
+    responses(
+        (status = 200, body = Page<Order>),
+        (status = 400, description = "`bad_page`, `bad_query`", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 503, description = "The database is away", body = ProblemBody, content_type = "application/problem+json"),
+    )
+)]
+async fn list_orders(
+    orders: Data<Orders>,
+    query: Query<PageQuery>,
+    whose: Query<Whose>,
+) -> Result<Json<Page<Order>>, Problem> {
+    let user_id = whose.user_id.map(UserId::try_from).transpose().map_err(|error| {
+        Problem::new(
+            actix_web::http::StatusCode::BAD_REQUEST,
+            "bad_query",
+            format!("The query cannot be understood: {error}."),
+        )
+    })?;
+    let mut page = orders.list(&query, user_id).await?;
+    page.trace_id = telemetry::trace_id();
+    Ok(Json(page))
+}
+
+/// One order.
+#[utoipa::path(
+    tag = "orders",
+    params(("id" = String, Path, description = "The order's id, 32 hex digits")),
+    responses(
+        (status = 200, body = Order),
+        (status = 400, description = "`bad_order_id`", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 404, description = "`unknown_order`", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 503, description = "The database is away", body = ProblemBody, content_type = "application/problem+json"),
+    )
+)]
+#[get("/orders/{id}")]
+async fn order(orders: Data<Orders>, id: Path<String>) -> Result<Json<Order>, Problem> {
+    let id = id.into_inner().to_ascii_lowercase();
+    if id.len() != 32 || !id.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return Err(OrderError::BadId(id).into());
+    }
+    Ok(orders.find(&id).await?.map(|kept| Json(kept.order)).ok_or(OrderError::Unknown(id))?)
+}

@@ -1,0 +1,111 @@
+//! Others are away, and processes end where they should not.
+
+use std::sync::atomic::Ordering;
+
+use serde_json::{Value, json};
+use storage::testing::TestDatabase;
+use web::testing::{eventually, post, ready, url};
+
+use crate::world::{Market, Next, audit_service, order_of, order_service, rows};
+
+pub(crate) async fn no_price_no_order(database: TestDatabase) {
+    let market = Market::start().await;
+    let server = order_service(&database, &market, None).await;
+    market.market_data.stop().await;
+    let reply = post(&url(&server, "/process"), &json!({"user_id": 7, "action": "buy"})).await;
+    assert!(matches!(reply.status, 502..=504), "{}", reply.text);
+    assert_eq!(reply.json()["upstream"], "market-data-service", "{}", reply.text);
+    assert!(rows(&server, "/orders").await.is_empty());
+    // What needs no price is not held up.
+    post(&url(&server, "/process"), &json!({"user_id": 7, "action": "test"})).await.ok();
+    server.stop().await;
+    market.simulator.stop().await;
+}
+
+fn request(action: &str) -> Value {
+    json!({"user_id": 7, "action": action})
+}
+
+async fn order(server: &web::RunningServer, action: &str) -> Value {
+    post(&url(server, "/process"), &request(action)).await.ok()
+}
+
+pub(crate) async fn audit_away_is_made_up_for_in_order(database: TestDatabase) {
+    let market = Market::start().await;
+    let audit = audit_service(&database).await;
+    // It comes back at the same address.
+    let address = audit.base_url();
+    let port = audit.addr().port();
+    let server = order_service(&database, &market, Some(address)).await;
+    assert_eq!(order(&server, "first").await["parts"][1]["status"], "done");
+    audit.stop().await;
+    let mut ids = Vec::new();
+    for number in 0..5 {
+        let reply = order(&server, &format!("away_{number}")).await;
+        assert_eq!(reply["parts"][1]["status"], "deferred", "{reply}");
+        assert_eq!(reply["parts"][1]["service"], "audit-service", "{reply}");
+        assert!(reply["parts"][1]["data"]["deferred"]["recovery"].as_str().unwrap().contains("stands"), "{reply}");
+        ids.push(order_of(&reply)["id"].as_str().unwrap().to_owned());
+    }
+    assert_eq!(rows(&server, "/orders").await.len(), 6, "the orders stand");
+    let mut config = audit::Config::ephemeral(database.settings(), None);
+    config.server.port = Some(port);
+    let audit = audit::start(config).await.unwrap();
+    ready(&audit).await;
+    let trail = eventually("every row is written", async || {
+        let trail = rows(&audit, "/audit").await;
+        (trail.len() == 6).then_some(trail)
+    })
+    .await;
+    let written: Vec<&str> = trail.iter().rev().skip(1).map(|row| row["order_id"].as_str().unwrap()).collect();
+    assert_eq!(written, ids, "in their order");
+    // Whoever comes now waits for nobody.
+    eventually("orders are audited at once", async || {
+        (order(&server, "after").await["parts"][1]["status"] == "done").then_some(())
+    })
+    .await;
+    server.stop().await;
+    audit.stop().await;
+    market.stop().await;
+}
+
+pub(crate) async fn a_restart_loses_nothing_that_waits(database: TestDatabase) {
+    let market = Market::start().await;
+    let next = Next::default();
+    next.away.store(true, Ordering::SeqCst);
+    let address = next.start();
+    let server = order_service(&database, &market, Some(address.clone())).await;
+    let reply = order(&server, "before_the_restart").await;
+    assert_eq!(reply["parts"][1]["status"], "deferred", "{reply}");
+    // The process is gone, and what it had in memory with it.
+    server.stop().await;
+    next.away.store(false, Ordering::SeqCst);
+    assert!(next.handed().is_empty());
+    let server = order_service(&database, &market, Some(address)).await;
+    eventually("what was left is delivered", async || (next.handed() == ["before_the_restart"]).then_some(())).await;
+    server.stop().await;
+    market.stop().await;
+}
+
+pub(crate) async fn the_next_service_is_not_overtaken(database: TestDatabase) {
+    let market = Market::start().await;
+    let next = Next::default();
+    let address = next.start();
+    let (one, other) = (
+        order_service(&database, &market, Some(address.clone())).await,
+        order_service(&database, &market, Some(address)).await,
+    );
+    next.away.store(true, Ordering::SeqCst);
+    let mut actions = Vec::new();
+    for number in 0..10 {
+        let action = format!("a{number}");
+        order(if number % 2 == 0 { &one } else { &other }, &action).await;
+        actions.push(action);
+    }
+    next.away.store(false, Ordering::SeqCst);
+    eventually("all are delivered", async || (next.handed().len() >= 10).then_some(())).await;
+    assert_eq!(next.handed(), actions, "in order, each once, by two processes");
+    one.stop().await;
+    other.stop().await;
+    market.stop().await;
+}

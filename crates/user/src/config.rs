@@ -1,0 +1,30 @@
+//! Settings of user-service.
+
+use clap::Args;
+use storage::DatabaseSettings;
+use url::Url;
+use web::{ChainSettings, ServerSettings};
+
+/// Settings of user-service: flags and environment variables.
+#[derive(Debug, Clone, Args)]
+pub struct Config {
+    /// HTTP server.
+    #[command(flatten)]
+    pub server: ServerSettings,
+
+    /// Where the users are kept.
+    #[command(flatten)]
+    pub database: DatabaseSettings,
+
+    /// What comes behind; left out, order-service at http://127.0.0.1:5002.
+    #[command(flatten)]
+    pub chain: ChainSettings,
+}
+
+impl Config {
+    /// For tests: a free port, a database, and what comes behind.
+    #[must_use]
+    pub fn ephemeral(database: DatabaseSettings, next: Option<Url>) -> Self {
+        Self { server: ServerSettings::ephemeral(), database, chain: ChainSettings::to(next) }
+    }
+}

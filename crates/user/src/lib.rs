@@ -1,0 +1,74 @@
+//! user-service: users' profiles, and the first link of the business chain (spec E2).
+//!
+//! `POST /process` writes down who asks, puts what is known of them into the request's context, hands it to the next
+//! service, and answers with its own part before those of the services behind. With an idempotency key the whole answer
+//! is kept, and a repetition gets that answer again and has no further effect.
+
+mod config;
+mod error;
+mod process;
+mod routes;
+mod users;
+
+use actix_web::web::Data;
+use storage::{Database, Migration, idempotency};
+use utoipa::OpenApi as _;
+use web::{Background, Readiness, RunningServer, Service, StartError};
+
+pub use config::Config;
+use process::Processor;
+use users::Users;
+
+/// Subcommand, process and `service.name`.
+pub const NAME: &str = "user-service";
+
+/// Port when none is set.
+pub const DEFAULT_PORT: u16 = 5001;
+
+/// The service behind this one where none is set.
+const USUAL_NEXT: (&str, &str) = ("order-service", "http://127.0.0.1:5002");
+
+fn migrations() -> Vec<Migration> {
+    vec![
+        Migration {
+            version: 1,
+            name: "users",
+            sqlite: include_str!("../migrations/0001_users.sqlite.sql"),
+            postgres: include_str!("../migrations/0001_users.postgres.sql"),
+        },
+        idempotency::migration(2),
+    ]
+}
+
+/// Starts the service. Call it inside an actix system; it is ready once its database is.
+///
+/// # Errors
+/// When a setting cannot be used or the port cannot be had.
+#[expect(clippy::unused_async, reason = "every service starts this way; others have to wait for something")]
+pub async fn start(config: Config) -> Result<RunningServer, StartError> {
+    let database = Database::open(NAME, &config.database, migrations())?;
+    let next = config.chain.link(Some(USUAL_NEXT));
+    let mut background = Background::new();
+    background.spawn("database", |stop| database.clone().keep_up(stop));
+    let checked = database.clone();
+    let mut readiness = Readiness::new().check("database", move || {
+        let database = checked.clone();
+        async move { database.ready().await }
+    });
+    if let Some(next) = next.clone() {
+        readiness = readiness.check(next.name(), move || {
+            let next = next.clone();
+            async move { next.alive().await }
+        });
+    }
+    let users = Users::new(database.clone());
+    let processor = Data::new(Processor::new(users.clone(), database, next, config.chain.trace_personal_data));
+    let users = Data::new(users);
+    let service = Service { name: NAME, default_port: DEFAULT_PORT, openapi: routes::Api::openapi(), readiness };
+    let stop = background.token();
+    web::start(&config.server, service, background, move |routes| {
+        routes.app_data(users.clone()).app_data(processor.clone()).configure(routes::configure);
+    })
+    // Nobody would stop the tasks of a service that never came to be.
+    .inspect_err(|_| stop.cancel())
+}

@@ -1,0 +1,123 @@
+//! A request of the chain: who asks is written down, and the request goes on.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use chrono::Utc;
+use domain::{ChainReply, ProcessRequest, User};
+use serde_json::json;
+use sha2::{Digest as _, Sha256};
+use storage::Database;
+use storage::idempotency::{Begun, IdempotencyKeys};
+use tracing::field::Empty;
+use tracing::{Instrument as _, Span};
+use web::{HandedOn, NextLink, Work};
+
+use crate::NAME;
+use crate::error::UserError;
+use crate::users::Users;
+
+/// Works on requests of the chain.
+pub(crate) struct Processor {
+    users: Users,
+    keys: IdempotencyKeys,
+    next: Option<NextLink>,
+    trace_personal_data: bool,
+}
+
+/// The answer, and whether it is one that was given before.
+pub(crate) struct Processed {
+    pub(crate) reply: ChainReply,
+    pub(crate) replayed: bool,
+}
+
+impl Processor {
+    pub(crate) fn new(users: Users, database: Database, next: Option<NextLink>, trace_personal_data: bool) -> Self {
+        Self { users, keys: IdempotencyKeys::new(database), next, trace_personal_data }
+    }
+
+    /// Works on a request once: with an idempotency key, a repetition gets the answer that the first one got.
+    pub(crate) async fn process(&self, request: ProcessRequest) -> Result<Processed, UserError> {
+        let span = tracing::info_span!(
+            "UserService.process",
+            user.id = request.user_id.get(),
+            user.name = Empty,
+            user.email = Empty,
+            user.request_count = Empty,
+            order.action = request.action.as_str(),
+            decision.id = request.decision_id.as_ref().map(domain::DecisionId::as_str),
+            idempotency.replayed = Empty,
+        );
+        async {
+            let outcome = self.once(request).await;
+            match &outcome {
+                Ok(processed) => {
+                    Span::current().record("idempotency.replayed", processed.replayed);
+                }
+                Err(error) if error.is_failure() => telemetry::record_exception(error.label(), error),
+                Err(_) => {}
+            }
+            outcome
+        }
+        .instrument(span)
+        .await
+    }
+
+    async fn once(&self, request: ProcessRequest) -> Result<Processed, UserError> {
+        let Some(key) = request.context.as_ref().and_then(|context| context.idempotency_key.clone()) else {
+            return Ok(Processed { reply: self.work(request).await?, replayed: false });
+        };
+        let lease = match self.keys.begin(&key, &fingerprint(&request)?).await? {
+            Begun::New(lease) => lease,
+            Begun::Replay(reply) => return Ok(Processed { reply: serde_json::from_value(reply)?, replayed: true }),
+            Begun::InProgress { retry_after } => return Err(UserError::KeyInProgress { retry_after }),
+            Begun::Mismatch => return Err(UserError::KeyMismatch),
+        };
+        match self.work(request).await {
+            Ok(reply) => {
+                self.keys.complete(lease, &serde_json::to_value(&reply)?).await?;
+                Ok(Processed { reply, replayed: false })
+            }
+            Err(error) => {
+                // A failure is no answer to keep: the next try is a new one.
+                if let Err(error) = self.keys.release(lease).await {
+                    tracing::warn!(error = %error, "the idempotency key is held until its lease runs out");
+                }
+                Err(error)
+            }
+        }
+    }
+
+    async fn work(&self, mut request: ProcessRequest) -> Result<ChainReply, UserError> {
+        let mut work = Work::begin(NAME);
+        let user = self.users.seen(&request, Utc::now()).await?;
+        self.show(&user);
+        let context = request.context.get_or_insert_default();
+        // Makes trying again harmless for the services behind, whether or not the client sent a key of its own.
+        context.idempotency_key.get_or_insert_with(|| format!("{NAME}:{}", uuid::Uuid::new_v4().simple()));
+        context.user = Some(user.clone());
+        work.hand_over(context);
+        let behind = match &self.next {
+            Some(next) => {
+                let HandedOn { reply, .. } = next.hand_on(&request).await.map_err(UserError::Next)?;
+                reply.parts
+            }
+            None => Vec::new(),
+        };
+        Ok(work.reply(json!({ "user": user }), behind))
+    }
+
+    fn show(&self, user: &User) {
+        let span = Span::current();
+        span.record("user.request_count", user.request_count);
+        if self.trace_personal_data {
+            span.record("user.name", user.name.as_deref());
+            span.record("user.email", user.email.as_deref());
+        }
+    }
+}
+
+/// What a request asks for, without what differs between two tries of it.
+fn fingerprint(request: &ProcessRequest) -> Result<String, UserError> {
+    let bare = ProcessRequest { context: None, ..request.clone() };
+    Ok(URL_SAFE_NO_PAD.encode(Sha256::digest(serde_json::to_vec(&bare)?)))
+}

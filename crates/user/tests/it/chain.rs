@@ -1,0 +1,203 @@
+//! user-service → order-service → audit-service, and what can stand between them.
+
+use std::sync::{Arc, OnceLock};
+
+use actix_web::HttpResponse;
+use domain::{ChainPart, ChainReply, PartStatus, ProcessRequest};
+use opentelemetry::trace::{SpanKind, TraceId};
+use opentelemetry_sdk::trace::SpanData;
+use serde_json::json;
+use storage::DatabaseSettings;
+use storage::testing::TestDatabase;
+use telemetry::testing::{attribute, finished_spans};
+use url::Url;
+use web::testing::{eventually, fake, get, post, ready, url};
+use web::{Background, Readiness, RunningServer, Service};
+
+/// Everything behind the gateway.
+struct Chain {
+    user: RunningServer,
+    order: RunningServer,
+    audit: RunningServer,
+    market_data: RunningServer,
+    simulator: RunningServer,
+}
+
+impl Chain {
+    /// `between` makes the service between user and order, if there is to be one, from order-service's address.
+    async fn start(database: &DatabaseSettings, between: impl FnOnce(Url) -> Url) -> Self {
+        telemetry::testing::init();
+        let simulator = simulator::start(simulator::Config::ephemeral()).await.unwrap();
+        let address = format!("http://{}", simulator.addr());
+        let config = market_data::Config::ephemeral(&address, &address.replace("http://", "ws://")).unwrap();
+        let market_data = market_data::start(config).await.unwrap();
+        let audit = audit::start(audit::Config::ephemeral(database.clone(), None)).await.unwrap();
+        let config = order::Config::ephemeral(database.clone(), market_data.base_url(), Some(audit.base_url()));
+        let order = order::start(config).await.unwrap();
+        let config = user::Config::ephemeral(database.clone(), Some(between(order.base_url())));
+        let user = user::start(config).await.unwrap();
+        Self { user, order, audit, market_data, simulator }
+    }
+
+    async fn ready(&self) {
+        for server in [&self.market_data, &self.audit, &self.order, &self.user] {
+            ready(server).await;
+        }
+    }
+
+    async fn stop(self) {
+        for server in [self.user, self.order, self.audit, self.market_data, self.simulator] {
+            server.stop().await;
+        }
+    }
+}
+
+fn purchase() -> serde_json::Value {
+    json!({"user_id": 1001, "user_name": "John Doe", "action": "purchase", "context": {"idempotency_key": "k"}})
+}
+
+fn services(reply: &serde_json::Value) -> Vec<&str> {
+    reply["parts"].as_array().unwrap().iter().map(|part| part["service"].as_str().unwrap()).collect()
+}
+
+async fn whole_trace(trace_id: &str, servers: usize) -> Vec<SpanData> {
+    let id = TraceId::from_hex(trace_id).unwrap();
+    eventually("every service's span has ended", async || {
+        let spans: Vec<SpanData> =
+            finished_spans().into_iter().filter(|span| span.span_context.trace_id() == id).collect();
+        let ended = spans.iter().filter(|span| span.name == "POST /process" && span.span_kind == SpanKind::Server);
+        (ended.count() >= servers).then_some(spans)
+    })
+    .await
+}
+
+pub(crate) async fn the_whole_chain_is_one_trace(database: TestDatabase) {
+    let chain = Chain::start(&database.settings(), |order| order).await;
+    chain.ready().await;
+    let reply = post(&url(&chain.user, "/process"), &purchase()).await.ok();
+    assert_eq!(services(&reply), ["user-service", "order-service", "audit-service"]);
+    assert!(reply["parts"].as_array().unwrap().iter().all(|part| part["status"] == "done"), "{reply}");
+    let row = get(&url(&chain.audit, "/audit")).await.ok()["items"][0].clone();
+    let hops: Vec<&str> = row["context"]["context"]["hops"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|hop| hop["service"].as_str().unwrap())
+        .collect();
+    assert_eq!(hops, ["user-service", "order-service"], "the technical context came along");
+    assert_eq!(row["context"]["context"]["user"]["name"], "John Doe", "and who it is for");
+    assert_eq!(row["order_id"], reply["parts"][1]["data"]["order"]["id"]);
+
+    let spans = whole_trace(row["trace_id"].as_str().unwrap(), 3).await;
+    for name in ["UserService.process", "OrderService.process", "OrderService.price_item", "AuditService.process"] {
+        let span = spans.iter().find(|span| span.name == name).unwrap_or_else(|| panic!("no span {name}"));
+        assert!(attribute(span, "user.id").is_none_or(|id| id == "1001"));
+    }
+    for query in ["INSERT users", "INSERT orders", "INSERT order_items", "INSERT audit_logs"] {
+        assert!(spans.iter().any(|span| span.name == query), "no span of {query}");
+    }
+    chain.stop().await;
+}
+
+/// A small service of somebody's own, as docs/CHAIN.md describes it: it scores the request and hands it on.
+fn fraud_check(next: &Url) -> RunningServer {
+    let link = web::NextLink::new("order-service", next.clone(), std::time::Duration::from_secs(5));
+    let service = Service {
+        name: "fraud-check",
+        default_port: 0,
+        openapi: utoipa::openapi::OpenApi::default(),
+        readiness: Readiness::new(),
+    };
+    let process = move |request: actix_web::web::Json<ProcessRequest>| {
+        let link = link.clone();
+        async move {
+            let mut request = request.into_inner();
+            let mut work = web::Work::begin("fraud-check");
+            let context = request.context.get_or_insert_default();
+            context.business.insert("fraud-check".to_owned(), json!({"score": 3}));
+            work.hand_over(context);
+            let behind = link.hand_on(&request).await.map_err(web::Problem::from)?;
+            Ok::<_, web::Problem>(actix_web::web::Json(work.reply(json!({"score": 3}), behind.reply.parts)))
+        }
+    };
+    web::start(&web::ServerSettings::ephemeral(), service, Background::new(), move |routes| {
+        routes.route("/process", actix_web::web::post().to(process.clone()));
+    })
+    .unwrap()
+}
+
+pub(crate) async fn another_service_can_be_put_into_it(database: TestDatabase) {
+    let own: Arc<OnceLock<RunningServer>> = Arc::default();
+    let started = Arc::clone(&own);
+    let chain = Chain::start(&database.settings(), move |order| {
+        let server = fraud_check(&order);
+        let address = server.base_url();
+        assert!(started.set(server).is_ok());
+        address
+    })
+    .await;
+    chain.ready().await;
+    let reply = post(&url(&chain.user, "/process"), &purchase()).await.ok();
+    assert_eq!(services(&reply), ["user-service", "fraud-check", "order-service", "audit-service"]);
+    let row = get(&url(&chain.audit, "/audit")).await.ok()["items"][0].clone();
+    assert_eq!(row["context"]["context"]["business"]["fraud-check"]["score"], 3, "{row}");
+    whole_trace(row["trace_id"].as_str().unwrap(), 4).await;
+    chain.stop().await;
+    Arc::into_inner(own).unwrap().into_inner().unwrap().stop().await;
+}
+
+pub(crate) async fn a_link_that_fails_is_named(database: TestDatabase) {
+    let chain = Chain::start(&database.settings(), |order| order).await;
+    chain.ready().await;
+    chain.market_data.stop().await;
+    let problem = post(&url(&chain.user, "/process"), &purchase()).await;
+    assert_eq!(problem.json()["upstream"], "market-data-service", "the link that failed, not the one that told of it");
+    assert_eq!(problem.json()["trace_id"].as_str().unwrap().len(), 32);
+    let spans = whole_trace(problem.json()["trace_id"].as_str().unwrap(), 2).await;
+    let failed: Vec<&SpanData> =
+        spans.iter().filter(|span| span.events.iter().any(|event| event.name == "exception")).collect();
+    assert!(failed.len() >= 3, "item, order and user each have the exception: {failed:?}");
+    let told = format!("{:?}", failed.iter().map(|span| &span.events).collect::<Vec<_>>());
+    assert!(told.contains("caused by: "), "with what caused it: {told}");
+    chain.order.stop().await;
+    let problem = post(&url(&chain.user, "/process"), &purchase()).await;
+    assert_eq!(problem.json()["upstream"], "order-service", "{}", problem.text);
+    for server in [chain.user, chain.audit, chain.simulator] {
+        server.stop().await;
+    }
+    // A service that answers with something else is named too.
+    let odd = fake(|_, _| async { HttpResponse::Ok().json(ChainReply { parts: Vec::<ChainPart>::new() }) });
+    let config = user::Config::ephemeral(database.settings(), Some(odd));
+    let user = user::start(config).await.unwrap();
+    ready(&user).await;
+    let problem = post(&url(&user, "/process"), &purchase()).await;
+    assert_eq!(
+        (problem.status, problem.json()["code"].as_str()),
+        (502, Some("upstream_malformed")),
+        "{}",
+        problem.text
+    );
+    assert_eq!(serde_json::to_value(PartStatus::Done).unwrap(), "done");
+    user.stop().await;
+}
+
+pub(crate) async fn a_chain_that_begins_without_its_databases(database: TestDatabase) {
+    telemetry::testing::init();
+    if database.engine() == "sqlite" {
+        // A folder that cannot be made is not away: it is a setting that cannot be used.
+        let nowhere = DatabaseSettings::at("sqlite:///dev/null/folder/");
+        let refused = user::start(user::Config::ephemeral(nowhere, None)).await.err().unwrap();
+        assert!(refused.to_string().contains("DATABASE_URL"), "{refused}");
+        return;
+    }
+    // Nobody listens there.
+    let away = DatabaseSettings::at("postgres://nobody@127.0.0.1:1/none");
+    let user = user::start(user::Config::ephemeral(away, None)).await.unwrap();
+    let refused = post(&url(&user, "/process"), &purchase()).await;
+    refused.problem(503, "database_away");
+    assert_eq!(refused.json()["upstream"], "database");
+    assert_eq!(get(&url(&user, "/health/live")).await.status, 200);
+    let ready = get(&url(&user, "/health/ready")).await;
+    assert_eq!((ready.status, ready.json()["checks"][0]["name"].as_str()), (503, Some("database")), "{}", ready.text);
+    user.stop().await;
+}

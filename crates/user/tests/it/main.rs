@@ -1,0 +1,29 @@
+//! user-service and the chain behind it, on both engines.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod chain;
+mod keys;
+mod users;
+
+use std::process::ExitCode;
+
+use storage::test;
+
+fn main() -> ExitCode {
+    storage::testing::run(&[
+        test!(users::a_profile_is_made_and_brought_up_to_date),
+        test!(users::users_are_read_in_pages),
+        test!(users::bad_input_gets_a_sentence),
+        test!(users::names_are_on_spans_only_where_that_is_switched_on),
+        test!(keys::a_repetition_gets_the_first_answer),
+        test!(keys::a_key_is_for_one_request),
+        test!(keys::a_key_in_use_is_told_so),
+        test!(keys::a_failure_is_no_answer_to_keep),
+        test!(keys::a_client_that_hangs_up_stops_nothing),
+        test!(chain::the_whole_chain_is_one_trace),
+        test!(chain::another_service_can_be_put_into_it),
+        test!(chain::a_link_that_fails_is_named),
+        test!(chain::a_chain_that_begins_without_its_databases),
+    ])
+}
