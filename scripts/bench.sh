@@ -22,6 +22,9 @@ export CRYPTO_TELEMETRY_DATA
 . "$root/scripts/stack-env.sh"
 export LOG_LEVEL=${LOG_LEVEL:-info}
 notifier=http://127.0.0.1:${NOTIFIER_PORT:-9000}
+gateway=http://127.0.0.1:${GATEWAY_PORT:-8080}
+# What is measured is the work, not the gateway's refusal to do more of it for one client.
+export RATE_LIMIT_PER_SECOND=100000 RATE_LIMIT_BURST=100000
 tempo=http://127.0.0.1:${TEMPO_PORT:-3200}
 loki=http://127.0.0.1:${LOKI_PORT:-3100}
 
@@ -113,12 +116,14 @@ resident_mib() {
   awk -v kib="$kib" 'BEGIN { printf "%.1f", kib / 1024 }'
 }
 
+# highest <what> <of what> [load's options…]
 # The highest rate held goes to `rate`; empty, and a row that says so, when not even the first one is.
 highest() {
-  local what=$1 report
-  if report=$(NOTIFIER_URL=$notifier crypto-telemetry load --rate 100 --for 8s --find-highest --json 2>"$CRYPTO_TELEMETRY_DATA/highest"); then
+  local what=$1 unit=$2 report
+  shift 2
+  if report=$(NOTIFIER_URL=$notifier crypto-telemetry load "$@" --rate 100 --for 8s --find-highest --json 2>"$CRYPTO_TELEMETRY_DATA/highest"); then
     rate=$(jq -r .rate_per_second <<<"$report")
-    row "$what" "$rate asks a second" ""
+    row "$what" "$rate $unit a second" ""
   else
     rate=
     failed=1
@@ -141,7 +146,7 @@ row "ask: log line found after the reply" "$(until_found log_line "$trace_id") m
 note "idle for 20 s, then memory"
 sleep 20
 total=0
-for process in market-data-service decision-service notifier-service simulator; do
+for process in market-data-service decision-service notifier-service api-gateway user-service order-service audit-service simulator; do
   mib=$(resident_mib "$process")
   row "idle memory of $process" "$mib MiB" "20 MB"
   total=$(awk -v a="$total" -v b="$mib" 'BEGIN { print a + b }')
@@ -155,23 +160,33 @@ row "idle memory of the whole stack without Grafana" "$total MiB" "600 MB"
 
 note "100 asks a second for 30 s, telemetry on at 100 %"
 # Exit code 1 when an ask failed: the report is there all the same, and the row has their number.
+latencies() { jq -r '.latency | [.["p50_us"], .["p99_us"], .["max_us"]] | map(. / 1000 | tostring) | join(" / ")' <<<"$1"; }
 report=$(NOTIFIER_URL=$notifier crypto-telemetry load --rate 100 --for 30s --json) || failed=1
 row "100 asks a second, telemetry on: p50 / p99 / max" \
-  "$(jq -r '.latency | [.["p50_us"], .["p99_us"], .["max_us"]] | map(. / 1000 | tostring) | join(" / ")' <<<"$report") ms, $(jq -r .failed <<<"$report") failed" "p99 20 ms"
+  "$(latencies "$report") ms, $(jq -r .failed <<<"$report") failed" "p99 20 ms"
 
 note "highest rate with telemetry on"
-highest "highest rate held (p99 within 100 ms, none failed), telemetry on"
+highest "highest rate held (p99 within 100 ms, none failed), telemetry on" asks
 on_rate=$rate
+
+note "the business chain: 50 requests a second for 30 s, and the highest rate"
+report=$(crypto-telemetry load --gateway-url "$gateway" --journeys process --rate 50 --for 30s --json) || failed=1
+row "50 requests a second through the chain (SQLite), telemetry on: p50 / p99 / max" \
+  "$(latencies "$report") ms, $(jq -r .failed <<<"$report") failed" ""
+highest "highest rate held through the chain, telemetry on" requests --gateway-url "$gateway" --journeys process
+chain_on_rate=$rate
 down
 row "from SIGTERM to nothing left running, after that load" "$stopped_ms ms" "10,000 ms"
 
 note "highest rate with telemetry off"
 export TELEMETRY_ENABLED=false
 up
-highest "highest rate held, telemetry off (backends idle beside it)"
-if [ -n "$on_rate" ] && [ -n "$rate" ]; then
-  row "telemetry on / off" "$(awk -v a="$on_rate" -v b="$rate" 'BEGIN { printf "%.2f", a / b }')" ""
-fi
+# on_to_off <what> <rate on> <rate off>
+on_to_off() { [ -z "$2" ] || [ -z "$3" ] || row "$1" "$(awk -v a="$2" -v b="$3" 'BEGIN { printf "%.2f", a / b }')" ""; }
+highest "highest rate held, telemetry off (backends idle beside it)" asks
+on_to_off "telemetry on / off" "$on_rate" "$rate"
+highest "highest rate held through the chain, telemetry off" requests --gateway-url "$gateway" --journeys process
+on_to_off "telemetry on / off, chain" "$chain_on_rate" "$rate"
 down
 
 table=$(

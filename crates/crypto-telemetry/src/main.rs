@@ -37,9 +37,7 @@ fn main() -> ExitCode {
             telemetry.metrics_enabled = telemetry.metrics_enabled.or(args.bot_metrics_enabled);
             serve::service(&ports::NOTIFIER, args.common, |config| &mut config.server, notifier::start)
         }
-        Command::ApiGateway(args) => {
-            serve::service(&ports::GATEWAY, args, |config| &mut config.server, gateway::start)
-        }
+        Command::ApiGateway(args) => serve::service(&ports::GATEWAY, args, |config| &mut config.server, gateway::start),
         Command::UserService(args) => serve::service(&ports::USER, args, |config| &mut config.server, user::start),
         Command::OrderService(args) => serve::service(&ports::ORDER, args, |config| &mut config.server, order::start),
         Command::AuditService(args) => serve::service(&ports::AUDIT, args, |config| &mut config.server, audit::start),

@@ -48,6 +48,7 @@ impl Asked {
     pub fn into_response(self) -> Result<AskResponse, Problem> {
         let trace_id = self.trace_id;
         let mut first_problem = None;
+        let mut alike = Vec::new();
         let mut answered = false;
         let mut outcomes = Vec::with_capacity(self.results.len());
         for (symbol, result) in self.results {
@@ -60,12 +61,22 @@ impl Asked {
                     let problem = problem(error);
                     let refusal =
                         AskRefusal { symbol, code: problem.code().to_owned(), detail: problem.detail().to_owned() };
+                    // Of several that fail in the same way the first one speaks for all, and names them.
+                    if let Some(first) = &first_problem
+                        && Problem::code(first) == problem.code()
+                    {
+                        alike.push(refusal.symbol.to_string());
+                    }
                     first_problem.get_or_insert(problem);
                     AskOutcome::Refusal(refusal)
                 }
             });
         }
         match first_problem {
+            Some(problem) if !answered && !alike.is_empty() => {
+                let more = format!("{} The same goes for {}.", problem.detail(), alike.join(", "));
+                Err(problem.with_detail(more))
+            }
             Some(problem) if !answered => Err(problem),
             _ => Ok(AskResponse { outcomes, trace_id }),
         }

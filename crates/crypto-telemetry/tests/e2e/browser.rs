@@ -97,10 +97,14 @@ async fn fits_the_window(client: &Client) {
     assert!(excess.as_i64().unwrap() <= 0, "the page is {excess} pixels wider than the window");
 }
 
+/// Collects errors of the page's own code, and what its content security policy refused.
+const WATCH_ERRORS: &str = "window.__errors = []; addEventListener('error', e => __errors.push(e.message)); \
+    addEventListener('unhandledrejection', e => __errors.push(String(e.reason))); \
+    addEventListener('securitypolicyviolation', e => __errors.push(e.blockedURI));";
+
 async fn ask_and_look(client: Client, url: String) {
     client.goto(&url).await.unwrap();
-    // Errors of the page's own code, and what its content security policy refused.
-    script(&client, "window.__errors = []; addEventListener('error', e => __errors.push(e.message)); addEventListener('unhandledrejection', e => __errors.push(String(e.reason))); addEventListener('securitypolicyviolation', e => __errors.push(e.blockedURI));").await;
+    script(&client, WATCH_ERRORS).await;
     client.find(Locator::Css("#go")).await.unwrap().click().await.unwrap();
     let card =
         until(&client, "an answer", "return document.querySelector('article.card[data-action]')?.innerText").await;
@@ -129,12 +133,12 @@ async fn ask_and_look(client: Client, url: String) {
 }
 
 pub(crate) fn page_on_a_desk(stack: &Stack) {
-    let url = stack.url("NOTIFIER_PORT", "/");
+    let url = stack.url("GATEWAY_PORT", "/");
     in_browser(1280, 900, |client| ask_and_look(client, url));
 }
 
 pub(crate) fn page_on_a_phone(stack: &Stack) {
-    let url = stack.url("NOTIFIER_PORT", "/");
+    let url = stack.url("GATEWAY_PORT", "/");
     in_browser(390, 844, |client| ask_and_look(client, url));
 }
 
@@ -158,5 +162,32 @@ pub(crate) fn chat(stack: &Stack) {
         .await;
         until(&client, "the bot's answer is in the chat", &format!("return {answers} > {before}")).await;
         fits_the_window(&client).await;
+    });
+}
+
+/// What somebody writes is text, wherever it is shown: on the page, and in the chat.
+pub(crate) fn texts_are_no_code(stack: &Stack) {
+    const EVIL: &str = "<img src=x onerror=\"window.__hit=1\"><script>window.__hit=1</script>";
+    let (page, chat) = (stack.url("GATEWAY_PORT", "/"), stack.url("SIMULATOR_PORT", "/"));
+    in_browser(1280, 900, |client| async move {
+        client.goto(&page).await.unwrap();
+        script(&client, WATCH_ERRORS).await;
+        client.find(Locator::Css("#question")).await.unwrap().send_keys(EVIL).await.unwrap();
+        client.find(Locator::Css("#go")).await.unwrap().click().await.unwrap();
+        until(&client, "the refusal", "return document.querySelector('#answers article')?.innerText").await;
+        assert_eq!(script(&client, "return [window.__hit ?? null, window.__errors]").await, json!([null, []]));
+
+        client.goto(&chat).await.unwrap();
+        until(&client, "the chat is loaded", "return document.querySelector('#person').options.length > 0").await;
+        script(&client, WATCH_ERRORS).await;
+        client.find(Locator::Css("#text")).await.unwrap().send_keys(EVIL).await.unwrap();
+        client.find(Locator::Css("#write button[type=submit]")).await.unwrap().click().await.unwrap();
+        until(
+            &client,
+            "the text is in the chat as it was written",
+            "return document.querySelector('#messages').innerText.includes('onerror=')",
+        )
+        .await;
+        assert_eq!(script(&client, "return [window.__hit ?? null, window.__errors]").await, json!([null, []]));
     });
 }

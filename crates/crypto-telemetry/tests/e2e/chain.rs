@@ -203,7 +203,9 @@ pub(crate) fn link_away(stack: &Stack) {
     });
     let failed = spans.iter().find(|span| span.name == "UserService.process").unwrap();
     assert!(failed.events.contains("exception"), "the span of the link that noticed has the exception: {failed:#?}");
-    let tries = spans.iter().filter(|span| span.service == "user-service" && span.kind == "CLIENT" && span.name == "POST /process");
+    let tries = spans
+        .iter()
+        .filter(|span| span.service == "user-service" && span.kind == "CLIENT" && span.name == "POST /process");
     assert!(tries.count() > 1, "it was tried again, each try a span: {spans:#?}");
     stack.start_again("order-service");
     until("orders are made again", || (stack.process(SHORT, None).0 == 200).then_some(()));

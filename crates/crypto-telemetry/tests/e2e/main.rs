@@ -65,7 +65,8 @@ fn main() -> ExitCode {
         ("the_page_in_a_browser_at_phone_width", browser::page_on_a_phone),
     ];
     // By itself, because the other trials write into the same chat.
-    let chat: [(&str, Check); 1] = [("the_chat_in_a_browser", browser::chat)];
+    let chat: [(&str, Check); 2] =
+        [("the_chat_in_a_browser", browser::chat), ("texts_are_no_code_in_a_browser", browser::texts_are_no_code)];
     // Nothing is skipped in CI: there a missing browser fails these trials.
     let skip_pages = !browser::available() && std::env::var_os("CI").is_none();
     if arguments.list {

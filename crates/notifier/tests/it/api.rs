@@ -51,6 +51,9 @@ async fn one_unknown_symbol_of_several_is_refused_beside_the_answers() {
 
     let alone = ask(&world, json!({"symbols": ["NOPEUSDT"]})).await.problem(404, "unknown_symbol");
     assert!(alone["detail"].as_str().unwrap().contains("ETHUSDT"), "the served ones are named: {alone}");
+    let both = ask(&world, json!({"symbols": ["NOPEUSDT", "NEINUSDT"]})).await.problem(404, "unknown_symbol");
+    let sentence = both["detail"].as_str().unwrap();
+    assert!(sentence.contains("NOPEUSDT") && sentence.contains("NEINUSDT"), "each is named: {both}");
     world.stop().await;
 }
 
