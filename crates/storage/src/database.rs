@@ -144,7 +144,6 @@ impl Database {
             let mut lease = inner.lease(true).await?;
             let begun = lease.control(Control::Begin, inner.limits.statement).await;
             inner.heed(begun)?;
-            lease.in_transaction(true);
             Ok((lease, None))
         })
         .await?;

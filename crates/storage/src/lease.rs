@@ -169,7 +169,7 @@ impl Lease {
     /// Begins, commits or rolls back.
     pub(crate) async fn control(&mut self, control: Control, limit: Duration) -> Result<(), Failure> {
         let sql = control.sql(matches!(self, Self::Sqlite(_)));
-        match self {
+        let ended = match self {
             Self::Sqlite(held) => timed!(held, limit, sqlite_late(), |connection| sqlx::query::<Sqlite>(sql)
                 .execute(connection))
             .map(|_| ()),
@@ -177,18 +177,30 @@ impl Lease {
             Self::Postgres(held) => {
                 timed!(held, limit, postgres_late(), |connection| connection.execute(sql)).map(|_| ())
             }
+        };
+        if ended.is_ok() {
+            self.in_transaction(control == Control::Begin);
         }
+        ended
     }
 
     /// Marks the connection as in a transaction, or not: one that is dropped within it is closed.
     pub(crate) fn in_transaction(&mut self, is: bool) {
-        let unclean = match self {
-            Self::Sqlite(held) => held.link().map(|link| &mut link.unclean),
-            Self::Postgres(held) => held.link().map(|link| &mut link.unclean),
-        };
-        if let Ok(unclean) = unclean {
-            *unclean = is;
+        match self {
+            Self::Sqlite(held) => held.link().map(|link| link.in_transaction = is),
+            Self::Postgres(held) => held.link().map(|link| link.in_transaction = is),
         }
+        // None is left that could be marked.
+        .unwrap_or_default();
+    }
+
+    /// Whether a statement was left running, or the connection is broken: there is no use in another one.
+    pub(crate) fn is_running(&mut self) -> bool {
+        match self {
+            Self::Sqlite(held) => held.link().map(|link| link.is_running()),
+            Self::Postgres(held) => held.link().map(|link| link.is_running()),
+        }
+        .unwrap_or(true)
     }
 }
 

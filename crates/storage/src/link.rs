@@ -35,25 +35,35 @@ const INSTRUCTIONS_BETWEEN_LOOKS: i32 = 20_000;
 /// A connection with what has to be known about it.
 pub(crate) struct Link<C> {
     pub(crate) connection: C,
-    /// A statement runs, or was left running: nobody else may use the connection.
-    pub(crate) unclean: bool,
+    /// A statement runs, or was left running, or the connection is broken: nobody else may use it.
+    running: bool,
+    /// Between BEGIN and its end.
+    pub(crate) in_transaction: bool,
     last_used: Instant,
     /// SQLite: when the statement that runs has to end.
-    pub(crate) deadline: Deadline,
+    deadline: Deadline,
 }
 
 impl<C> Link<C> {
     fn new(connection: C, deadline: Deadline) -> Self {
-        Self { connection, unclean: false, last_used: Instant::now(), deadline }
+        Self { connection, running: false, in_transaction: false, last_used: Instant::now(), deadline }
     }
 
     pub(crate) fn begin(&mut self, limit: Duration) {
-        self.unclean = true;
+        self.running = true;
         self.deadline.set(limit);
     }
 
+    pub(crate) const fn is_running(&self) -> bool {
+        self.running
+    }
+
+    pub(crate) const fn is_clean(&self) -> bool {
+        !self.running && !self.in_transaction
+    }
+
     pub(crate) fn end(&mut self, broken: bool) {
-        self.unclean = broken;
+        self.running = broken;
         self.deadline.clear();
         if !broken {
             self.last_used = Instant::now();
@@ -77,6 +87,11 @@ impl Deadline {
     fn set(&self, limit: Duration) {
         let at = (self.origin.elapsed() + limit).as_micros();
         self.at.store(u64::try_from(at).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+
+    /// It is over.
+    fn expire(&self) {
+        self.at.store(1, Ordering::Relaxed);
     }
 
     fn clear(&self) {
@@ -113,7 +128,7 @@ impl Manager for SqliteManager {
     }
 
     async fn recycle(&self, link: &mut Self::Type, _: &Metrics) -> RecycleResult<sqlx::Error> {
-        if link.unclean { Err(RecycleError::message("unclean")) } else { Ok(()) }
+        if link.is_clean() { Ok(()) } else { Err(RecycleError::message("unclean")) }
     }
 }
 
@@ -133,7 +148,7 @@ impl Manager for PostgresManager {
     }
 
     async fn recycle(&self, link: &mut Self::Type, metrics: &Metrics) -> RecycleResult<sqlx::Error> {
-        if link.unclean || metrics.created.elapsed() > LONGEST_LIFE {
+        if !link.is_clean() || metrics.created.elapsed() > LONGEST_LIFE {
             return Err(RecycleError::message("unclean or old"));
         }
         if link.last_used.elapsed() < TRUSTED_FOR && !self.health.is_suspect(link.last_used) {
@@ -182,9 +197,11 @@ impl<M: Manager<Type = Link<C>, Error = sqlx::Error>, C> Held<M, C> {
 impl<M: Manager<Type = Link<C>>, C> Drop for Held<M, C> {
     fn drop(&mut self) {
         if let Some(object) = self.0.take()
-            && object.unclean
+            && !object.is_clean()
         {
-            // Closing the connection ends what was left running, and its transaction.
+            // Closing the connection ends its transaction, and what was left running: SQLite's thread gives up at once,
+            // because a writer would keep all others out.
+            object.deadline.expire();
             drop(Object::take(object));
         }
     }

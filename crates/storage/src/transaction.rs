@@ -128,16 +128,8 @@ impl Transaction {
         self.lease.as_mut().ok_or_else(|| Failure::of(StorageError::Aborted))
     }
 
-    /// After each statement: the connection is still in its transaction.
     fn heed<T>(&mut self, result: Result<T, Failure>) -> Result<T, Failure> {
-        match &result {
-            Ok(_) => self.failed = false,
-            Err(failure) if failure.broken => self.lease = None,
-            Err(_) => {}
-        }
-        if let Some(lease) = &mut self.lease {
-            lease.in_transaction(true);
-        }
+        self.failed = result.is_err();
         self.inner.heed(result)
     }
 }
@@ -145,11 +137,14 @@ impl Transaction {
 impl Drop for Transaction {
     fn drop(&mut self) {
         let (Some(mut lease), Ok(runtime)) = (self.lease.take(), Handle::try_current()) else { return };
+        // Dropping the connection closes it, which rolls back too.
+        if lease.is_running() {
+            return;
+        }
         runtime.spawn(async move {
             let rolled_back = lease.control(Control::Rollback, ROLLBACK_TIMEOUT).await;
-            // A connection that did not do it is closed, which does it too.
-            if rolled_back.is_err() {
-                lease.in_transaction(true);
+            if let Err(failure) = rolled_back {
+                tracing::debug!(error = %failure.error, "a transaction could not be rolled back; its connection is closed");
             }
         });
     }

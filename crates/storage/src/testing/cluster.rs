@@ -5,7 +5,7 @@
 //! the process ends.
 
 use std::io::{BufRead as _, BufReader, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
@@ -33,11 +33,11 @@ stop INT
 cd / && rm -rf "$1"
 "#;
 
-/// Nothing has to last, so nothing is synced. Many tests at once have a pool each.
+/// Nothing has to outlast the machine, so nothing is synced; what was committed outlasts a crash of the server. Many
+/// tests at once have a pool each.
 const SETTINGS: &str = "
 listen_addresses = ''
 fsync = off
-synchronous_commit = off
 full_page_writes = off
 max_connections = 400
 shared_buffers = 32MB
@@ -49,6 +49,7 @@ log_min_messages = warning
 pub struct Cluster {
     folder: PathBuf,
     programs: PathBuf,
+    port: u16,
     databases: AtomicU32,
     supervisor: Mutex<Supervisor>,
 }
@@ -73,6 +74,15 @@ impl Cluster {
     /// When there is no PostgreSQL, or it cannot be started; with its log.
     #[must_use]
     pub fn start() -> Self {
+        Self::start_with(5432, "", &[])
+    }
+
+    /// With a port that its socket is named after, further settings, and private files in its data folder.
+    ///
+    /// # Panics
+    /// As [`Cluster::start`].
+    #[must_use]
+    pub fn start_with(port: u16, settings: &str, files: &[(&str, &str)]) -> Self {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let programs = programs().expect(MISSING);
         // A socket's path may have about a hundred characters only, and a target folder can lie deep.
@@ -98,7 +108,21 @@ impl Cluster {
             .output()
             .expect("initdb");
         assert!(made.status.success(), "initdb failed: {}", String::from_utf8_lossy(&made.stderr));
-        let settings = format!("{SETTINGS}unix_socket_directories = '{}'\n", folder.display());
+        for (name, text) in files {
+            let path = data.join(name);
+            let mut file = std::fs::OpenOptions::new()
+                .create_new(true)
+                .write(true)
+                .mode(0o600)
+                .open(&path)
+                .expect("a file of the cluster");
+            file.write_all(text.as_bytes()).expect("a file of the cluster");
+            if let Some((uid, gid)) = user {
+                std::os::unix::fs::chown(&path, Some(uid), Some(gid)).expect("giving a file to the server's user");
+            }
+        }
+        let socket = folder.display();
+        let settings = format!("{SETTINGS}unix_socket_directories = '{socket}'\nport = {port}\n{settings}\n");
         let mut file =
             std::fs::OpenOptions::new().append(true).open(data.join("postgresql.conf")).expect("its settings");
         file.write_all(settings.as_bytes()).expect("its settings");
@@ -115,7 +139,7 @@ impl Cluster {
         let orders = child.stdin.take();
         let answers = BufReader::new(child.stdout.take().expect("the shell's answers"));
         let supervisor = Mutex::new(Supervisor { child, orders, answers });
-        let cluster = Self { folder, programs, databases: AtomicU32::new(0), supervisor };
+        let cluster = Self { folder, programs, port, databases: AtomicU32::new(0), supervisor };
         cluster.start_again();
         cluster
     }
@@ -153,13 +177,19 @@ impl Cluster {
         let name = format!("test_{}", self.databases.fetch_add(1, Ordering::Relaxed));
         let made = self.psql("postgres", &format!("CREATE DATABASE {name}"));
         assert!(made.status.success(), "no database: {}", String::from_utf8_lossy(&made.stderr));
-        format!("postgres://test@localhost/{name}?host={}", self.folder.display())
+        format!("postgres://test@localhost:{}/{name}?host={}", self.port, self.folder.display())
+    }
+
+    /// The socket that the server listens on.
+    #[must_use]
+    pub fn socket(&self) -> PathBuf {
+        self.folder.join(format!(".s.PGSQL.{}", self.port))
     }
 
     /// Runs a statement with PostgreSQL's own client.
     fn psql(&self, database: &str, statement: &str) -> std::process::Output {
         Command::new(self.programs.join("psql"))
-            .args(["-X", "-q", "-U", "test", "-d", database, "-c", statement, "-h"])
+            .args(["-X", "-q", "-U", "test", "-d", database, "-c", statement, "-p", &self.port.to_string(), "-h"])
             .arg(&self.folder)
             .env_remove("PGOPTIONS")
             .stdin(Stdio::null())

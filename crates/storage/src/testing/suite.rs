@@ -16,6 +16,26 @@ pub struct Test {
     pub name: &'static str,
     /// What it does with a fresh database.
     pub body: Body,
+    /// The one engine that it is about; none for both.
+    pub only: Option<&'static str>,
+}
+
+impl Test {
+    /// It is about SQLite alone.
+    #[must_use]
+    pub const fn only_sqlite(self) -> Self {
+        Self { only: Some("sqlite"), ..self }
+    }
+
+    /// It is about PostgreSQL alone.
+    #[must_use]
+    pub const fn only_postgres(self) -> Self {
+        Self { only: Some("postgresql"), ..self }
+    }
+
+    fn is_for(&self, engine: &str) -> bool {
+        self.only.is_none_or(|only| only == engine)
+    }
 }
 
 /// Makes a [`Test`](crate::testing::Test) of an `async fn(TestDatabase)`.
@@ -25,6 +45,7 @@ macro_rules! test {
         $crate::testing::Test {
             name: stringify!($($path)::+),
             body: |database| Box::pin($($path)::+(database)),
+            only: None,
         }
     };
 }
@@ -38,23 +59,28 @@ pub fn run(tests: &[Test]) -> ExitCode {
     let possible = Cluster::is_possible();
     // Nothing is skipped in CI: there a missing server fails these tests.
     let skip = !possible && !in_ci();
-    let trials = tests.iter().flat_map(|&Test { name, body }| {
+    let mut trials = Vec::new();
+    for &test in tests {
         // `stringify!` puts spaces around the colons.
-        let name = name.replace(' ', "");
-        let sqlite = Trial::test(format!("sqlite::{name}"), move || {
-            play(body, TestDatabase::sqlite());
-            Ok(())
-        });
-        let postgres = Trial::test(format!("postgresql::{name}"), move || {
-            if !possible {
-                return Err(MISSING.into());
-            }
-            play(body, TestDatabase::postgres());
-            Ok(())
-        });
-        [sqlite, postgres.with_ignored_flag(skip)]
-    });
-    let conclusion = libtest_mimic::run(&arguments, trials.collect());
+        let name = test.name.replace(' ', "");
+        if test.is_for("sqlite") {
+            trials.push(Trial::test(format!("sqlite::{name}"), move || {
+                play(test.body, TestDatabase::sqlite());
+                Ok(())
+            }));
+        }
+        if test.is_for("postgresql") {
+            let trial = Trial::test(format!("postgresql::{name}"), move || {
+                if !possible {
+                    return Err(MISSING.into());
+                }
+                play(test.body, TestDatabase::postgres());
+                Ok(())
+            });
+            trials.push(trial.with_ignored_flag(skip));
+        }
+    }
+    let conclusion = libtest_mimic::run(&arguments, trials);
     if skip && !arguments.list {
         eprintln!("NOT RUN on PostgreSQL: {MISSING}");
     }

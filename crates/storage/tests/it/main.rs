@@ -3,10 +3,14 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod basics;
+mod faults;
 mod keys;
 mod migrations;
 mod outboxes;
+mod proxy;
+mod spans;
 mod support;
+mod tls;
 
 use std::process::ExitCode;
 
@@ -39,5 +43,21 @@ fn main() -> ExitCode {
         test!(keys::the_answer_can_be_kept_with_the_work),
         test!(keys::only_one_of_many_at_once_is_the_first),
         test!(keys::expired_keys_are_new_and_are_cleaned_up_bit_by_bit),
+        test!(spans::each_statement_is_a_client_span),
+        test!(spans::an_error_is_on_its_span),
+        test!(spans::statements_are_measured),
+        test!(spans::a_server_has_its_address_on_the_span).only_postgres(),
+        test!(faults::a_stopped_server_is_away_and_comes_back).only_postgres(),
+        test!(faults::a_service_starts_while_its_server_is_away).only_postgres(),
+        test!(faults::a_server_that_does_not_answer_any_more_is_away).only_postgres(),
+        test!(faults::a_server_that_never_answers_is_waited_for_in_vain_for_a_bounded_time).only_postgres(),
+        test!(faults::a_wrong_password_is_a_sentence_without_it).only_postgres(),
+        test!(faults::a_slow_statement_is_ended),
+        test!(faults::a_full_pool_is_a_timeout),
+        test!(faults::statements_that_are_given_up_leave_nothing_behind),
+        test!(faults::another_writer_is_waited_for_within_bounds).only_sqlite(),
+        test!(faults::a_file_that_is_no_database_is_told_until_it_is_gone).only_sqlite(),
+        test!(faults::settings_that_cannot_be_used_are_told_without_the_secret).only_sqlite(),
+        test!(tls::the_url_decides_on_tls).only_postgres(),
     ])
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use storage::testing::TestDatabase;
 use storage::{Database, DatabaseSettings, Migration};
+use tracing::{Instrument as _, Span};
 use web::CancellationToken;
 
 /// The service of these tests.
@@ -32,10 +33,15 @@ pub(crate) struct Kept {
 
 impl Kept {
     pub(crate) fn open(settings: &DatabaseSettings, migrations: Vec<Migration>) -> Self {
+        Self::open_within(settings, migrations, &Span::none())
+    }
+
+    /// Kept up within a span, which gets what is logged.
+    pub(crate) fn open_within(settings: &DatabaseSettings, migrations: Vec<Migration>, span: &Span) -> Self {
         telemetry::testing::init();
         let database = Database::open(SERVICE, settings, migrations).unwrap();
         let stop = CancellationToken::new();
-        actix_web::rt::spawn(database.clone().keep_up(stop.clone()));
+        actix_web::rt::spawn(database.clone().keep_up(stop.clone()).instrument(span.clone()));
         Self { database, stop }
     }
 
