@@ -4,7 +4,7 @@ use domain::{ChainReply, ProcessRequest};
 use serde_json::json;
 use tracing::field::Empty;
 use tracing::{Instrument as _, Span};
-use web::{NextLink, Work};
+use web::{NextLink, Processed, Work};
 
 use crate::NAME;
 use crate::error::AuditError;
@@ -15,12 +15,6 @@ pub(crate) struct Processor {
     trail: Trail,
     next: Option<NextLink>,
     trace_personal_data: bool,
-}
-
-/// The answer, and whether the event had been recorded before.
-pub(crate) struct Processed {
-    pub(crate) reply: ChainReply,
-    pub(crate) replayed: bool,
 }
 
 impl Processor {

@@ -6,7 +6,7 @@ use actix_web::{HttpResponse, post};
 use domain::{AuditEntry, ChainReply, Page, PageQuery, ProcessRequest, UserId};
 use serde::Deserialize;
 use utoipa::OpenApi;
-use web::{Problem, ProblemBody, REPLAYED};
+use web::{Problem, ProblemBody};
 
 use crate::process::Processor;
 use crate::trail::{Filter, Trail};
@@ -41,12 +41,7 @@ pub(crate) fn configure(routes: &mut ServiceConfig) {
 #[post("/process")]
 async fn process(processor: Data<Processor>, request: Json<ProcessRequest>) -> Result<HttpResponse, Problem> {
     let request = request.into_inner();
-    let processed = web::detached(async move { processor.process(request).await }).await??;
-    let mut response = HttpResponse::Ok();
-    if processed.replayed {
-        response.insert_header((REPLAYED, "true"));
-    }
-    Ok(response.json(processed.reply))
+    Ok(web::detached(async move { processor.process(request).await }).await??.into())
 }
 
 /// Which rows.

@@ -6,7 +6,7 @@ use serde_json::json;
 use storage::StorageError;
 use tracing::field::Empty;
 use tracing::{Instrument as _, Span};
-use web::Work;
+use web::{Processed, Work};
 
 use crate::NAME;
 use crate::error::OrderError;
@@ -20,12 +20,6 @@ pub(crate) struct Processor {
     pricing: Pricing,
     handover: Option<Handover>,
     trace_personal_data: bool,
-}
-
-/// The answer, and whether its order was made by an earlier try of the request.
-pub(crate) struct Processed {
-    pub(crate) reply: ChainReply,
-    pub(crate) replayed: bool,
 }
 
 impl Processor {

@@ -5,7 +5,7 @@ use actix_web::{HttpResponse, get, post};
 use domain::{ChainReply, Order, Page, PageQuery, ProcessRequest, UserId};
 use serde::Deserialize;
 use utoipa::OpenApi;
-use web::{Problem, ProblemBody, REPLAYED};
+use web::{Problem, ProblemBody};
 
 use crate::error::OrderError;
 use crate::orders::Orders;
@@ -46,12 +46,7 @@ pub(crate) fn configure(routes: &mut ServiceConfig) {
 #[post("/process")]
 async fn process(processor: Data<Processor>, request: Json<ProcessRequest>) -> Result<HttpResponse, Problem> {
     let request = request.into_inner();
-    let processed = web::detached(async move { processor.process(request).await }).await??;
-    let mut response = HttpResponse::Ok();
-    if processed.replayed {
-        response.insert_header((REPLAYED, "true"));
-    }
-    Ok(response.json(processed.reply))
+    Ok(web::detached(async move { processor.process(request).await }).await??.into())
 }
 
 /// Whose orders.

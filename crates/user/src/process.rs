@@ -10,7 +10,7 @@ use storage::Database;
 use storage::idempotency::{Begun, IdempotencyKeys};
 use tracing::field::Empty;
 use tracing::{Instrument as _, Span};
-use web::{HandedOn, NextLink, Work};
+use web::{HandedOn, NextLink, Processed, Work};
 
 use crate::NAME;
 use crate::error::UserError;
@@ -22,12 +22,6 @@ pub(crate) struct Processor {
     keys: IdempotencyKeys,
     next: Option<NextLink>,
     trace_personal_data: bool,
-}
-
-/// The answer, and whether it is one that was given before.
-pub(crate) struct Processed {
-    pub(crate) reply: ChainReply,
-    pub(crate) replayed: bool,
 }
 
 impl Processor {

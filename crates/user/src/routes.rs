@@ -4,7 +4,7 @@ use actix_web::web::{Data, Json, Path, Query, ServiceConfig};
 use actix_web::{HttpResponse, get, post};
 use domain::{ChainReply, Page, PageQuery, ProcessRequest, User, UserId};
 use utoipa::OpenApi;
-use web::{Problem, ProblemBody, REPLAYED};
+use web::{Problem, ProblemBody};
 
 use crate::error::UserError;
 use crate::process::Processor;
@@ -44,12 +44,7 @@ pub(crate) fn configure(routes: &mut ServiceConfig) {
 #[post("/process")]
 async fn process(processor: Data<Processor>, request: Json<ProcessRequest>) -> Result<HttpResponse, Problem> {
     let request = request.into_inner();
-    let processed = web::detached(async move { processor.process(request).await }).await??;
-    let mut response = HttpResponse::Ok();
-    if processed.replayed {
-        response.insert_header((REPLAYED, "true"));
-    }
-    Ok(response.json(processed.reply))
+    Ok(web::detached(async move { processor.process(request).await }).await??.into())
 }
 
 /// Users, the highest id first.

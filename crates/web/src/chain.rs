@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use actix_web::HttpResponse;
 use chrono::{DateTime, Utc};
 use clap::Args;
 use domain::{ChainContext, ChainPart, ChainReply, Hop, PartStatus, ProcessRequest};
@@ -157,6 +158,25 @@ impl NextLink {
     /// A sentence that says what is wrong.
     pub async fn alive(&self) -> Result<(), String> {
         self.probe.alive().await
+    }
+}
+
+/// What a service of the chain answers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Processed {
+    /// Its part, and those of the services behind it.
+    pub reply: ChainReply,
+    /// Whether an earlier try of the same request has done it already.
+    pub replayed: bool,
+}
+
+impl From<Processed> for HttpResponse {
+    fn from(processed: Processed) -> Self {
+        let mut response = Self::Ok();
+        if processed.replayed {
+            response.insert_header((REPLAYED, "true"));
+        }
+        response.json(processed.reply)
     }
 }
 
