@@ -128,7 +128,7 @@ impl Database {
             debug_assert!(statement.is_complete(), "placeholders and values differ: {}", statement.sql);
             let mut lease = inner.lease(true).await?;
             let done = lease.execute(statement, inner.limits.statement).await;
-            Ok((inner.heed(done)?, None))
+            Ok((inner.heed(lease.epoch(), done)?, None))
         })
         .await
     }
@@ -143,7 +143,7 @@ impl Database {
         let lease = observed(&inner.described, Told::control(Control::Begin, inner.is_sqlite()), async {
             let mut lease = inner.lease(true).await?;
             let begun = lease.control(Control::Begin, inner.limits.statement).await;
-            inner.heed(begun)?;
+            inner.heed(lease.epoch(), begun)?;
             Ok((lease, None))
         })
         .await?;
@@ -184,19 +184,20 @@ impl Inner {
 
     pub(crate) async fn lease(&self, writes: bool) -> Result<Lease, Failure> {
         self.health.check().map_err(Failure::of)?;
-        let lease = self.pools.lease(writes).await;
-        self.heed(lease)
+        let epoch = self.health.epoch();
+        let lease = self.pools.lease(writes, epoch).await;
+        self.heed(epoch, lease)
     }
 
     async fn rows(&self, statement: Statement) -> Result<Rows, Failure> {
         debug_assert!(statement.is_complete(), "placeholders and values differ: {}", statement.sql);
         let mut lease = self.lease(writes(statement.query_type)).await?;
         let rows = lease.rows(statement, self.limits.statement).await;
-        self.heed(rows)
+        self.heed(lease.epoch(), rows)
     }
 
-    /// Takes note when a failure is everybody's.
-    pub(crate) fn heed<T>(&self, result: Result<T, Failure>) -> Result<T, Failure> {
+    /// Takes note when a failure is everybody's. `epoch` is that of the connection.
+    pub(crate) fn heed<T>(&self, epoch: u64, result: Result<T, Failure>) -> Result<T, Failure> {
         if let Err(failure) = &result
             && failure.away
         {
@@ -204,7 +205,7 @@ impl Inner {
                 StorageError::Unavailable { reason } => reason.clone(),
                 other => other.to_string(),
             };
-            self.health.failed(Trouble::Away, &reason);
+            self.health.failed(epoch, Trouble::Away, &reason);
         }
         result
     }
@@ -217,9 +218,10 @@ impl Inner {
             "",
             if self.is_sqlite() { "SELECT COUNT(*) FROM sqlite_schema" } else { "SELECT 1" },
         );
-        let mut lease = self.heed(self.pools.lease(false).await)?;
+        let epoch = self.health.epoch();
+        let mut lease = self.heed(epoch, self.pools.lease(false, epoch).await)?;
         let rows = lease.rows(statement, self.limits.statement).await;
-        self.heed(rows).map(|_| ())
+        self.heed(epoch, rows).map(|_| ())
     }
 }
 

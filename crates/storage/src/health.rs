@@ -18,6 +18,8 @@ pub(crate) struct Health {
     started: Instant,
     /// Microseconds from `started` to the latest failure: connections that were idle then are tested before use.
     last_failure: AtomicU64,
+    /// How often it has come back: what fails on a connection from before says nothing about now.
+    epoch: AtomicU64,
 }
 
 #[derive(Debug)]
@@ -48,6 +50,7 @@ impl Health {
             went_down: Notify::new(),
             started: now,
             last_failure: AtomicU64::new(0),
+            epoch: AtomicU64::new(0),
         }
     }
 
@@ -62,11 +65,18 @@ impl Health {
         self.up.load(Ordering::Acquire)
     }
 
-    /// The database failed for everybody. Says so once.
-    pub(crate) fn failed(&self, trouble: Trouble, reason: &str) {
-        let since_start = u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX);
-        self.last_failure.fetch_max(since_start, Ordering::AcqRel);
+    /// Counts the times that the database has come back.
+    pub(crate) fn epoch(&self) -> u64 {
+        self.epoch.load(Ordering::Acquire)
+    }
+
+    /// The database failed for everybody, on a connection that was taken in `epoch`. Says so once.
+    pub(crate) fn failed(&self, epoch: u64, trouble: Trouble, reason: &str) {
         let mut down = self.lock();
+        if epoch != self.epoch() {
+            return;
+        }
+        self.suspect_all();
         if self.up.swap(false, Ordering::AcqRel) {
             down.since = Instant::now();
             down.said = None;
@@ -89,6 +99,8 @@ impl Health {
         if self.up.swap(true, Ordering::AcqRel) {
             return;
         }
+        self.epoch.fetch_add(1, Ordering::AcqRel);
+        self.suspect_all();
         if down.said.is_some() {
             let away_ms = i64::try_from(down.since.elapsed().as_millis()).unwrap_or(i64::MAX);
             tracing::info!(away_ms, "the database is back");
@@ -99,6 +111,11 @@ impl Health {
     pub(crate) fn is_suspect(&self, last_used: Instant) -> bool {
         let last_failure = self.started + Duration::from_micros(self.last_failure.load(Ordering::Acquire));
         last_used <= last_failure
+    }
+
+    fn suspect_all(&self) {
+        let since_start = u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX);
+        self.last_failure.fetch_max(since_start, Ordering::AcqRel);
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Down> {

@@ -43,10 +43,11 @@ impl Inner {
                 let _ = tokio::time::timeout(INTERVAL, self.health.went_down.notified()).await;
                 continue;
             }
+            let epoch = self.health.epoch();
             let longest = match self.look(&mut migrated).await {
                 Ok(()) => continue,
                 Err(Unmigrated { trouble, reason }) => {
-                    self.health.failed(trouble, &reason);
+                    self.health.failed(epoch, trouble, &reason);
                     if trouble == Trouble::Away { INTERVAL } else { LONGEST_WAIT_FOR_TABLES }
                 }
             };

@@ -34,11 +34,11 @@ pub(crate) enum Pools {
 
 impl Pools {
     /// A connection for reading, or for anything.
-    pub(crate) async fn lease(&self, writes: bool) -> Result<Lease, Failure> {
+    pub(crate) async fn lease(&self, writes: bool, epoch: u64) -> Result<Lease, Failure> {
         match self {
-            Self::Sqlite { write, .. } if writes => Held::from(write).await.map(Lease::Sqlite),
-            Self::Sqlite { read, .. } => Held::from(read).await.map(Lease::Sqlite),
-            Self::Postgres(pool) => Held::from(pool).await.map(Lease::Postgres),
+            Self::Sqlite { write, .. } if writes => Held::from(write, epoch).await.map(Lease::Sqlite),
+            Self::Sqlite { read, .. } => Held::from(read, epoch).await.map(Lease::Sqlite),
+            Self::Postgres(pool) => Held::from(pool, epoch).await.map(Lease::Postgres),
         }
     }
 
@@ -192,6 +192,14 @@ impl Lease {
         }
         // None is left that could be marked.
         .unwrap_or_default();
+    }
+
+    /// When it was taken.
+    pub(crate) const fn epoch(&self) -> u64 {
+        match self {
+            Self::Sqlite(held) => held.epoch,
+            Self::Postgres(held) => held.epoch,
+        }
     }
 
     /// Whether a statement was left running, or the connection is broken: there is no use in another one.

@@ -174,11 +174,15 @@ pub(crate) fn pool<M: Manager>(manager: M, size: usize, limits: &Limits) -> Pool
 }
 
 /// A connection that is ours until it is dropped. One that was left in the middle of something is closed then.
-pub(crate) struct Held<M: Manager<Type = Link<C>>, C>(Option<Object<M>>);
+pub(crate) struct Held<M: Manager<Type = Link<C>>, C> {
+    object: Option<Object<M>>,
+    /// When it was taken, as [`Health::epoch`] counts.
+    pub(crate) epoch: u64,
+}
 
 impl<M: Manager<Type = Link<C>, Error = sqlx::Error>, C> Held<M, C> {
-    pub(crate) async fn from(pool: &Pool<M>) -> Result<Self, Failure> {
-        pool.get().await.map(|object| Self(Some(object))).map_err(|error| match error {
+    pub(crate) async fn from(pool: &Pool<M>, epoch: u64) -> Result<Self, Failure> {
+        pool.get().await.map(|object| Self { object: Some(object), epoch }).map_err(|error| match error {
             PoolError::Timeout(TimeoutType::Wait) => {
                 Failure::timeout("no connection became free within DATABASE_ACQUIRE_TIMEOUT_MS")
             }
@@ -190,13 +194,13 @@ impl<M: Manager<Type = Link<C>, Error = sqlx::Error>, C> Held<M, C> {
     }
 
     pub(crate) fn link(&mut self) -> Result<&mut Link<C>, Failure> {
-        self.0.as_deref_mut().ok_or_else(|| Failure::away("the connection is closed"))
+        self.object.as_deref_mut().ok_or_else(|| Failure::away("the connection is closed"))
     }
 }
 
 impl<M: Manager<Type = Link<C>>, C> Drop for Held<M, C> {
     fn drop(&mut self) {
-        if let Some(object) = self.0.take()
+        if let Some(object) = self.object.take()
             && !object.is_clean()
         {
             // Closing the connection ends its transaction, and what was left running: SQLite's thread gives up at once,

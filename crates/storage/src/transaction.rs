@@ -23,11 +23,13 @@ pub struct Transaction {
     /// None once it has ended.
     lease: Option<Lease>,
     failed: bool,
+    /// When its connection was taken.
+    epoch: u64,
 }
 
 impl Transaction {
     pub(crate) const fn new(inner: Arc<Inner>, lease: Lease) -> Self {
-        Self { inner, lease: Some(lease), failed: false }
+        Self { inner, epoch: lease.epoch(), lease: Some(lease), failed: false }
     }
 
     /// Every row.
@@ -105,7 +107,7 @@ impl Transaction {
             }
             let Some(lease) = &mut self.lease else { return Err(Failure::of(StorageError::Aborted)) };
             let ended = lease.control(control, inner.limits.statement).await;
-            inner.heed(ended)?;
+            inner.heed(self.epoch, ended)?;
             self.lease = None;
             Ok(((), None))
         })
@@ -130,7 +132,7 @@ impl Transaction {
 
     fn heed<T>(&mut self, result: Result<T, Failure>) -> Result<T, Failure> {
         self.failed = result.is_err();
-        self.inner.heed(result)
+        self.inner.heed(self.epoch, result)
     }
 }
 

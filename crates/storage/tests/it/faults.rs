@@ -242,7 +242,7 @@ pub(crate) async fn a_slow_statement_is_ended(test: TestDatabase) {
 pub(crate) async fn a_full_pool_is_a_timeout(test: TestDatabase) {
     let settings = DatabaseSettings {
         database_max_connections: 2,
-        database_acquire_timeout_ms: 100,
+        database_acquire_timeout_ms: 500,
         database_statement_timeout_ms: 60_000,
         ..test.settings()
     };
