@@ -1,6 +1,6 @@
 //! market-data-service: prices and candles from Binance (spec A1).
 //!
-//! A WebSocket stream keeps the [`store`] up to date; REST fills it at the start, fills what the stream missed, and
+//! A WebSocket stream keeps the store up to date; REST fills it at the start, fills what the stream missed, and
 //! brings prices while the stream is down. Every price knows when the exchange stated it: one that is too old is an
 //! error, never an answer. Requests are answered from the store; only candles it does not have cost a call to the
 //! exchange.

@@ -1,8 +1,8 @@
 //! order-service: what a user wants done becomes an order with items, prices and a total (spec E2).
 //!
-//! `POST /process` prices the items ([`pricing`]), writes order, items and an outbox entry in one transaction
-//! ([`orders`]), and hands the request to the next service of the chain. When that is away the order stands, the answer
-//! says that the rest is deferred, and the outbox delivers it later, in order ([`handover`]).
+//! `POST /process` prices the items (pricing.rs), writes order, items and an outbox entry in one transaction
+//! (orders.rs), and hands the request to the next service of the chain. When that is away the order stands, the answer
+//! says that the rest is deferred, and the outbox delivers it later, in order (handover.rs).
 
 mod config;
 mod error;
