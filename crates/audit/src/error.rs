@@ -33,6 +33,17 @@ impl AuditError {
     }
 }
 
+impl AuditError {
+    /// Whether something failed, rather than was refused.
+    pub(crate) const fn is_failure(&self) -> bool {
+        match self {
+            Self::Storage(_) | Self::Kept(_) | Self::Json(_) => true,
+            Self::Next(error) => !error.is_refusal(),
+            Self::Page(_) => false,
+        }
+    }
+}
+
 impl From<AuditError> for Problem {
     fn from(error: AuditError) -> Self {
         match error {

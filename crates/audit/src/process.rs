@@ -1,6 +1,6 @@
 //! A request of the chain: it is recorded, once.
 
-use domain::{ChainReply, ProcessRequest};
+use domain::ProcessRequest;
 use serde_json::json;
 use tracing::field::Empty;
 use tracing::{Instrument as _, Span};
@@ -45,7 +45,8 @@ impl Processor {
                 Ok(processed) => {
                     Span::current().record("idempotency.replayed", processed.replayed);
                 }
-                Err(error) => telemetry::record_exception(error.label(), error),
+                Err(error) if error.is_failure() => telemetry::record_exception(error.label(), error),
+                Err(_) => {}
             }
             outcome
         }

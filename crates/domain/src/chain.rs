@@ -45,8 +45,9 @@ pub struct ProcessRequest {
     pub context: Option<ChainContext>,
 }
 
-/// What travels along the chain beside the request (spec E4).
+/// What travels along the chain beside the request (spec E4). What other services want to hand on goes into `business`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
 pub struct ChainContext {
     /// The gateway's id of the request, which its reply carries too.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -70,6 +71,134 @@ pub struct ChainContext {
     /// What went wrong on the way and was recovered from.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub errors: Vec<RecoveredError>,
+}
+
+/// Why a context cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ContextError {
+    /// A word that is none.
+    #[error("{0} has 1 to {MAX_WORD} visible ASCII characters")]
+    Word(&'static str),
+    /// More of something than is handed on.
+    #[error("{what} is more than is handed on: at most {limit}")]
+    TooMuch {
+        /// Of what.
+        what: &'static str,
+        /// How much is.
+        limit: usize,
+    },
+    /// A character that databases and logs do not take.
+    #[error("{0} has a control character in it")]
+    Control(&'static str),
+}
+
+/// Most characters of a key, an id or a name within a context.
+const MAX_WORD: usize = 256;
+/// Most characters of a sentence within a context.
+const MAX_SENTENCE: usize = 2_000;
+/// Most hops, and most errors recovered from.
+const MAX_ENTRIES: usize = 32;
+/// Most values in `business`.
+const MAX_BUSINESS_VALUES: usize = 1_000;
+/// Most bytes of text in `business`.
+const MAX_BUSINESS_BYTES: usize = 65_536;
+
+impl ChainContext {
+    /// Whether everything in it is bounded and can be kept by any database: services of other people may have put it
+    /// there, and it stays in the audit trail for ever.
+    ///
+    /// # Errors
+    /// What is wrong, in a sentence.
+    pub fn check(&self) -> Result<(), ContextError> {
+        let order = self.order.as_ref();
+        let words = [
+            ("context.request_id", self.request_id.as_deref()),
+            ("context.idempotency_key", self.idempotency_key.as_deref()),
+            ("context.order.id", order.map(|order| order.id.as_str())),
+            ("context.order.currency", order.and_then(|order| order.currency.as_deref())),
+            ("context.order.trace_id", order.and_then(|order| order.trace_id.as_deref())),
+        ];
+        for (what, text) in words {
+            text.map_or(Ok(()), |text| word(what, text))?;
+        }
+        if let Some(user) = &self.user {
+            sentence("context.user.name", user.name.as_deref().unwrap_or_default())?;
+            sentence("context.user.email", user.email.as_deref().unwrap_or_default())?;
+        }
+        for (what, count, limit) in [
+            ("context.order.items", order.map_or(0, |order| order.items.len()), MAX_ITEMS),
+            ("context.hops", self.hops.len(), MAX_ENTRIES),
+            ("context.errors", self.errors.len(), MAX_ENTRIES),
+        ] {
+            if count > limit {
+                return Err(ContextError::TooMuch { what, limit });
+            }
+        }
+        for hop in &self.hops {
+            word("context.hops", &hop.service)?;
+            word("context.hops", &hop.version)?;
+        }
+        for error in &self.errors {
+            for text in [&error.service, &error.code, &error.detail, &error.recovery] {
+                sentence("context.errors", text)?;
+            }
+        }
+        business(&self.business)
+    }
+}
+
+fn word(what: &'static str, text: &str) -> Result<(), ContextError> {
+    let well_formed = (1..=MAX_WORD).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());
+    if well_formed { Ok(()) } else { Err(ContextError::Word(what)) }
+}
+
+fn sentence(what: &'static str, text: &str) -> Result<(), ContextError> {
+    if text.chars().any(|c| c.is_control() && c != '\n') {
+        return Err(ContextError::Control(what));
+    }
+    if text.chars().count() > MAX_SENTENCE {
+        return Err(ContextError::TooMuch { what, limit: MAX_SENTENCE });
+    }
+    Ok(())
+}
+
+/// JSON as deep as its parser lets through (128), walked without recursion.
+fn business(members: &Map<String, Value>) -> Result<(), ContextError> {
+    const WHAT: &str = "context.business";
+    let (mut values, mut bytes) = (0, 0);
+    let mut text = |text: &str| {
+        bytes += text.len();
+        if text.contains('\0') {
+            return Err(ContextError::Control(WHAT));
+        }
+        if bytes > MAX_BUSINESS_BYTES {
+            return Err(ContextError::TooMuch { what: WHAT, limit: MAX_BUSINESS_BYTES });
+        }
+        Ok(())
+    };
+    let mut left: Vec<&Value> = Vec::new();
+    for (name, value) in members {
+        text(name)?;
+        left.push(value);
+    }
+    while let Some(value) = left.pop() {
+        values += 1;
+        if values + left.len() > MAX_BUSINESS_VALUES {
+            return Err(ContextError::TooMuch { what: WHAT, limit: MAX_BUSINESS_VALUES });
+        }
+        match value {
+            Value::String(string) => text(string)?,
+            Value::Array(items) => left.extend(items),
+            Value::Object(members) => {
+                for (name, value) in members {
+                    text(name)?;
+                    left.push(value);
+                }
+            }
+            Value::Null | Value::Bool(_) | Value::Number(_) => {}
+        }
+    }
+    Ok(())
 }
 
 /// A service that the request came through: the technical context.
@@ -250,6 +379,31 @@ mod tests {
         let written = serde_json::to_value(&long).unwrap();
         assert_eq!(written["user_email"], "john@example.com");
         assert!(written.get("items").is_none() && written.get("context").is_none(), "{written}");
+    }
+
+    #[test]
+    fn a_context_is_bounded_and_can_be_kept() {
+        let read = |context: Value| {
+            let context: ChainContext = serde_json::from_value(context).map_err(|error| error.to_string())?;
+            context.check().map_err(|error| error.to_string())
+        };
+        let json = |text: &str| serde_json::from_str::<Value>(text).unwrap();
+        assert_eq!(read(json(r#"{"idempotency_key": "a:b", "business": {"x": [1, {"y": "é"}]}}"#)), Ok(()));
+        let hop = json(r#"{"service": "x", "version": "1", "at": "2026-01-01T00:00:00Z", "worked_ms": 1}"#);
+        for bad in [
+            json(r#"{"idempotency_key": ""}"#),
+            json(r#"{"idempotency_key": "a\u0000b"}"#),
+            json(r#"{"request_id": "a b"}"#),
+            json(r#"{"unknown": 1}"#),
+            json(r#"{"business": {"x": ["\u0000"]}}"#),
+            json(r#"{"business": {"\u0000": 1}}"#),
+            serde_json::json!({"idempotency_key": "k".repeat(257)}),
+            serde_json::json!({"business": {"x": "y".repeat(65_537)}}),
+            serde_json::json!({"business": {"x": vec![1; 1_001]}}),
+            serde_json::json!({"hops": vec![hop; 33]}),
+        ] {
+            assert!(read(bad.clone()).is_err(), "{bad}");
+        }
     }
 
     #[test]

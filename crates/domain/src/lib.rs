@@ -15,7 +15,7 @@ pub mod symbol;
 
 pub use ask::{Answer, AskOutcome, AskRefusal, AskRequest, AskResponse, TradingMode};
 pub use chain::{
-    AuditEntry, ChainContext, ChainPart, ChainReply, Hop, Order, OrderItem, PartStatus, ProcessRequest,
+    AuditEntry, ChainContext, ChainPart, ChainReply, ContextError, Hop, Order, OrderItem, PartStatus, ProcessRequest,
     ProcessResponse, RecoveredError, User,
 };
 pub use decision::{Action, Decision, DecisionRequest, Fallback, Indicators, StrategyName};

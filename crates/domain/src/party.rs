@@ -18,7 +18,7 @@ pub struct UserId(i64);
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PartyError {
     /// Zero or below.
-    #[error("a user_id is a whole number above 0, not {0}")]
+    #[error("a user_id is a whole number above 0 and below 2^63 - 1, not {0}")]
     UserId(i64),
     /// Empty, too long, or with characters that are none of a name.
     #[error("a user_name has 1 to {} characters, without control characters", Username::MAX_CHARS)]
@@ -50,7 +50,8 @@ impl TryFrom<i64> for UserId {
     type Error = PartyError;
 
     fn try_from(id: i64) -> Result<Self, PartyError> {
-        if id > 0 { Ok(Self(id)) } else { Err(PartyError::UserId(id)) }
+        // The largest number is where a list of them begins.
+        if id > 0 && id < i64::MAX { Ok(Self(id)) } else { Err(PartyError::UserId(id)) }
     }
 }
 
@@ -252,5 +253,6 @@ mod tests {
             assert!(bad.parse::<OrderAction>().is_err(), "{bad:?}");
         }
         assert!(UserId::try_from(0).is_err() && UserId::try_from(-5).is_err() && UserId::try_from(1).is_ok());
+        assert!(UserId::try_from(i64::MAX).is_err() && UserId::try_from(i64::MAX - 1).is_ok());
     }
 }

@@ -2,6 +2,8 @@ CREATE TABLE orders (
     number          BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     id              TEXT        NOT NULL UNIQUE,
     idempotency_key TEXT        UNIQUE,
+    -- What was asked for with the key: another request with it is refused.
+    request_hash    TEXT,
     user_id         BIGINT      NOT NULL,
     action          TEXT        NOT NULL,
     total           NUMERIC     NOT NULL,

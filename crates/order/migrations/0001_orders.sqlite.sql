@@ -2,6 +2,8 @@ CREATE TABLE orders (
     number          INTEGER PRIMARY KEY AUTOINCREMENT,
     id              TEXT    NOT NULL UNIQUE,
     idempotency_key TEXT    UNIQUE,
+    -- What was asked for with the key: another request with it is refused.
+    request_hash    TEXT,
     user_id         INTEGER NOT NULL,
     action          TEXT    NOT NULL,
     -- Decimal as text: a REAL would round money.

@@ -3,7 +3,7 @@
 use actix_web::http::StatusCode;
 use domain::{PageError, Symbol};
 use storage::StorageError;
-use web::{Problem, UpstreamError, UpstreamErrorKind};
+use web::{Problem, UpstreamError};
 
 /// Why a request gets no answer.
 #[derive(Debug, thiserror::Error)]
@@ -16,6 +16,10 @@ pub(crate) enum OrderError {
         #[source]
         source: UpstreamError,
     },
+    #[error("the items' prices took too long")]
+    Prices(#[source] UpstreamError),
+    #[error("this idempotency key was used for another request")]
+    KeyMismatch,
     #[error("the items are priced in {0} and in {1}")]
     Currencies(String, String),
     #[error("the total is larger than an order can have")]
@@ -39,7 +43,8 @@ impl OrderError {
     pub(crate) const fn label(&self) -> &'static str {
         match self {
             Self::Storage(error) => error.label(),
-            Self::Price { source, .. } => source.label(),
+            Self::Price { source, .. } | Self::Prices(source) => source.label(),
+            Self::KeyMismatch => "key_mismatch",
             Self::Currencies(..) => "mixed_currencies",
             Self::TooLarge => "total_too_large",
             Self::TooManyItems(_) => "too_many_items",
@@ -54,8 +59,8 @@ impl OrderError {
     /// Whether something failed, rather than was refused.
     pub(crate) const fn is_failure(&self) -> bool {
         match self {
-            Self::Storage(_) | Self::Kept(_) | Self::Json(_) => true,
-            Self::Price { source, .. } => !matches!(source.kind, UpstreamErrorKind::Status { status: 400..=499, .. }),
+            Self::Storage(_) | Self::Prices(_) | Self::Kept(_) | Self::Json(_) => true,
+            Self::Price { source, .. } => !source.is_refusal(),
             _ => false,
         }
     }
@@ -67,14 +72,19 @@ impl From<OrderError> for Problem {
         match error {
             OrderError::Storage(error) => error.into(),
             // market-data-service's own sentence names the symbol, and who failed.
-            OrderError::Price { source, .. } => source.into(),
+            OrderError::Price { source, .. } | OrderError::Prices(source) => source.into(),
+            OrderError::KeyMismatch => Self::new(
+                unprocessable,
+                "key_mismatch",
+                "This Idempotency-Key was used for another request. Use a new key for every new request.",
+            ),
             OrderError::Currencies(one, other) => Self::new(
                 unprocessable,
                 "mixed_currencies",
                 format!("The items are priced in {one} and in {other}; an order has one currency. Make two orders."),
             ),
             OrderError::TooLarge => {
-                Self::new(unprocessable, "total_too_large", "The order's total is larger than an order can have.")
+                Self::new(unprocessable, "total_too_large", "The order's total has more digits than an order can have.")
             }
             OrderError::TooManyItems(count) => Self::new(
                 StatusCode::BAD_REQUEST,

@@ -12,6 +12,8 @@ mod pricing;
 mod process;
 mod routes;
 
+use std::time::Duration;
+
 use actix_web::web::Data;
 use storage::{Database, Migration, outbox};
 use utoipa::OpenApi as _;
@@ -31,6 +33,9 @@ pub const DEFAULT_PORT: u16 = 5002;
 
 /// The service behind this one where none is set.
 const USUAL_NEXT: (&str, &str) = ("audit-service", "http://127.0.0.1:5003");
+
+/// Longest wait for it: what takes longer is deferred, well before whoever waits for this service gives up.
+const NEXT_WAIT: Duration = Duration::from_secs(3);
 
 fn migrations() -> Vec<Migration> {
     vec![
@@ -55,7 +60,8 @@ pub async fn start(config: Config) -> Result<RunningServer, StartError> {
     let pricing = Pricing::new(config.market_data_url.clone());
     let mut background = Background::new();
     background.spawn("database", |stop| database.clone().keep_up(stop));
-    let handover = config.chain.link(Some(USUAL_NEXT)).map(|next| Handover::new(database.clone(), next));
+    let handover =
+        config.chain.link_within(Some(USUAL_NEXT), NEXT_WAIT).map(|next| Handover::new(database.clone(), next));
     if let Some(handover) = handover.clone() {
         background.spawn("outbox", |stop| handover.deliver_later(stop));
     }

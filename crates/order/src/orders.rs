@@ -12,10 +12,20 @@ pub(crate) struct Orders {
     database: Database,
 }
 
+/// What makes two tries of a request one order.
+#[derive(Debug, Clone)]
+pub(crate) struct Key {
+    pub(crate) key: String,
+    /// What was asked for with it.
+    pub(crate) request_hash: String,
+}
+
 /// An order and its place in the list.
 #[derive(Debug, Clone)]
 pub(crate) struct Kept {
     pub(crate) number: i64,
+    /// Of the request that made it with a key.
+    pub(crate) request_hash: Option<String>,
     pub(crate) order: Order,
 }
 
@@ -23,6 +33,7 @@ pub(crate) struct Kept {
 struct OrderRow {
     number: i64,
     id: String,
+    request_hash: Option<String>,
     user_id: i64,
     action: String,
     total: Money,
@@ -59,7 +70,7 @@ impl OrderRow {
             trace_id: self.trace_id,
             created_at: self.created_at,
         };
-        Ok(Kept { number: self.number, order })
+        Ok(Kept { number: self.number, request_hash: self.request_hash, order })
     }
 }
 
@@ -87,15 +98,24 @@ impl Orders {
     }
 
     /// The order that was made with this key, if one was.
-    pub(crate) async fn by_key(&self, key: &str) -> Result<Option<Kept>, OrderError> {
+    ///
+    /// # Errors
+    /// [`OrderError::KeyMismatch`] when it was made by another request.
+    pub(crate) async fn by_key(&self, key: &Key) -> Result<Option<Kept>, OrderError> {
         let statement = Statement::new(
             QueryType::Select,
             "orders",
-            "SELECT number, id, user_id, action, total, currency, decision_id, trace_id, created_at FROM orders \
+            "SELECT number, id, request_hash, user_id, action, total, currency, decision_id, trace_id, created_at FROM orders \
              WHERE idempotency_key = $1",
         )
-        .bind(key);
-        self.one(statement).await
+        .bind(key.key.as_str());
+        let kept = self.one(statement).await?;
+        match kept {
+            Some(kept) if kept.request_hash.as_ref().is_some_and(|hash| *hash != key.request_hash) => {
+                Err(OrderError::KeyMismatch)
+            }
+            kept => Ok(kept),
+        }
     }
 
     /// The order with this id.
@@ -103,7 +123,7 @@ impl Orders {
         let statement = Statement::new(
             QueryType::Select,
             "orders",
-            "SELECT number, id, user_id, action, total, currency, decision_id, trace_id, created_at FROM orders \
+            "SELECT number, id, request_hash, user_id, action, total, currency, decision_id, trace_id, created_at FROM orders \
              WHERE id = $1",
         )
         .bind(id);
@@ -125,7 +145,7 @@ impl Orders {
             None => Statement::new(
                 QueryType::Select,
                 "orders",
-                "SELECT number, id, user_id, action, total, currency, decision_id, trace_id, created_at FROM orders \
+                "SELECT number, id, request_hash, user_id, action, total, currency, decision_id, trace_id, created_at FROM orders \
                  WHERE number < $1 ORDER BY number DESC LIMIT $2",
             )
             .bind(query.before()?)
@@ -133,7 +153,7 @@ impl Orders {
             Some(user_id) => Statement::new(
                 QueryType::Select,
                 "orders",
-                "SELECT number, id, user_id, action, total, currency, decision_id, trace_id, created_at FROM orders \
+                "SELECT number, id, request_hash, user_id, action, total, currency, decision_id, trace_id, created_at FROM orders \
                  WHERE user_id = $3 AND number < $1 ORDER BY number DESC LIMIT $2",
             )
             .bind(query.before()?)
@@ -191,19 +211,16 @@ struct Number {
 }
 
 /// Writes an order and its items.
-pub(crate) async fn insert(
-    transaction: &mut Transaction,
-    order: &Order,
-    idempotency_key: Option<&str>,
-) -> Result<i64, OrderError> {
+pub(crate) async fn insert(transaction: &mut Transaction, order: &Order, key: Option<&Key>) -> Result<i64, OrderError> {
     let statement = Statement::new(
         QueryType::Insert,
         "orders",
-        "INSERT INTO orders (id, idempotency_key, user_id, action, total, currency, decision_id, trace_id, created_at) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) RETURNING number",
+        "INSERT INTO orders (id, idempotency_key, request_hash, user_id, action, total, currency, decision_id, trace_id, \
+         created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) RETURNING number",
     )
     .bind(order.id.as_str())
-    .bind(idempotency_key.map(str::to_owned))
+    .bind(key.map(|key| key.key.clone()))
+    .bind(key.map(|key| key.request_hash.clone()))
     .bind(order.user_id.get())
     .bind(order.action.as_str())
     .bind(Money(order.total))

@@ -13,11 +13,14 @@ use web::{Probe, Upstream, UpstreamError, UpstreamErrorKind, UpstreamSettings};
 
 use crate::error::OrderError;
 
+/// Longest that all items together may take.
+const LONGEST: Duration = Duration::from_secs(5);
+
 /// Prices that are asked for at the same time.
 const AT_ONCE: usize = 8;
 
 /// What an action means that comes without items: a thousandth of a bitcoin is bought or sold, and anything else is an
-/// order of nothing, which costs nothing (docs/OPERATIONS.md).
+/// order of nothing, which costs nothing (docs/CHAIN.md).
 const TRADES: [&str; 4] = ["purchase", "buy", "sell", "sale"];
 const USUAL_SYMBOL: &str = "BTCUSDT";
 const USUAL_QUANTITY: Decimal = dec!(0.001);
@@ -53,12 +56,18 @@ impl Pricing {
 
     /// Prices every item, all or none.
     pub(crate) async fn price(&self, items: &[OrderItemRequest]) -> Result<Priced, OrderError> {
-        let priced: Vec<OrderItem> =
-            stream::iter(items.iter().map(|item| self.price_item(item))).buffered(AT_ONCE).try_collect().await?;
+        let all = stream::iter(items.iter().map(|item| self.price_item(item))).buffered(AT_ONCE).try_collect();
+        let priced: Vec<OrderItem> = match tokio::time::timeout(LONGEST, all).await {
+            Ok(priced) => priced?,
+            Err(_) => {
+                let kind = UpstreamErrorKind::Timeout;
+                return Err(OrderError::Prices(UpstreamError { upstream: self.market_data.name(), kind, attempts: 1 }));
+            }
+        };
         let mut total = Decimal::ZERO;
         let mut currency: Option<&str> = None;
         for item in &priced {
-            total = total.checked_add(item.total).ok_or(OrderError::TooLarge)?;
+            total = exact_sum(total, item.total).ok_or(OrderError::TooLarge)?;
             let quote = item.symbol.split().map_or(item.symbol.as_str(), |(_, quote)| quote);
             match currency {
                 Some(other) if other != quote => {
@@ -88,7 +97,8 @@ impl Pricing {
                     span.record("order.item.unit_price", tracing::field::display(priced.unit_price));
                     span.record("order.item.total", tracing::field::display(priced.total));
                 }
-                Err(error) => telemetry::record_exception(error.label(), error),
+                Err(error) if error.is_failure() => telemetry::record_exception(error.label(), error),
+                Err(_) => {}
             }
             priced
         }
@@ -108,7 +118,7 @@ impl Pricing {
         }
         Span::current().record("price.age_ms", i64::try_from(quote.age_ms).unwrap_or(i64::MAX));
         let quantity = item.quantity.get();
-        let total = quantity.checked_mul(quote.price).ok_or(OrderError::TooLarge)?;
+        let total = exact_product(quantity, quote.price).ok_or(OrderError::TooLarge)?;
         Ok(OrderItem {
             symbol: quote.symbol,
             quantity,
@@ -117,6 +127,17 @@ impl Pricing {
             price_observed_at: quote.observed_at,
         })
     }
+}
+
+/// `checked_mul` rounds where the digits do not suffice; here every digit counts.
+fn exact_product(a: Decimal, b: Decimal) -> Option<Decimal> {
+    let (a, b) = (a.normalize(), b.normalize());
+    a.checked_mul(b).filter(|product| product.is_zero() || product.scale() == a.scale() + b.scale())
+}
+
+/// The same for a sum.
+fn exact_sum(a: Decimal, b: Decimal) -> Option<Decimal> {
+    a.checked_add(b).filter(|sum| sum.scale() == a.scale().max(b.scale()))
 }
 
 /// The items of a request: its own, or what its action means.
@@ -144,6 +165,14 @@ mod tests {
             assert_eq!(items[0].quantity.get().to_string(), "0.001", "{action}");
         }
         assert!(items("test_trace").is_empty());
+    }
+
+    #[test]
+    fn totals_are_exact_or_refused() {
+        assert_eq!(exact_product(dec!(0.10), dec!(0.3)), Some(dec!(0.03)));
+        assert_eq!(exact_product(dec!(999999999.12345678), dec!(123456789.0123456789)), None, "29 digits and more");
+        assert_eq!(exact_sum(dec!(1.5), dec!(2.25)), Some(dec!(3.75)));
+        assert_eq!(exact_sum(dec!(79228162514264337593543950335), dec!(0.1)), None);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! A request of the chain: it becomes an order, once, and goes on.
 
 use chrono::Utc;
-use domain::{ChainReply, Order, ProcessRequest};
+use domain::{Order, ProcessRequest};
 use serde_json::json;
 use storage::StorageError;
 use tracing::field::Empty;
@@ -11,7 +11,7 @@ use web::{Processed, Work};
 use crate::NAME;
 use crate::error::OrderError;
 use crate::handover::Handover;
-use crate::orders::{self, Orders};
+use crate::orders::{self, Key, Orders};
 use crate::pricing::{Pricing, items_of};
 
 /// Works on requests of the chain.
@@ -66,7 +66,10 @@ impl Processor {
 
     async fn work(&self, mut request: ProcessRequest) -> Result<Processed, OrderError> {
         let mut work = Work::begin(NAME);
-        let key = request.context.as_ref().and_then(|context| context.idempotency_key.clone());
+        let key = match request.context.as_ref().and_then(|context| context.idempotency_key.clone()) {
+            Some(key) => Some(Key { key, request_hash: web::fingerprint(&request)? }),
+            None => None,
+        };
         let earlier = match &key {
             Some(key) => self.orders.by_key(key).await?,
             None => None,
@@ -79,7 +82,7 @@ impl Processor {
             None => {
                 let order = self.make(&request).await?;
                 prepare(&mut work, &mut request, &order);
-                match self.write(&order, key.as_deref(), &request).await {
+                match self.write(&order, key.as_ref(), &request).await {
                     Ok(entry) => (order, entry, false),
                     // Two tries at once: the other one was first, and its order is the order.
                     Err(OrderError::Storage(StorageError::Conflict { constraint })) => {
@@ -127,7 +130,7 @@ impl Processor {
     async fn write(
         &self,
         order: &Order,
-        key: Option<&str>,
+        key: Option<&Key>,
         request: &ProcessRequest,
     ) -> Result<Option<storage::outbox::EntryId>, OrderError> {
         let mut transaction = self.orders.database().begin().await?;

@@ -45,7 +45,7 @@ pub(crate) fn configure(routes: &mut ServiceConfig) {
 )]
 #[post("/process")]
 async fn process(processor: Data<Processor>, request: Json<ProcessRequest>) -> Result<HttpResponse, Problem> {
-    let request = request.into_inner();
+    let request = web::accepted(request.into_inner())?;
     Ok(web::detached(async move { processor.process(request).await }).await??.into())
 }
 

@@ -83,9 +83,6 @@ impl StorageError {
     }
 }
 
-/// How `upstream` of a problem names the database.
-const UPSTREAM: &str = "database";
-
 /// When to try again: the database is looked for about that often.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
@@ -97,14 +94,12 @@ impl From<StorageError> for Problem {
                 "database_away",
                 "The database cannot be reached now. Try again in a moment.",
             )
-            .upstream(UPSTREAM)
             .retry_after(RETRY_AFTER),
             StorageError::Timeout { .. } => Self::new(
                 StatusCode::GATEWAY_TIMEOUT,
                 "database_timeout",
                 "The database did not answer in time. Try again in a moment.",
-            )
-            .upstream(UPSTREAM),
+            ),
             other => {
                 tracing::error!(error = %other, "a database error that no caller can mend");
                 Self::new(

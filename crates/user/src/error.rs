@@ -45,7 +45,11 @@ impl UserError {
 
     /// Whether something failed, rather than was refused.
     pub(crate) const fn is_failure(&self) -> bool {
-        matches!(self, Self::Storage(_) | Self::Next(_) | Self::Kept(_) | Self::Reply(_))
+        match self {
+            Self::Storage(_) | Self::Kept(_) | Self::Reply(_) => true,
+            Self::Next(error) => !error.is_refusal(),
+            _ => false,
+        }
     }
 }
 

@@ -10,6 +10,8 @@ mod process;
 mod routes;
 mod users;
 
+use std::time::Duration;
+
 use actix_web::web::Data;
 use storage::{Database, Migration, idempotency};
 use utoipa::OpenApi as _;
@@ -27,6 +29,9 @@ pub const DEFAULT_PORT: u16 = 5001;
 
 /// The service behind this one where none is set.
 const USUAL_NEXT: (&str, &str) = ("order-service", "http://127.0.0.1:5002");
+
+/// Longest wait for it: below the gateway's for this service.
+const NEXT_WAIT: Duration = Duration::from_secs(20);
 
 fn migrations() -> Vec<Migration> {
     vec![
@@ -47,7 +52,7 @@ fn migrations() -> Vec<Migration> {
 #[expect(clippy::unused_async, reason = "every service starts this way; others have to wait for something")]
 pub async fn start(config: Config) -> Result<RunningServer, StartError> {
     let database = Database::open(NAME, &config.database, migrations())?;
-    let next = config.chain.link(Some(USUAL_NEXT));
+    let next = config.chain.link_within(Some(USUAL_NEXT), NEXT_WAIT);
     let mut background = Background::new();
     background.spawn("database", |stop| database.clone().keep_up(stop));
     let checked = database.clone();

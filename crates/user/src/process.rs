@@ -1,11 +1,8 @@
 //! A request of the chain: who asks is written down, and the request goes on.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::Utc;
 use domain::{ChainReply, ProcessRequest, User};
 use serde_json::json;
-use sha2::{Digest as _, Sha256};
 use storage::Database;
 use storage::idempotency::{Begun, IdempotencyKeys};
 use tracing::field::Empty;
@@ -60,7 +57,7 @@ impl Processor {
         let Some(key) = request.context.as_ref().and_then(|context| context.idempotency_key.clone()) else {
             return Ok(Processed { reply: self.work(request).await?, replayed: false });
         };
-        let lease = match self.keys.begin(&key, &fingerprint(&request)?).await? {
+        let lease = match self.keys.begin(&key, &web::fingerprint(&request)?).await? {
             Begun::New(lease) => lease,
             Begun::Replay(reply) => return Ok(Processed { reply: serde_json::from_value(reply)?, replayed: true }),
             Begun::InProgress { retry_after } => return Err(UserError::KeyInProgress { retry_after }),
@@ -108,10 +105,4 @@ impl Processor {
             span.record("user.email", user.email.as_deref());
         }
     }
-}
-
-/// What a request asks for, without what differs between two tries of it.
-fn fingerprint(request: &ProcessRequest) -> Result<String, UserError> {
-    let bare = ProcessRequest { context: None, ..request.clone() };
-    Ok(URL_SAFE_NO_PAD.encode(Sha256::digest(serde_json::to_vec(&bare)?)))
 }

@@ -3,12 +3,19 @@
 use std::time::{Duration, Instant};
 
 use actix_web::HttpResponse;
+use actix_web::http::StatusCode;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::{DateTime, Utc};
 use clap::Args;
 use domain::{ChainContext, ChainPart, ChainReply, Hop, PartStatus, ProcessRequest};
+use sha2::{Digest as _, Sha256};
 use url::Url;
 
-use crate::{Probe, Upstream, UpstreamError, UpstreamErrorKind, UpstreamSettings};
+use crate::{Probe, Problem, Upstream, UpstreamError, UpstreamErrorKind, UpstreamSettings};
+
+/// Longest wait for the rest of the chain, where nothing else is set; below the time limit of requests (30 s).
+const LONGEST_WAIT: Duration = Duration::from_secs(25);
 
 /// Header of an answer that repeats an earlier one, because the idempotency key is the same.
 pub const REPLAYED: &str = "idempotent-replayed";
@@ -26,9 +33,11 @@ pub struct ChainSettings {
     #[arg(long, env = "NEXT_SERVICE_NAME", value_parser = service_name)]
     pub next_service_name: Option<String>,
 
-    /// Longest wait for the services behind this one, in milliseconds
-    #[arg(long, env = "NEXT_SERVICE_TIMEOUT_MS", default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(50..=60_000))]
-    pub next_service_timeout_ms: u64,
+    /// Longest wait for the services behind this one, in milliseconds. Left out, it is shorter the further behind, so that
+    /// whoever waits for a service that hangs answers before its own caller gives up (api-gateway 25000, user-service
+    /// 20000, order-service 3000)
+    #[arg(long, env = "NEXT_SERVICE_TIMEOUT_MS", value_parser = clap::value_parser!(u64).range(50..=25_000))]
+    pub next_service_timeout_ms: Option<u64>,
 
     /// Put users' names and e-mail addresses onto spans, beside their ids
     #[arg(long, env = "TRACE_PERSONAL_DATA", default_value_t = false, action = clap::ArgAction::Set, num_args = 0..=1, default_missing_value = "true")]
@@ -68,14 +77,21 @@ impl ChainSettings {
         Self {
             next_service_url: Some(next.map_or(Next::None, Next::At)),
             next_service_name: None,
-            next_service_timeout_ms: 10_000,
+            next_service_timeout_ms: None,
             trace_personal_data: false,
         }
     }
 
-    /// The link to the next service, if there is one: where the settings say, else at this usual address.
+    /// The link to the next service, if there is one: where the settings say, else at this usual address. For the first
+    /// of the chain, which waits longest.
     #[must_use]
     pub fn link(&self, usual: Option<(&'static str, &str)>) -> Option<NextLink> {
+        self.link_within(usual, LONGEST_WAIT)
+    }
+
+    /// The same with another usual wait.
+    #[must_use]
+    pub fn link_within(&self, usual: Option<(&'static str, &str)>, wait: Duration) -> Option<NextLink> {
         let usual_name = usual.map_or("next-service", |(name, _)| name);
         let url = match &self.next_service_url {
             Some(Next::None) => return None,
@@ -87,7 +103,7 @@ impl ChainSettings {
             Some(name) => Box::leak(name.clone().into_boxed_str()),
             None => usual_name,
         };
-        Some(NextLink::new(name, url, Duration::from_millis(self.next_service_timeout_ms)))
+        Some(NextLink::new(name, url, self.next_service_timeout_ms.map_or(wait, Duration::from_millis)))
     }
 }
 
@@ -178,6 +194,28 @@ impl From<Processed> for HttpResponse {
         }
         response.json(processed.reply)
     }
+}
+
+/// What a request asks for, in a word: the same for two tries of it, whatever the context they come in.
+///
+/// # Errors
+/// When it cannot be written as JSON.
+pub fn fingerprint(request: &ProcessRequest) -> Result<String, serde_json::Error> {
+    let bare = ProcessRequest { context: None, ..request.clone() };
+    Ok(URL_SAFE_NO_PAD.encode(Sha256::digest(serde_json::to_vec(&bare)?)))
+}
+
+/// A request as a service of the chain takes it: well-formed, and with a context that can be kept.
+///
+/// # Errors
+/// 400 `bad_context` with what is wrong.
+pub fn accepted(request: ProcessRequest) -> Result<ProcessRequest, Problem> {
+    if let Some(context) = &request.context {
+        context.check().map_err(|error| {
+            Problem::new(StatusCode::BAD_REQUEST, "bad_context", format!("The context cannot be used: {error}."))
+        })?;
+    }
+    Ok(request)
 }
 
 /// One service's work on one request, for its hop in the context and its part of the reply.

@@ -12,7 +12,7 @@ use actix_web::{Error, HttpResponse};
 
 use crate::Problem;
 use crate::body_limit::BodyWatch;
-use crate::in_flight::{InFlight, Place};
+use crate::in_flight::{InFlight, Place, holding};
 use crate::root_span::{UNMATCHED, is_probe, route, shown_path};
 
 /// Longest a request may take; the middleware finds it among the application's data.
@@ -30,7 +30,7 @@ pub(crate) async fn problems(
     let limit = request.app_data::<RequestTimeout>().map_or(Duration::from_secs(30), |limit| limit.0);
     // Work that piles up makes every answer late and memory grow without bound: what is too much is told so at once.
     let place = request.app_data::<InFlight>().and_then(InFlight::take);
-    let Some(_place) = place.or_else(|| is_probe(&path).then(Place::default)) else {
+    let Some(place) = place.or_else(|| is_probe(&path).then(Place::default)) else {
         let problem = Problem::new(
             StatusCode::SERVICE_UNAVAILABLE,
             "overloaded",
@@ -39,7 +39,7 @@ pub(crate) async fn problems(
         return Err(rendered(problem.retry_after(Duration::from_secs(1)), &route));
     };
     let body = BodyWatch::over(&mut request);
-    let outcome = match tokio::time::timeout(limit, next.call(request)).await {
+    let outcome = match tokio::time::timeout(limit, holding(place, next.call(request))).await {
         Ok(Ok(response)) => response.map_into_boxed_body(),
         // There is no request left to answer with: the rendered response travels inside the error.
         Ok(Err(error)) => {

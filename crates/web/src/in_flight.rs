@@ -1,5 +1,6 @@
 //! How many requests a service works on at the same time, over all its worker threads.
 
+use std::future::Future;
 use std::sync::Arc;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -21,4 +22,18 @@ impl InFlight {
     pub(crate) fn take(&self) -> Option<Place> {
         self.0.clone().try_acquire_owned().ok().map(|permit| Place(Some(permit)))
     }
+}
+
+tokio::task_local! {
+    static HELD: Arc<Place>;
+}
+
+/// Works on a request that holds this place.
+pub(crate) fn holding<F: Future>(place: Place, work: F) -> impl Future<Output = F::Output> {
+    HELD.scope(Arc::new(place), work)
+}
+
+/// The place of the request that is being worked on, to be held on to by work that outlives it.
+pub(crate) fn held() -> Option<Arc<Place>> {
+    HELD.try_with(Arc::clone).ok()
 }

@@ -21,7 +21,7 @@ pub mod testing;
 mod upstream;
 
 pub use background::Background;
-pub use chain::{ChainSettings, HandedOn, Next, NextLink, Processed, REPLAYED, Work};
+pub use chain::{ChainSettings, HandedOn, Next, NextLink, Processed, REPLAYED, Work, accepted, fingerprint};
 pub use detached::detached;
 pub use health::Readiness;
 pub use problem::{Problem, ProblemBody};

@@ -194,7 +194,7 @@ impl From<UpstreamError> for Problem {
                 .retry_after(after)
             }
             UpstreamErrorKind::Status { status, retry_after, problem, .. } => {
-                if let Some(problem) = problem.and_then(|problem| passed_on(status, *problem, retry_after)) {
+                if let Some(problem) = problem.and_then(|problem| passed_on(name, status, *problem, retry_after)) {
                     return problem;
                 }
                 Self::new(
@@ -213,15 +213,17 @@ impl From<UpstreamError> for Problem {
     }
 }
 
-/// A problem of one of our own services is passed on as it is: a 4xx because the caller can mend it, a 5xx because it
-/// names who really failed.
-fn passed_on(status: u16, body: ProblemBody, retry_after: Option<Duration>) -> Option<Problem> {
+/// A problem of one of our own services is passed on: a 4xx because the caller can mend it, a 5xx because it names who
+/// really failed, and a 503 or 504 of its own because it says why; then it is that service that failed.
+fn passed_on(name: &str, status: u16, body: ProblemBody, retry_after: Option<Duration>) -> Option<Problem> {
     let status = StatusCode::from_u16(status).ok()?;
-    (status.is_client_error() || body.upstream.is_some()).then_some(Problem {
+    let away = matches!(status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT);
+    let upstream = body.upstream.or_else(|| away.then(|| name.to_owned()));
+    (status.is_client_error() || upstream.is_some()).then_some(Problem {
         status,
         code: body.code,
         detail: body.detail,
-        upstream: body.upstream,
+        upstream,
         retry_after,
     })
 }

@@ -101,6 +101,8 @@ pub fn start(
             .wrap(TracingLogger::<ServerSpan>::new())
             .configure(health::routes(name, readiness.clone()))
             .route("/metrics", web::get().to(metrics))
+            // The first route that fits is taken: a service may describe itself better than with one fixed text.
+            .configure(configure.clone())
             .route(
                 "/openapi.json",
                 web::get().to(move || {
@@ -108,7 +110,6 @@ pub fn start(
                     async move { HttpResponse::Ok().content_type("application/json").body(description) }
                 }),
             )
-            .configure(configure.clone())
     };
     let grace = settings.shutdown_grace();
     let bind_error = |source| StartError::Bind { service: name, address, source };

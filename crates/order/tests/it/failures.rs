@@ -69,6 +69,21 @@ pub(crate) async fn audit_away_is_made_up_for_in_order(database: TestDatabase) {
     market.stop().await;
 }
 
+/// A service that takes the request and never answers does not keep the order from standing.
+pub(crate) async fn a_next_service_that_hangs_is_deferred(database: TestDatabase) {
+    let market = Market::start().await;
+    let hanging = web::testing::fake(|_, _| async { std::future::pending().await });
+    let mut config = order::Config::ephemeral(database.settings(), market.market_data.base_url(), Some(hanging));
+    config.chain.next_service_timeout_ms = Some(200);
+    let server = order::start(config).await.unwrap();
+    ready(&server).await;
+    let reply = order(&server, "buy").await;
+    assert_eq!(reply["parts"][1]["status"], "deferred", "{reply}");
+    assert_eq!(rows(&server, "/orders").await.len(), 1);
+    server.stop().await;
+    market.stop().await;
+}
+
 pub(crate) async fn a_restart_loses_nothing_that_waits(database: TestDatabase) {
     let market = Market::start().await;
     let next = Next::default();

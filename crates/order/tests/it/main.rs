@@ -21,6 +21,7 @@ fn main() -> ExitCode {
         test!(orders::bad_input_gets_a_sentence),
         test!(failures::no_price_no_order),
         test!(failures::audit_away_is_made_up_for_in_order),
+        test!(failures::a_next_service_that_hangs_is_deferred),
         test!(failures::a_restart_loses_nothing_that_waits),
         test!(failures::the_next_service_is_not_overtaken),
         test!(spans::an_order_shows_its_items_its_queries_and_what_failed),

@@ -99,6 +99,11 @@ pub(crate) async fn a_key_makes_one_order(database: TestDatabase) {
     assert_eq!(again.header("idempotent-replayed"), "true");
     assert_eq!(order_of(&again.ok())["id"], order_of(&first)["id"]);
     assert_eq!(rows(&server, "/orders").await.len(), 1);
+    // Another request with the key is refused, and nothing of it is done.
+    let mut other = keyed("k");
+    other["user_id"] = json!(8);
+    let _ = post(&url(&server, "/process"), &other).await.problem(422, "key_mismatch");
+    assert!(rows(&server, "/orders?user_id=8").await.is_empty());
     post(&url(&server, "/process"), &keyed("other")).await.ok();
     assert_eq!(rows(&server, "/orders").await.len(), 2);
     server.stop().await;

@@ -1,9 +1,11 @@
 //! user-service → order-service → audit-service, and what can stand between them.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, OnceLock};
 
 use actix_web::HttpResponse;
 use domain::{ChainPart, ChainReply, PartStatus, ProcessRequest};
+use futures_util::{StreamExt as _, stream};
 use opentelemetry::trace::{SpanKind, TraceId};
 use opentelemetry_sdk::trace::SpanData;
 use serde_json::json;
@@ -181,6 +183,106 @@ pub(crate) async fn a_link_that_fails_is_named(database: TestDatabase) {
     user.stop().await;
 }
 
+/// 1,000 requests of 50 users, 64 at a time, a fifth of them sent twice: an order and an audit row each, and no user twice.
+pub(crate) async fn a_thousand_requests_at_once(database: TestDatabase) {
+    const REQUESTS: usize = 1_000;
+    let chain = Chain::start(&database.settings(), |order| order).await;
+    chain.ready().await;
+    let address = url(&chain.user, "/process");
+    let http = reqwest::Client::builder().no_proxy().build().unwrap();
+    let replies: Vec<(usize, String)> = stream::iter(0..REQUESTS)
+        .map(|number| {
+            let (http, address) = (http.clone(), address.clone());
+            async move {
+                let body = json!({
+                    "user_id": 1 + number % 50, "action": "purchase",
+                    "items": [{"symbol": "ETHUSDT", "quantity": "0.25"}],
+                    "context": {"idempotency_key": format!("k{number}")},
+                });
+                let send = || async {
+                    let reply = http.post(&address).json(&body).send().await.unwrap();
+                    (reply.status().as_u16(), reply.json::<serde_json::Value>().await.unwrap())
+                };
+                // Both at once: the second is told that the first is being worked on, or gets its answer.
+                let (first, second) = if number % 5 == 0 {
+                    let (first, second) = futures_util::future::join(send(), send()).await;
+                    (first, Some(second))
+                } else {
+                    (send().await, None)
+                };
+                let answers = [Some(first), second].into_iter().flatten();
+                let (done, refused): (Vec<_>, Vec<_>) = answers.partition(|(status, _)| *status == 200);
+                assert!(refused.iter().all(|(_, body)| body["code"] == "key_in_progress"), "{refused:?}");
+                let ids: BTreeSet<String> = done
+                    .iter()
+                    .map(|(_, reply)| reply["parts"][1]["data"]["order"]["id"].as_str().unwrap().to_owned())
+                    .collect();
+                assert_eq!(ids.len(), 1, "one order a key: {done:?}");
+                (number, ids.into_iter().next().unwrap())
+            }
+        })
+        .buffer_unordered(64)
+        .collect()
+        .await;
+    let told: BTreeSet<String> = replies.into_iter().map(|(_, id)| id).collect();
+    assert_eq!(told.len(), REQUESTS);
+    assert_eq!(every(&chain.order, "/orders", "id").await, told, "every order that somebody was told of, and no other");
+    let audited = eventually("every order is audited", async || {
+        let audited = every(&chain.audit, "/audit", "order_id").await;
+        (audited.len() >= REQUESTS).then_some(audited)
+    })
+    .await;
+    assert_eq!(audited, told, "one audit row an order");
+    assert_eq!(every(&chain.user, "/users", "id").await.len(), 50, "no user twice");
+    chain.stop().await;
+}
+
+/// One member of every entry of a list, through all its pages; no value twice.
+async fn every(server: &RunningServer, path: &str, member: &str) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    let mut cursor = String::new();
+    loop {
+        let page = get(&url(server, &format!("{path}?limit=200{cursor}"))).await.ok();
+        for entry in page["items"].as_array().unwrap() {
+            assert!(found.insert(entry[member].to_string().trim_matches('"').to_owned()), "{member} twice: {entry}");
+        }
+        match page["next_cursor"].as_str() {
+            Some(next) => cursor = format!("&cursor={next}"),
+            None => return found,
+        }
+    }
+}
+
+/// A user's request that nobody can serve is no failure, and every service refuses what no database would take.
+pub(crate) async fn what_is_refused_is_no_failure(database: TestDatabase) {
+    let chain = Chain::start(&database.settings(), |order| order).await;
+    chain.ready().await;
+    let unknown = json!({"user_id": 5, "action": "buy", "items": [{"symbol": "NOPEUSDT", "quantity": 1}]});
+    let refused = post(&url(&chain.user, "/process"), &unknown).await.problem(404, "unknown_symbol");
+    let spans = whole_trace(refused["trace_id"].as_str().unwrap(), 2).await;
+    let failed: Vec<_> = spans
+        .iter()
+        .filter(|span| span.events.iter().any(|event| event.name == "exception"))
+        .map(|span| span.name.clone())
+        .collect();
+    assert!(failed.is_empty(), "a client's mistake is no exception: {failed:?}");
+    for server in [&chain.user, &chain.order, &chain.audit] {
+        for context in [
+            json!({"idempotency_key": "a\u{0}b"}),
+            json!({"idempotency_key": "k".repeat(16_384)}),
+            json!({"business": {"x": "a\u{0}b"}}),
+            json!({"business": {"x": "y".repeat(100_000)}}),
+            json!({"unknown": 1}),
+        ] {
+            let body = json!({"user_id": 5, "action": "x", "context": context});
+            let reply = post(&url(server, "/process"), &body).await;
+            assert_eq!(reply.status, 400, "{}: {}", server.base_url(), reply.text);
+        }
+    }
+    assert_eq!(every(&chain.audit, "/audit", "id").await.len(), 0);
+    chain.stop().await;
+}
+
 pub(crate) async fn a_chain_that_begins_without_its_databases(database: TestDatabase) {
     telemetry::testing::init();
     if database.engine() == "sqlite" {
@@ -194,8 +296,18 @@ pub(crate) async fn a_chain_that_begins_without_its_databases(database: TestData
     let away = DatabaseSettings::at("postgres://nobody@127.0.0.1:1/none");
     let user = user::start(user::Config::ephemeral(away, None)).await.unwrap();
     let refused = post(&url(&user, "/process"), &purchase()).await;
-    refused.problem(503, "database_away");
-    assert_eq!(refused.json()["upstream"], "database");
+    let problem = refused.problem(503, "database_away");
+    assert!(problem.get("upstream").is_none(), "the service's own database is the service: {problem}");
+    // Whoever comes before it says which service that was.
+    let before = user::Config::ephemeral(database.settings(), Some(user.base_url()));
+    let before = user::start(before).await.unwrap();
+    let told = eventually("its own database is there", async || {
+        let reply = post(&url(&before, "/process"), &purchase()).await;
+        (reply.json()["upstream"] == "order-service").then_some(reply)
+    })
+    .await;
+    let _ = told.problem(503, "database_away");
+    before.stop().await;
     assert_eq!(get(&url(&user, "/health/live")).await.status, 200);
     let ready = get(&url(&user, "/health/ready")).await;
     assert_eq!((ready.status, ready.json()["checks"][0]["name"].as_str()), (503, Some("database")), "{}", ready.text);

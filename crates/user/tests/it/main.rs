@@ -24,6 +24,8 @@ fn main() -> ExitCode {
         test!(chain::the_whole_chain_is_one_trace),
         test!(chain::another_service_can_be_put_into_it),
         test!(chain::a_link_that_fails_is_named),
+        test!(chain::a_thousand_requests_at_once),
+        test!(chain::what_is_refused_is_no_failure),
         test!(chain::a_chain_that_begins_without_its_databases),
     ])
 }

@@ -91,7 +91,8 @@ impl UpstreamRequest {
             CLIENT_RETRIES.add(1, &[("upstream", settings.name), ("reason", kind.label())]);
             tracing::info!(
                 upstream = settings.name,
-                attempt,
+                // Signed: unsigned numbers would reach the span's event as text.
+                attempt = i64::from(attempt),
                 reason = kind.label(),
                 wait_ms = millis(pause),
                 "trying again"
@@ -222,6 +223,6 @@ impl Injector for Headers<'_> {
     }
 }
 
-fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+fn millis(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }

@@ -60,6 +60,12 @@ impl UpstreamError {
     pub const fn label(&self) -> &'static str {
         self.kind.label()
     }
+
+    /// Whether the caller's request was refused (4xx), rather than something failed.
+    #[must_use]
+    pub const fn is_refusal(&self) -> bool {
+        matches!(self.kind, UpstreamErrorKind::Status { status: 400..=428 | 430..=499, .. })
+    }
 }
 
 impl UpstreamErrorKind {
