@@ -10,7 +10,10 @@ use crate::error::{trace_id_problem, trace_problem};
 
 /// The description of these routes.
 #[derive(OpenApi)]
-#[openapi(info(title = "api-gateway", description = "The public API"), paths(trace, trace_logs))]
+#[openapi(
+    info(title = "api-gateway", description = "The public API"),
+    paths(crate::process::process, trace, trace_logs)
+)]
 pub(crate) struct Api;
 
 /// Adds the routes.
@@ -23,6 +26,9 @@ pub(crate) fn routes(config: &mut ServiceConfig) {
 /// A new trace is found about a second after its answer, and may grow for another second: ask again while
 /// `orphan_count` is not zero or spans are missing.
 #[utoipa::path(
+    get,
+    path = "/api/v1/traces/{trace_id}",
+    tag = "traces",
     params(("trace_id" = String, Path, description = "32 hex digits")),
     responses(
         (status = 200, body = TraceView),
@@ -32,7 +38,7 @@ pub(crate) fn routes(config: &mut ServiceConfig) {
         (status = 503, description = "Tempo is away", body = ProblemBody, content_type = "application/problem+json"),
     )
 )]
-#[get("/api/v1/traces/{trace_id}")]
+#[get("/v1/traces/{trace_id}")]
 pub(crate) async fn trace(reader: Data<TraceReader>, id: Path<String>) -> Result<Json<TraceView>, Problem> {
     let id = id.parse().map_err(trace_id_problem)?;
     reader.trace(&id).await.map(Json).map_err(trace_problem)
@@ -40,6 +46,9 @@ pub(crate) async fn trace(reader: Data<TraceReader>, id: Path<String>) -> Result
 
 /// The log lines of one trace from Loki, oldest first, at most 500.
 #[utoipa::path(
+    get,
+    path = "/api/v1/traces/{trace_id}/logs",
+    tag = "traces",
     params(("trace_id" = String, Path, description = "32 hex digits")),
     responses(
         (status = 200, body = LogsView),
@@ -48,7 +57,7 @@ pub(crate) async fn trace(reader: Data<TraceReader>, id: Path<String>) -> Result
         (status = 503, description = "Loki is away", body = ProblemBody, content_type = "application/problem+json"),
     )
 )]
-#[get("/api/v1/traces/{trace_id}/logs")]
+#[get("/v1/traces/{trace_id}/logs")]
 pub(crate) async fn trace_logs(reader: Data<TraceReader>, id: Path<String>) -> Result<Json<LogsView>, Problem> {
     let id = id.parse().map_err(trace_id_problem)?;
     reader.logs(&id).await.map(Json).map_err(trace_problem)

@@ -1,6 +1,8 @@
 //! The page is served whole, and lets nothing else in.
 
-use crate::support::{gateway, get, url};
+use web::testing::{get, url};
+
+use crate::support::gateway;
 
 #[actix_web::test]
 async fn the_page_and_its_files_are_served_with_a_strict_policy() {

@@ -1,62 +1,78 @@
 //! What every test needs: a gateway, and requests whose answers can be looked at.
 
 use gateway::Config;
+use opentelemetry::trace::TraceId;
+use opentelemetry_sdk::trace::SpanData;
 use serde_json::Value;
+use telemetry::testing::finished_spans;
 use web::RunningServer;
+use web::testing::{Reply, eventually};
 
 /// Nothing listens there.
 pub(crate) const NOWHERE: &str = "http://127.0.0.1:1";
 
 /// A gateway with these flags; everything else is away.
 pub(crate) async fn gateway(flags: &[&str]) -> RunningServer {
+    gateway_with(flags, |_config| {}).await
+}
+
+/// A gateway with these flags and further changes.
+pub(crate) async fn gateway_with(flags: &[&str], change: impl FnOnce(&mut Config)) -> RunningServer {
     telemetry::testing::init();
-    gateway::start(Config::ephemeral(flags).unwrap()).await.unwrap()
+    let mut config = Config::ephemeral(flags).unwrap();
+    change(&mut config);
+    gateway::start(config).await.unwrap()
 }
 
-pub(crate) fn url(server: &RunningServer, path: &str) -> String {
-    format!("http://{}{path}", server.addr())
+/// Replies of which only the kind matters.
+pub(crate) trait Checked {
+    /// Asserts a problem.
+    fn refused(&self, status: u16, code: &str);
+    /// Asserts a 200.
+    fn done(&self);
 }
 
-/// A reply with what tests look at.
-#[derive(Debug)]
-pub(crate) struct Reply {
-    pub(crate) status: u16,
-    pub(crate) headers: reqwest::header::HeaderMap,
-    pub(crate) text: String,
+impl Checked for Reply {
+    fn refused(&self, status: u16, code: &str) {
+        let _ = self.problem(status, code);
+    }
+
+    fn done(&self) {
+        let _ = self.ok();
+    }
 }
 
-impl Reply {
-    pub(crate) async fn of(response: reqwest::Response) -> Self {
-        Self {
-            status: response.status().as_u16(),
-            headers: response.headers().clone(),
-            text: response.text().await.unwrap(),
-        }
-    }
-
-    pub(crate) fn json(&self) -> Value {
-        serde_json::from_str(&self.text).unwrap_or_else(|error| panic!("{error}: {}", self.text))
-    }
-
-    pub(crate) fn header(&self, name: &str) -> &str {
-        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
-    }
-
-    /// Asserts a problem and gives its body.
-    pub(crate) fn problem(&self, status: u16, code: &str) -> Value {
-        assert_eq!(self.status, status, "{}", self.text);
-        assert_eq!(self.header("content-type"), "application/problem+json");
-        let body = self.json();
-        assert_eq!(body["code"], code, "{body}");
-        assert!(body["detail"].as_str().unwrap().len() > 10, "no sentence for people: {body}");
-        body
-    }
+pub(crate) fn client() -> reqwest::Client {
+    reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build().unwrap()
 }
 
 pub(crate) async fn send(request: reqwest::RequestBuilder) -> Reply {
-    Reply::of(request.send().await.unwrap()).await
+    let response = request.send().await.unwrap();
+    Reply {
+        status: response.status().as_u16(),
+        headers: response.headers().clone(),
+        text: response.text().await.unwrap(),
+    }
 }
 
-pub(crate) async fn get(url: &str) -> Reply {
-    send(reqwest::Client::new().get(url)).await
+/// GET with headers.
+pub(crate) async fn get_with(url: &str, headers: &[(&str, &str)]) -> Reply {
+    send(headers.iter().fold(client().get(url), |request, (name, value)| request.header(*name, *value))).await
+}
+
+/// POST of JSON with headers.
+pub(crate) async fn post_with(url: &str, headers: &[(&str, &str)], body: &Value) -> Reply {
+    let request = client().post(url).json(body);
+    send(headers.iter().fold(request, |request, (name, value)| request.header(*name, *value))).await
+}
+
+/// The ended spans of a trace, once this one is among them.
+pub(crate) async fn spans_with(trace_id: &str, name: &str) -> Vec<SpanData> {
+    let id = TraceId::from_hex(trace_id).unwrap();
+    eventually(&format!("the span {name}"), async || {
+        let spans: Vec<SpanData> =
+            finished_spans().into_iter().filter(|span| span.span_context.trace_id() == id).collect();
+        spans.iter().any(|span| span.name == name).then_some(spans)
+    })
+    .await
 }

@@ -2,9 +2,10 @@
 
 use trace_reader::{LogsView, TraceView};
 use web::RunningServer;
+use web::testing::{get, url};
 
 use crate::fake::{Fake, Script};
-use crate::support::{NOWHERE, gateway, get, url};
+use crate::support::{Checked as _, NOWHERE, gateway};
 
 /// What a real Tempo and a real Loki gave.
 const TEMPO: &str = include_str!("../../../trace-reader/tests/data/tempo-trace.json");
@@ -23,26 +24,23 @@ async fn a_trace_and_its_lines() {
     let view: TraceView =
         serde_json::from_str(&get(&url(&gateway, &format!("/api/v1/traces/{ID}"))).await.text).unwrap();
     assert_eq!(view.services, ["notifier-service", "market-data-service", "decision-service"]);
-    assert_eq!(tempo.seen(), [format!("/api/v2/traces/{ID}")]);
+    assert_eq!(tempo.uris(), [format!("/api/v2/traces/{ID}")]);
     let logs: LogsView =
         serde_json::from_str(&get(&url(&gateway, &format!("/api/v1/traces/{ID}/logs"))).await.text).unwrap();
     assert!(logs.lines.len() >= 5, "{logs:?}");
     gateway.stop().await;
-    tempo.stop().await;
-    loki.stop().await;
 }
 
 #[actix_web::test]
 async fn what_is_not_there_yet_and_what_is_no_id() {
     let tempo = Fake::start(vec![Script::json("/api/v2/traces/", "trace not found").status(404)]);
     let gateway = with(&tempo.url, NOWHERE).await;
-    get(&url(&gateway, &format!("/api/v1/traces/{ID}"))).await.problem(404, "trace_not_found");
+    get(&url(&gateway, &format!("/api/v1/traces/{ID}"))).await.refused(404, "trace_not_found");
     let zeroes = format!("/api/v1/traces/{}", "0".repeat(32));
     for path in ["/api/v1/traces/1", &zeroes, "/api/v1/traces/%22%7D%20or%20x/logs"] {
-        get(&url(&gateway, path)).await.problem(400, "bad_trace_id");
+        get(&url(&gateway, path)).await.refused(400, "bad_trace_id");
     }
     gateway.stop().await;
-    tempo.stop().await;
 }
 
 #[actix_web::test]
@@ -56,5 +54,4 @@ async fn a_backend_that_is_away_or_talks_nonsense_is_named() {
         }
         gateway.stop().await;
     }
-    nonsense.stop().await;
 }

@@ -2,14 +2,15 @@
 
 use std::fmt::Write as _;
 
-use super::{Metric, decision, doctor, export, http, market_data, notifier, process, simulator, storage};
+use super::{Metric, decision, doctor, export, gateway, http, market_data, notifier, process, simulator, storage};
 
 /// The groups, with the title each has in docs/METRICS.md.
-fn groups() -> [(&'static str, &'static [&'static dyn Metric]); 9] {
+fn groups() -> [(&'static str, &'static [&'static dyn Metric]); 10] {
     [
         ("HTTP, every service", http::ALL),
         ("Process, every service", process::ALL),
         ("Export of telemetry, every service", export::ALL),
+        ("api-gateway", gateway::ALL),
         ("market-data-service", market_data::ALL),
         ("decision-service", decision::ALL),
         ("notifier-service", notifier::ALL),
