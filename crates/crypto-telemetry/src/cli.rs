@@ -65,6 +65,8 @@ pub(crate) enum Tool {
     Chaos(tools::chaos::Args),
     /// Send users through journeys (ask, process, reads) at a fixed rate of arrival, and report how long answers took
     Load(tools::load::Args),
+    /// Make an API key for a client of api-gateway
+    ApiKey(tools::api_key::Args),
     /// Check ports, tools and disk before the stack starts
     Preflight(tools::preflight::Args),
     /// Print docs/METRICS.md from the registry of metrics

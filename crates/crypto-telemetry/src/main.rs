@@ -50,6 +50,7 @@ fn main() -> ExitCode {
                 Tool::Doctor(args) => tools::doctor::run(args).await,
                 Tool::Chaos(args) => tools::chaos::run(args).await,
                 Tool::Load(args) => tools::load::run(args).await,
+                Tool::ApiKey(args) => tools::api_key::run(args).await,
                 Tool::Preflight(args) => tools::preflight::run(args).await,
                 Tool::MetricsDoc => Ok(tools::metrics_doc()),
             }

@@ -1,5 +1,6 @@
 //! The tools: they print for people on purpose, and as JSON for scripts.
 
+pub(crate) mod api_key;
 pub(crate) mod ask;
 pub(crate) mod chaos;
 pub(crate) mod doctor;
