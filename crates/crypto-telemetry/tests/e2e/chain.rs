@@ -1,6 +1,8 @@
 //! The business chain on the whole stack: gateway → user → order → audit, its database queries, and its failures.
 
 use std::collections::BTreeSet;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde_json::{Value, json};
 
@@ -16,6 +18,11 @@ const LONG: &str =
 impl Stack {
     /// `POST /api/v1/process`: status, whether the answer is a repeated one, body.
     fn process(&self, body: &str, key: Option<&str>) -> (u16, bool, Value) {
+        self.process_if_there(body, key).expect("the gateway answers")
+    }
+
+    /// The same; nothing when the connection is refused or breaks, as it does while the gateway is killed.
+    fn process_if_there(&self, body: &str, key: Option<&str>) -> Option<(u16, bool, Value)> {
         let mut request = self
             .http
             .post(self.url("GATEWAY_PORT", "/api/v1/process"))
@@ -24,9 +31,9 @@ impl Stack {
         if let Some(key) = key {
             request = request.header("idempotency-key", key);
         }
-        let response = request.send().unwrap();
+        let response = request.send().ok()?;
         let replayed = response.headers().get("idempotent-replayed").is_some_and(|value| value == "true");
-        (response.status().as_u16(), replayed, response.json().unwrap())
+        Some((response.status().as_u16(), replayed, response.json().ok()?))
     }
 
     fn read(&self, path: &str) -> Value {
@@ -117,21 +124,45 @@ pub(crate) fn documented_requests(stack: &Stack) {
     assert_eq!(trail["items"][0]["context"]["context"]["order"]["total"], order["total"], "{trail}");
 }
 
-/// Requirement 4's TraceQL, as it stands there or in today's spelling (spec E5).
+/// Requirement 4's four queries, each for a trace of our own (spec E5).
 pub(crate) fn traceql(stack: &Stack) {
-    let (_, _, reply) = stack.process(SHORT, None);
-    let trace_id = reply["trace_id"].as_str().unwrap();
-    // A request that fails, so that there is an error to find.
-    let bad = r#"{"user_id": 1001, "action": "buy", "items": [{"symbol": "NOPEUSDT", "quantity": 1}]}"#;
-    assert_eq!(stack.process(bad, None).0, 404);
-    for query in [r"{}", r#"{resource.service.name="user-service"}"#, "{status=error}", "{duration>1us}"] {
-        until(&format!("{query} finds something"), || {
-            let answer = stack.json(&stack.url("TEMPO_PORT", "/api/search"), &[("q", query), ("limit", "1000")])?;
-            let traces = answer["traces"].as_array()?;
-            let ours = query == "{status=error}"
-                || traces.iter().any(|trace| trace["traceID"].as_str() == Some(trace_id.trim_start_matches('0')));
-            (!traces.is_empty() && ours).then_some(())
+    let (_, _, fine) = stack.process(SHORT, None);
+    let fine = fine["trace_id"].as_str().unwrap().to_owned();
+    let failed = stack.failed_ask();
+    let slow = stack.slow_ask();
+    for (query, wanted) in [
+        (r"{}", &fine),
+        (r#"{resource.service.name="user-service"}"#, &fine),
+        ("{status=error}", &failed),
+        ("{duration>1s}", &slow),
+    ] {
+        until(&format!("{query} finds {wanted}"), || {
+            let answer = stack.json(&stack.url("TEMPO_PORT", "/api/search"), &[("q", query), ("limit", "5000")])?;
+            let wanted = wanted.trim_start_matches('0');
+            answer["traces"].as_array()?.iter().any(|trace| trace["traceID"].as_str() == Some(wanted)).then_some(())
         });
+    }
+}
+
+impl Stack {
+    /// Asks a language model that answers late: the trace id of an ask of more than a second.
+    fn slow_ask(&self) -> String {
+        self.llm_fault(&json!({"target": "llm", "kind": "latency", "duration_ms": 60_000, "latency_ms": 1_300}))
+    }
+
+    /// Asks a language model that fails: the trace id of an ask with an error in it, which technical then answers.
+    fn failed_ask(&self) -> String {
+        self.llm_fault(&json!({"target": "llm", "kind": "server_error", "duration_ms": 60_000}))
+    }
+
+    fn llm_fault(&self, fault: &Value) -> String {
+        let faults = self.url("SIMULATOR_PORT", "/control/faults");
+        let injected: Value = self.http.post(&faults).json(fault).send().unwrap().json().unwrap();
+        let (status, body) = self.ask(&json!({"symbols": ["BTCUSDT"], "strategy": "llm"}));
+        assert_eq!(status, 200, "{body}");
+        let removed = self.http.delete(format!("{faults}/{}", injected["id"])).send().unwrap();
+        assert!(removed.status().is_success());
+        body["trace_id"].as_str().unwrap().to_owned()
     }
 }
 
@@ -211,40 +242,70 @@ pub(crate) fn link_away(stack: &Stack) {
     until("orders are made again", || (stack.process(SHORT, None).0 == 200).then_some(()));
 }
 
-/// Services of the chain crash while orders come in; whoever gets no answer asks again with the same key. One order and
-/// one audit row a key, at the end.
+/// Services of the chain crash while eight clients order; whoever gets no answer asks again with the same key. One order
+/// and one audit row a key, at the end.
 pub(crate) fn chain_killed(stack: &Stack) {
+    const CLIENTS: usize = 8;
     const ORDERS: usize = 40;
-    let mut ids = BTreeSet::new();
-    for number in 0..ORDERS {
-        match number {
-            8 => stack.kill("audit-service"),
-            16 => stack.kill("order-service"),
-            24 => stack.kill("user-service"),
-            32 => CHAIN[1..].iter().for_each(|service| stack.kill(service)),
-            _ => {}
+    let answered = AtomicUsize::new(0);
+    let told = Mutex::new(BTreeSet::new());
+    std::thread::scope(|scope| {
+        for client in 0..CLIENTS {
+            let (answered, told) = (&answered, &told);
+            scope.spawn(move || {
+                for number in 0..ORDERS {
+                    let name = format!("crash_{client}_{number}");
+                    let body = format!(
+                        r#"{{"user_id": {}, "action": "{name}", "items": [{{"symbol": "BTCUSDT", "quantity": "0.5"}}]}}"#,
+                        4000 + client
+                    );
+                    let key = format!("{name}-{}", std::process::id());
+                    let id = until("an order is answered", || {
+                        let (status, _, reply) = stack.process_if_there(&body, Some(&key))?;
+                        assert!(matches!(status, 200 | 409 | 502..=504), "{status}: {reply}");
+                        (status == 200).then(|| order_id(&reply))
+                    });
+                    assert!(told.lock().unwrap().insert(id), "two keys, one order");
+                    answered.fetch_add(1, Ordering::SeqCst);
+                }
+            });
         }
-        let body = format!(r#"{{"user_id": 4004, "action": "crash_{number}"}}"#);
-        let key = format!("crash-{}-{number}", std::process::id());
-        let id = until("an order is answered", || {
-            let (status, _, reply) = stack.process(&body, Some(&key));
-            assert!(matches!(status, 200 | 409 | 502..=504), "{status}: {reply}");
-            (status == 200).then(|| order_id(&reply))
-        });
-        ids.insert(id);
-    }
-    assert_eq!(ids.len(), ORDERS, "an order a key");
-    let orders = stack.read("/api/v1/orders?user_id=4004&limit=200");
-    let orders: BTreeSet<String> =
-        orders["items"].as_array().unwrap().iter().map(|order| order["id"].as_str().unwrap().to_owned()).collect();
-    assert_eq!(orders, ids, "no order that nobody was told of, none that is lost");
-    until("one audit row an order", || {
-        let trail = stack.read("/api/v1/audit?user_id=4004&limit=200");
-        let rows: Vec<String> =
-            trail["items"].as_array().unwrap().iter().map(|row| row["order_id"].as_str().unwrap().to_owned()).collect();
-        assert!(rows.len() <= ORDERS, "a row twice: {rows:?}");
-        (rows.len() == ORDERS && rows.iter().cloned().collect::<BTreeSet<_>>() == ids).then_some(())
+        // Each kill while the others' requests are under way: after so many answers, of 320.
+        for (after, services) in
+            [(20, &CHAIN[3..]), (80, &CHAIN[2..3]), (140, &CHAIN[1..2]), (200, &CHAIN[..1]), (260, &CHAIN[1..])]
+        {
+            until("so many orders are answered", || (answered.load(Ordering::SeqCst) >= after).then_some(()));
+            services.iter().for_each(|service| stack.kill(service));
+        }
     });
+    let told = told.into_inner().unwrap();
+    assert_eq!(told.len(), CLIENTS * ORDERS, "an order a key");
+    let crashed = |entry: &Value| entry["action"].as_str().unwrap().starts_with("crash_");
+    let orders = stack.every("/api/v1/orders", |order| crashed(order).then(|| order["id"].clone()));
+    assert_eq!(orders, told, "no order that nobody was told of, none that is lost, none twice");
+    until("one audit row an order", || {
+        let rows = stack.every("/api/v1/audit", |row| crashed(row).then(|| row["order_id"].clone()));
+        assert!(rows.is_subset(&told), "a row of no order");
+        (rows.len() == told.len()).then_some(())
+    });
+}
+
+impl Stack {
+    /// What `pick` takes of every entry of a list, through all its pages; nothing twice.
+    fn every(&self, path: &str, pick: impl Fn(&Value) -> Option<Value>) -> BTreeSet<String> {
+        let mut found = BTreeSet::new();
+        let mut cursor = String::new();
+        loop {
+            let page = self.read(&format!("{path}?limit=200{cursor}"));
+            for picked in page["items"].as_array().unwrap().iter().filter_map(&pick) {
+                assert!(found.insert(picked.as_str().unwrap().to_owned()), "{picked} twice");
+            }
+            match page["next_cursor"].as_str() {
+                Some(next) => cursor = format!("&cursor={next}"),
+                None => return found,
+            }
+        }
+    }
 }
 
 pub(crate) fn bad_requests(stack: &Stack) {
