@@ -12,6 +12,7 @@ mod backends;
 mod browser;
 mod chain;
 mod doctor;
+mod fuzz;
 mod outage;
 mod signals;
 mod stack;
@@ -67,13 +68,15 @@ fn main() -> ExitCode {
     // By itself, because the other trials write into the same chat.
     let chat: [(&str, Check); 2] =
         [("the_chat_in_a_browser", browser::chat), ("texts_are_no_code_in_a_browser", browser::texts_are_no_code)];
-    // Nothing is skipped in CI: there a missing browser fails these trials.
+    let fuzz: [(&str, Check); 1] = [("random_requests_cause_no_server_error", fuzz::no_server_errors)];
+    // Nothing is skipped in CI: there a missing browser, or a missing Schemathesis, fails these trials.
+    let skip_fuzz = !fuzz::available() && std::env::var_os("CI").is_none();
     let skip_pages = !browser::available() && std::env::var_os("CI").is_none();
     if arguments.list {
         let nothing = |(name, _): (&str, Check)| Trial::test(name, || Ok(()));
         return libtest_mimic::run(
             &arguments,
-            beside.into_iter().chain(pages).chain(chat).chain(alone).map(nothing).collect(),
+            beside.into_iter().chain(pages).chain(chat).chain(fuzz).chain(alone).map(nothing).collect(),
         )
         .exit_code();
     }
@@ -98,6 +101,10 @@ fn main() -> ExitCode {
     }
     let one_by_one = Arguments { test_threads: Some(1), ..arguments.clone() };
     let mut in_turn: Vec<Trial> = trials(&chat).into_iter().map(|trial| trial.with_ignored_flag(skip_pages)).collect();
+    in_turn.extend(trials(&fuzz).into_iter().map(|trial| trial.with_ignored_flag(skip_fuzz)));
+    if skip_fuzz {
+        eprintln!("NOT RUN: requests at random, because there is no schemathesis on PATH (pip install schemathesis)");
+    }
     in_turn.extend(trials(&alone));
     let second = libtest_mimic::run(&one_by_one, in_turn);
     let failed = first.has_failed() || second.has_failed();

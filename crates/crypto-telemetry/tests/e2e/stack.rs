@@ -90,6 +90,11 @@ impl Stack {
         stack
     }
 
+    /// The folder of this stack's data.
+    pub(crate) fn data(&self) -> &Path {
+        &self.data
+    }
+
     fn assert_running(&self) {
         let mut child = self.process_compose.lock().unwrap();
         let ended = child.as_mut().unwrap().try_wait().unwrap();

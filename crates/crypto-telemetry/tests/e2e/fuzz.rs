@@ -1,0 +1,31 @@
+//! Requests made at random from each service's own description, by Schemathesis: whatever comes in, nothing breaks.
+
+use std::process::{Command, Stdio};
+
+use crate::stack::Stack;
+
+/// Whether Schemathesis is there.
+pub(crate) fn available() -> bool {
+    Command::new("schemathesis").arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok()
+}
+
+pub(crate) fn no_server_errors(stack: &Stack) {
+    for port in
+        ["GATEWAY_PORT", "USER_PORT", "ORDER_PORT", "AUDIT_PORT", "MARKET_DATA_PORT", "DECISION_PORT", "NOTIFIER_PORT"]
+    {
+        let output = Command::new("schemathesis")
+            .args(["run", &stack.url(port, "/openapi.json"), "--url", &stack.url(port, "")])
+            .args(["--checks", "not_a_server_error", "--phases", "examples,coverage,fuzzing"])
+            .args(["--max-examples", "25", "--workers", "2", "--request-timeout", "10", "--no-color"])
+            // A stream of events does not end.
+            .args(["--exclude-path-regex", "/stream$"])
+            // The same requests in every run; what it finds is told with the request that made it.
+            .args(["--seed", "1", "--suppress-health-check", "all"])
+            .current_dir(stack.data())
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success(), "{port}:\n{said}\n{}", String::from_utf8_lossy(&output.stderr));
+        assert!(said.contains("passed"), "{port}: no request was made:\n{said}");
+    }
+}
