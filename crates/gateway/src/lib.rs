@@ -5,6 +5,7 @@
 //! it ([`proxy`]). The page and the description of it all need no key.
 
 mod config;
+mod description;
 mod door;
 mod error;
 mod page;
@@ -12,16 +13,18 @@ mod process;
 mod proxy;
 mod traces;
 
+use std::time::Duration;
+
 use actix_cors::Cors;
 use actix_web::http::header;
 use actix_web::middleware::{Condition, from_fn};
 use actix_web::web::{Data, ServiceConfig, scope};
 use chrono::TimeDelta;
 use trace_reader::TraceReader;
-use utoipa::OpenApi as _;
 use web::{Background, NextLink, Probe, Readiness, RunningServer, Service, StartError, Upstream};
 
 pub use config::{Config, DoorSettings, Network, Origin, ServiceUrls};
+use description::Description;
 use door::Door;
 pub use door::{KeyNameError, NewKey};
 use proxy::Proxy;
@@ -55,12 +58,17 @@ pub async fn start(config: Config) -> Result<RunningServer, StartError> {
     let proxy = Proxy::new(&config.services, background.token());
     let look_back = TimeDelta::minutes(i64::from(config.log_look_back_minutes));
     let traces = TraceReader::new(config.tempo_url, config.loki_url, look_back);
+    let description = Description::new(&proxy)?;
+    let every = Duration::from_millis(config.openapi_refresh_ms);
+    background.spawn("api-description", |stop| description.clone().keep_up(every, stop));
     let service = Service {
         name: NAME,
         default_port: DEFAULT_PORT,
-        openapi: traces::Api::openapi(),
+        // Never seen: the gateway serves a description of its own at that path, which changes.
+        openapi: utoipa::openapi::OpenApi::default(),
         readiness: readiness(&link, &proxy),
     };
+    let description = Data::new(description);
     let (door, proxy, link, traces) = (Data::new(door), Data::new(proxy), Data::new(link), Data::new(traces));
     let origins = config.door.origins();
     let stop = background.token();
@@ -75,7 +83,7 @@ pub async fn start(config: Config) -> Result<RunningServer, StartError> {
             .configure(proxy::routes(API))
             .wrap(from_fn(door::door))
             .wrap(Condition::new(!origins.is_empty(), cors(&origins)));
-        routes.service(api).configure(page::routes);
+        routes.service(api).configure(description::routes(description.clone())).configure(page::routes);
     })
     // Nobody would stop the tasks of a service that never came to be.
     .inspect_err(|_| stop.cancel())

@@ -3,18 +3,9 @@
 use actix_web::get;
 use actix_web::web::{Data, Json, Path, ServiceConfig};
 use trace_reader::{LogsView, TraceReader, TraceView};
-use utoipa::OpenApi;
 use web::{Problem, ProblemBody};
 
 use crate::error::{trace_id_problem, trace_problem};
-
-/// The description of these routes.
-#[derive(OpenApi)]
-#[openapi(
-    info(title = "api-gateway", description = "The public API"),
-    paths(crate::process::process, trace, trace_logs)
-)]
-pub(crate) struct Api;
 
 /// Adds the routes.
 pub(crate) fn routes(config: &mut ServiceConfig) {

@@ -51,6 +51,14 @@ impl Kind {
             Self::Events => Duration::from_secs(330),
         }
     }
+
+    /// Its method, as an API description writes it.
+    pub(crate) const fn method(self) -> &'static str {
+        match self {
+            Self::Read | Self::Events => "get",
+            Self::Ask => "post",
+        }
+    }
 }
 
 /// One way through.

@@ -5,6 +5,7 @@
 mod chain;
 mod chain_failures;
 mod cors;
+mod description;
 mod fake;
 mod keys;
 mod limits;

@@ -17,11 +17,17 @@ type Sender = mpsc::Sender<Result<Bytes, std::io::Error>>;
 fn events() -> (Fake, Arc<Mutex<Vec<Sender>>>) {
     let senders: Arc<Mutex<Vec<Sender>>> = Arc::default();
     let listening = Arc::clone(&senders);
-    let fake = Fake::answering(move |_asked| {
+    let fake = Fake::answering(move |asked| {
         let (sender, receiver) = mpsc::channel(8);
-        listening.lock().unwrap().push(sender);
+        let listens = asked.uri.starts_with("/v1/stream");
+        if listens {
+            listening.lock().unwrap().push(sender);
+        }
         let body = stream::unfold(receiver, async |mut receiver| Some((receiver.recv().await?, receiver)));
         async move {
+            if !listens {
+                return HttpResponse::NotFound().finish();
+            }
             HttpResponse::Ok()
                 .content_type("text/event-stream")
                 .insert_header(("cache-control", "no-cache"))
