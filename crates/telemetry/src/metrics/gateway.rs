@@ -13,12 +13,8 @@ pub static REQUESTS_REJECTED: Counter = Counter::new(Spec {
 });
 
 /// Keys that are let in.
-pub static API_KEYS: Gauge = Gauge::new(Spec {
-    name: "gateway_api_keys",
-    unit: "{key}",
-    labels: &[],
-    help: "API keys that are valid now",
-});
+pub static API_KEYS: Gauge =
+    Gauge::new(Spec { name: "gateway_api_keys", unit: "{key}", labels: &[], help: "API keys that are valid now" });
 
 /// Times the file with the keys was read, because it is new or has changed.
 ///
