@@ -257,6 +257,8 @@ pub enum PartStatus {
     Done,
     /// Written down durably, and done as soon as it can be.
     Deferred,
+    /// Refused for good by its service: it is not done, and set aside for a person to look at.
+    Refused,
 }
 
 /// Answer of `POST /api/v1/process`.

@@ -10,7 +10,7 @@ use web::StartError;
 
 use crate::error::Failure;
 use crate::health::{Health, Trouble};
-use crate::lease::{Control, Lease, Pools, Row, Rows, writes};
+use crate::lease::{Control, GRACE, Lease, Pools, Row, Rows, writes};
 use crate::link::{PostgresManager, SqliteManager, pool};
 use crate::migration::{self, Migration};
 use crate::observe::{Described, Told, observed};
@@ -124,13 +124,8 @@ impl Database {
     /// As [`StorageError`] says.
     pub async fn execute(&self, statement: Statement) -> Result<u64, StorageError> {
         let inner = &*self.inner;
-        observed(&inner.described, Told::statement(&statement), async {
-            debug_assert!(statement.is_complete(), "placeholders and values differ: {}", statement.sql);
-            let mut lease = inner.lease(true).await?;
-            let done = lease.execute(statement, inner.limits.statement).await;
-            Ok((inner.heed(lease.epoch(), done)?, None))
-        })
-        .await
+        observed(&inner.described, Told::statement(&statement), async { Ok((inner.execute(statement).await?, None)) })
+            .await
     }
 
     /// Begins a transaction that may write. SQLite has one such at a time, so nothing slow belongs into it: above all no
@@ -164,10 +159,22 @@ impl Database {
         }
     }
 
-    /// The first row, neither traced nor measured: for loops that nobody waits for.
-    pub(crate) async fn quietly<T: Row>(&self, statement: Statement) -> Result<Option<T>, StorageError> {
+    /// Every row, neither traced nor measured: for loops that nobody waits for.
+    pub(crate) async fn quietly<T: Row>(&self, statement: Statement) -> Result<Vec<T>, StorageError> {
         let rows = self.inner.rows(statement).await;
-        rows.and_then(|rows| rows.first()).map_err(|failure| failure.error)
+        rows.and_then(|rows| rows.all()).map_err(|failure| failure.error)
+    }
+
+    /// Runs a statement, neither traced nor measured.
+    pub(crate) async fn execute_quietly(&self, statement: Statement) -> Result<u64, StorageError> {
+        self.inner.execute(statement).await.map_err(|failure| failure.error)
+    }
+
+    /// Longest that a statement outside of a transaction can take, the wait for a connection and for an answer that
+    /// never comes included: for time limits that have to be longer than a statement.
+    #[must_use]
+    pub fn longest_statement(&self) -> Duration {
+        self.inner.limits.acquire + self.inner.limits.statement + GRACE
     }
 
     /// Which engine it is, as `db.system.name` has it: `sqlite` or `postgresql`.
@@ -194,6 +201,13 @@ impl Inner {
         let mut lease = self.lease(writes(statement.query_type)).await?;
         let rows = lease.rows(statement, self.limits.statement).await;
         self.heed(lease.epoch(), rows)
+    }
+
+    async fn execute(&self, statement: Statement) -> Result<u64, Failure> {
+        debug_assert!(statement.is_complete(), "placeholders and values differ: {}", statement.sql);
+        let mut lease = self.lease(true).await?;
+        let done = lease.execute(statement, self.limits.statement).await;
+        self.heed(lease.epoch(), done)
     }
 
     /// Takes note when a failure is everybody's. `epoch` is that of the connection.

@@ -1,5 +1,10 @@
 //! Keys that make a repeated request have no further effect and get the first one's answer.
+//!
+//! A request holds its key by a short lease that it renews while it works ([`IdempotencyKeys::working`]): the key of a
+//! process that dies is free again within seconds, and that of a slow one is not. A key stays with the request that it
+//! was first used for, also when that failed: with another request it is a [`Begun::Mismatch`] until it expires.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -7,6 +12,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 use sqlx::FromRow;
+use web::CancellationToken;
 
 use crate::{Database, Migration, QueryType, Statement, StorageError, Transaction};
 
@@ -42,8 +48,11 @@ const TABLE: &str = "idempotency_keys";
 /// How long a key and its answer are kept.
 const KEPT_FOR: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// How long a request that does not end holds its key.
-const LEASE: Duration = Duration::from_secs(60);
+/// How long a request whose process has died holds its key.
+const LEASE: Duration = Duration::from_secs(15);
+
+/// A lease is renewed so many times before it would run out: two renewals may fail.
+const RENEWALS: u32 = 3;
 
 /// When to come back while the first request runs: most take milliseconds.
 const COME_BACK: Duration = Duration::from_secs(1);
@@ -51,6 +60,9 @@ const COME_BACK: Duration = Duration::from_secs(1);
 /// Expired keys are deleted once in so many requests, at most so many at a time: more than come in, and bounded.
 const CLEAN_EVERY: u32 = 64;
 const CLEAN_AT_MOST: i64 = 256;
+
+/// How often [`IdempotencyKeys::keep_clean`] looks for expired keys.
+const CLEAN_INTERVAL: Duration = Duration::from_secs(60);
 
 /// The keys of a service. Clones are the same.
 #[derive(Clone)]
@@ -64,7 +76,8 @@ pub struct IdempotencyKeys {
 /// What a key means for a request.
 #[derive(Debug, PartialEq)]
 pub enum Begun {
-    /// It is new: do the work, then [`IdempotencyKeys::complete`] or [`IdempotencyKeys::release`].
+    /// It is new: do the work within [`IdempotencyKeys::working`], then [`IdempotencyKeys::complete`] or
+    /// [`IdempotencyKeys::release`].
     New(Lease),
     /// It has been answered: this was the answer.
     Replay(Value),
@@ -77,9 +90,10 @@ pub enum Begun {
     Mismatch,
 }
 
-/// The right to do the work of a key, for a minute. Dropped without a word, the key is held until then.
+/// The right to do the work of a key, for 15 s from [`IdempotencyKeys::begin`] or the last renewal. Dropped without a
+/// word, the key is held until then.
 #[derive(Debug, PartialEq)]
-#[must_use = "a key that is neither completed nor released is held for a minute"]
+#[must_use = "a key that is neither completed nor released is held until its lease runs out"]
 pub struct Lease {
     key: String,
     /// Tells this holder from a later one.
@@ -94,7 +108,8 @@ struct Held {
 }
 
 impl IdempotencyKeys {
-    /// The keys in a database whose migrations have [`migration`]: kept for 24 h, a request holds one for 60 s at most.
+    /// The keys in a database whose migrations have [`migration`]: kept for 24 h, held for 15 s unless
+    /// the lease is renewed.
     #[must_use]
     pub fn new(database: Database) -> Self {
         Self { database, begun: Arc::default(), kept_for: KEPT_FOR, lease: LEASE }
@@ -158,13 +173,57 @@ impl IdempotencyKeys {
         Ok(taken.then(|| Lease { key: key.to_owned(), token }))
     }
 
-    /// Keeps the answer for repetitions.
+    /// Does the work of a key and renews the lease meanwhile, three times in the time that it lasts. A lease that is lost
+    /// does not end the work: what is done is done.
+    pub async fn working<T>(&self, lease: &Lease, work: impl Future<Output = T>) -> T {
+        let mut work = pin!(work);
+        let renewing = async {
+            loop {
+                tokio::time::sleep(self.lease / RENEWALS).await;
+                match self.renew(lease).await {
+                    Ok(true) => {}
+                    Ok(false) => {
+                        tracing::warn!("the lease of an idempotency key was lost: its request may be done twice");
+                        return;
+                    }
+                    Err(error) => tracing::warn!(error = %error, "the lease of an idempotency key was not renewed"),
+                }
+            }
+        };
+        tokio::select! {
+            biased;
+            done = &mut work => return done,
+            () = renewing => {}
+        }
+        work.await
+    }
+
+    /// Begins the lease anew, whether or not it has run out; false when another request has the key.
     ///
     /// # Errors
-    /// [`StorageError::Conflict`] when the lease had run out and another request has the key, and as [`StorageError`]
-    /// says.
+    /// As [`StorageError`] says; the lease runs on as it did.
+    pub async fn renew(&self, lease: &Lease) -> Result<bool, StorageError> {
+        let statement = Statement::new(
+            QueryType::Update,
+            TABLE,
+            "UPDATE idempotency_keys SET leased_until = $3 WHERE key = $1 AND token = $2 AND response IS NULL",
+        )
+        .bind(lease.key.as_str())
+        .bind(lease.token)
+        .bind(Utc::now() + self.lease);
+        Ok(self.database.execute(statement).await? > 0)
+    }
+
+    /// Keeps the answer for repetitions. When the lease was lost and another request has the key, that is logged: the
+    /// work is done, and its answer is as good as the other one's, which is the one that is kept.
+    ///
+    /// # Errors
+    /// As [`StorageError`] says.
     pub async fn complete(&self, lease: Lease, response: &Value) -> Result<(), StorageError> {
-        still_ours(self.database.execute(lease.completion(response)).await?)
+        if self.database.execute(lease.completion(response)).await? == 0 {
+            tracing::warn!("an answer is not kept: the lease of its idempotency key was lost");
+        }
+        Ok(())
     }
 
     /// Keeps the answer in the transaction of the work itself: either both are there, or none.
@@ -181,22 +240,48 @@ impl IdempotencyKeys {
         still_ours(transaction.execute(lease.completion(response)).await?)
     }
 
-    /// Gives the key back: nothing was done, and the next request with it is a new one.
+    /// Gives the key back after a failure: the next try of the same request does the work. Another request does not get
+    /// the key, because something of this one may have been done.
     ///
     /// # Errors
     /// As [`StorageError`] says; the key is held then until its lease runs out.
     pub async fn release(&self, lease: Lease) -> Result<(), StorageError> {
         let statement = Statement::new(
-            QueryType::Delete,
+            QueryType::Update,
             TABLE,
-            "DELETE FROM idempotency_keys WHERE key = $1 AND token = $2 AND response IS NULL",
+            "UPDATE idempotency_keys SET leased_until = $3 WHERE key = $1 AND token = $2 AND response IS NULL",
         )
         .bind(lease.key)
-        .bind(lease.token);
+        .bind(lease.token)
+        .bind(Utc::now());
         self.database.execute(statement).await.map(drop)
     }
 
-    async fn clean(&self) -> Result<(), StorageError> {
+    /// Deletes expired keys once a minute, until `stop` is cancelled.
+    pub async fn keep_clean(self, stop: CancellationToken) {
+        loop {
+            let wait = match self.clean().await {
+                // There may be more.
+                Ok(deleted) if deleted >= CLEAN_AT_MOST.unsigned_abs() => Duration::from_millis(50),
+                Ok(_) => CLEAN_INTERVAL,
+                Err(error) => {
+                    // The database says itself that it is away; here it is only waited for.
+                    if !error.is_passing() {
+                        tracing::error!(error = %error, "expired idempotency keys cannot be deleted");
+                    }
+                    CLEAN_INTERVAL / 60
+                }
+            };
+            // Processes that began together must not do it together.
+            let wait = wait.mul_f64(rand::random_range(0.5..=1.0));
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = tokio::time::sleep(wait) => {}
+            }
+        }
+    }
+
+    async fn clean(&self) -> Result<u64, StorageError> {
         let statement = Statement::new(
             QueryType::Delete,
             TABLE,
@@ -205,7 +290,8 @@ impl IdempotencyKeys {
         )
         .bind(Utc::now())
         .bind(CLEAN_AT_MOST);
-        self.database.execute(statement).await.map(drop)
+        // Quietly: nobody's request asked for it.
+        self.database.execute_quietly(statement).await
     }
 }
 

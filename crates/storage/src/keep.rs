@@ -1,8 +1,8 @@
-//! The task beside the server: tables up to date, the database looked for while it is away, gauges.
+//! The task beside the server: tables up to date, the database looked for while it is away, the size of the pool.
 
 use std::time::Duration;
 
-use telemetry::metrics::storage::{ACTIVE_CONNECTIONS, POOL_SIZE};
+use telemetry::metrics::storage::POOL_SIZE;
 use web::CancellationToken;
 
 use crate::Database;
@@ -10,7 +10,7 @@ use crate::database::Inner;
 use crate::health::Trouble;
 use crate::migration::{self, Unmigrated};
 
-/// How often the gauges are set, and the longest wait before a database that is away is looked for again.
+/// How often the gauge is set, and the longest wait before a database that is away is looked for again.
 const INTERVAL: Duration = Duration::from_secs(1);
 
 /// First wait before a database that is away is looked for again; it doubles.
@@ -21,7 +21,7 @@ const LONGEST_WAIT_FOR_TABLES: Duration = Duration::from_secs(30);
 
 impl Database {
     /// Brings the tables up to date as soon as the database lets it, looks for the database whenever it is away, and sets
-    /// the gauges of the pool. Ends when `stop` is cancelled.
+    /// the gauge of the pool. Ends when `stop` is cancelled.
     pub async fn keep_up(self, stop: CancellationToken) {
         let work = self.inner.keep_up();
         tokio::select! {
@@ -77,8 +77,6 @@ impl Inner {
 
     #[expect(clippy::cast_precision_loss, reason = "connections are few")]
     fn gauges(&self) {
-        let (open, active) = self.pools.counts();
-        POOL_SIZE.set(open as f64, &[]);
-        ACTIVE_CONNECTIONS.set(active as f64, &[]);
+        POOL_SIZE.set(self.pools.open() as f64, &[]);
     }
 }

@@ -19,7 +19,7 @@ pub trait Row: for<'r> FromRow<'r, SqliteRow> + for<'r> FromRow<'r, PgRow> + Sen
 impl<T> Row for T where T: for<'r> FromRow<'r, SqliteRow> + for<'r> FromRow<'r, PgRow> + Send + Unpin {}
 
 /// The database's own time limit speaks first; ours is for one that does not answer at all.
-const GRACE: Duration = Duration::from_millis(500);
+pub(crate) const GRACE: Duration = Duration::from_millis(500);
 
 /// The pools of a database.
 pub(crate) enum Pools {
@@ -42,15 +42,11 @@ impl Pools {
         }
     }
 
-    /// How many connections are open, and how many of them are at work.
-    pub(crate) fn counts(&self) -> (usize, usize) {
-        let counts = |status: deadpool::Status| (status.size, status.size.saturating_sub(status.available));
+    /// How many connections are open.
+    pub(crate) fn open(&self) -> usize {
         match self {
-            Self::Sqlite { read, write } => {
-                let (read, write) = (counts(read.status()), counts(write.status()));
-                (read.0 + write.0, read.1 + write.1)
-            }
-            Self::Postgres(pool) => counts(pool.status()),
+            Self::Sqlite { read, write } => read.status().size + write.status().size,
+            Self::Postgres(pool) => pool.status().size,
         }
     }
 }

@@ -15,6 +15,7 @@ use deadpool::managed::{
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{ConnectOptions as _, Connection, Executor as _};
+use telemetry::metrics::storage::ACTIVE_CONNECTIONS;
 
 use crate::error::Failure;
 use crate::health::Health;
@@ -182,7 +183,7 @@ pub(crate) struct Held<M: Manager<Type = Link<C>>, C> {
 
 impl<M: Manager<Type = Link<C>, Error = sqlx::Error>, C> Held<M, C> {
     pub(crate) async fn from(pool: &Pool<M>, epoch: u64) -> Result<Self, Failure> {
-        pool.get().await.map(|object| Self { object: Some(object), epoch }).map_err(|error| match error {
+        let object = pool.get().await.map_err(|error| match error {
             PoolError::Timeout(TimeoutType::Wait) => {
                 Failure::timeout("no connection became free within DATABASE_ACQUIRE_TIMEOUT_MS")
             }
@@ -190,7 +191,9 @@ impl<M: Manager<Type = Link<C>, Error = sqlx::Error>, C> Held<M, C> {
             PoolError::Backend(error) => error.into(),
             PoolError::Closed => Failure::away("the service is stopping"),
             other => Failure::away(other.to_string()),
-        })
+        })?;
+        ACTIVE_CONNECTIONS.add(1, &[]);
+        Ok(Self { object: Some(object), epoch })
     }
 
     pub(crate) fn link(&mut self) -> Result<&mut Link<C>, Failure> {
@@ -200,9 +203,9 @@ impl<M: Manager<Type = Link<C>, Error = sqlx::Error>, C> Held<M, C> {
 
 impl<M: Manager<Type = Link<C>>, C> Drop for Held<M, C> {
     fn drop(&mut self) {
-        if let Some(object) = self.object.take()
-            && !object.is_clean()
-        {
+        let Some(object) = self.object.take() else { return };
+        ACTIVE_CONNECTIONS.add(-1, &[]);
+        if !object.is_clean() {
             // Closing the connection ends its transaction, and what was left running: SQLite's thread gives up at once,
             // because a writer would keep all others out.
             object.deadline.expire();

@@ -58,9 +58,6 @@ impl Told {
             "db_query",
             otel.name = %self,
             otel.kind = "client",
-            otel.status_code = Empty,
-            otel.status_description = Empty,
-            error.type = Empty,
             db.system.name = database.system,
             db.namespace = database.namespace,
             db.operation.name = self.operation,
@@ -103,9 +100,7 @@ pub(crate) async fn observed<T>(
         Err(failure) => {
             let label = failure.error.label();
             QUERY_ERRORS.add(1, &[("query_type", told.label), ("reason", label)]);
-            span.record("error.type", label);
-            span.record("otel.status_code", "ERROR");
-            span.record("otel.status_description", tracing::field::display(&failure.error));
+            span.in_scope(|| telemetry::record_exception(label, &failure.error));
             if let Some(code) = failure.code {
                 span.record("db.response.status_code", code);
             }

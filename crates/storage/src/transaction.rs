@@ -25,11 +25,18 @@ pub struct Transaction {
     failed: bool,
     /// When its connection was taken.
     epoch: u64,
+    /// What is dropped when it has ended, one way or the other.
+    until_end: Vec<Box<dyn Send + Sync>>,
 }
 
 impl Transaction {
     pub(crate) const fn new(inner: Arc<Inner>, lease: Lease) -> Self {
-        Self { inner, epoch: lease.epoch(), lease: Some(lease), failed: false }
+        Self { inner, epoch: lease.epoch(), lease: Some(lease), failed: false, until_end: Vec::new() }
+    }
+
+    /// Keeps something until it has been committed or rolled back; dropping it tells its owner so.
+    pub(crate) fn keep_until_end(&mut self, kept: impl Send + Sync + 'static) {
+        self.until_end.push(Box::new(kept));
     }
 
     /// Every row.

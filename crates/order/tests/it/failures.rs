@@ -17,7 +17,7 @@ pub(crate) async fn no_price_no_order(database: TestDatabase) {
     assert_eq!(reply.json()["upstream"], "market-data-service", "{}", reply.text);
     assert!(rows(&server, "/orders").await.is_empty());
     // What needs no price is not held up.
-    post(&url(&server, "/process"), &json!({"user_id": 7, "action": "test"})).await.ok();
+    drop(post(&url(&server, "/process"), &json!({"user_id": 7, "action": "test"})).await.ok());
     server.stop().await;
     market.simulator.stop().await;
 }
@@ -41,7 +41,9 @@ pub(crate) async fn audit_away_is_made_up_for_in_order(database: TestDatabase) {
     audit.stop().await;
     let mut ids = Vec::new();
     for number in 0..5 {
-        let reply = order(&server, &format!("away_{number}")).await;
+        let mut request = request(&format!("away_{number}"));
+        request["items"] = json!([{"symbol": "BTCUSDT", "quantity": "0.5"}, {"symbol": "ETHUSDT", "quantity": "2"}]);
+        let reply = post(&url(&server, "/process"), &request).await.ok();
         assert_eq!(reply["parts"][1]["status"], "deferred", "{reply}");
         assert_eq!(reply["parts"][1]["service"], "audit-service", "{reply}");
         assert!(reply["parts"][1]["data"]["deferred"]["recovery"].as_str().unwrap().contains("stands"), "{reply}");
@@ -59,6 +61,24 @@ pub(crate) async fn audit_away_is_made_up_for_in_order(database: TestDatabase) {
     .await;
     let written: Vec<&str> = trail.iter().rev().skip(1).map(|row| row["order_id"].as_str().unwrap()).collect();
     assert_eq!(written, ids, "in their order");
+    // The trail says what was recovered from, with the whole order.
+    for (number, row) in trail.iter().rev().skip(1).enumerate() {
+        let context = &row["context"]["context"];
+        let errors = context["errors"].as_array().unwrap_or_else(|| panic!("no errors in {row}"));
+        assert_eq!(errors.len(), 1, "{row}");
+        assert_eq!(
+            (&errors[0]["service"], &errors[0]["code"]),
+            (&json!("order-service"), &json!("next_service_deferred"))
+        );
+        let (detail, recovery) = (errors[0]["detail"].as_str().unwrap(), errors[0]["recovery"].as_str().unwrap());
+        // The first one was tried; those behind it waited for it, unless the outbox had got to them.
+        let others = detail.contains("others of this user wait") && number > 0;
+        assert!(detail.starts_with("audit-service failed: ") || others, "{detail}");
+        assert!(recovery.contains("at attempt ") && recovery.contains(" ms after "), "{recovery}");
+        assert_eq!(context["order"]["id"], row["order_id"]);
+        assert_eq!(context["order"]["items"].as_array().unwrap().len(), 2, "{row}");
+    }
+    assert_eq!(trail.last().unwrap()["context"]["context"].get("errors"), None, "nothing went wrong with the first");
     // Whoever comes now waits for nobody.
     eventually("orders are audited at once", async || {
         (order(&server, "after").await["parts"][1]["status"] == "done").then_some(())
@@ -122,5 +142,50 @@ pub(crate) async fn the_next_service_is_not_overtaken(database: TestDatabase) {
     assert_eq!(next.handed(), actions, "in order, each once, by two processes");
     one.stop().await;
     other.stop().await;
+    market.stop().await;
+}
+
+/// What the next service cannot take of one user does not hold up the others.
+pub(crate) async fn users_do_not_wait_for_each_other(database: TestDatabase) {
+    let market = Market::start().await;
+    let next = Next::default();
+    let server = order_service(&database, &market, Some(next.start())).await;
+    let of = async |user: i64, action: &str| {
+        let reply = post(&url(&server, "/process"), &json!({"user_id": user, "action": action})).await.ok();
+        reply["parts"][1]["status"].as_str().unwrap().to_owned()
+    };
+    "poison".clone_into(&mut next.failing.lock().unwrap());
+    assert_eq!(of(7, "poison").await, "deferred");
+    assert_eq!(of(7, "behind_it").await, "deferred");
+    assert_eq!(of(8, "another_user").await, "done");
+    assert_eq!(next.handed(), ["another_user"]);
+    next.failing.lock().unwrap().clear();
+    eventually("all are delivered", async || (next.handed().len() == 3).then_some(())).await;
+    assert_eq!(next.handed(), ["another_user", "poison", "behind_it"]);
+    server.stop().await;
+    market.stop().await;
+}
+
+pub(crate) async fn what_is_refused_for_good_is_said_so_and_holds_up_nobody(database: TestDatabase) {
+    let market = Market::start().await;
+    let next = Next::default();
+    let address = next.start();
+    let server = order_service(&database, &market, Some(address)).await;
+    "poison".clone_into(&mut next.refused.lock().unwrap());
+    let reply = order(&server, "poison").await;
+    let part = &reply["parts"][1];
+    assert_eq!((&part["status"], &part["service"]), (&json!("refused"), &json!("audit-service")), "{reply}");
+    assert_eq!(part["data"]["refused"]["code"], "next_service_refused", "{reply}");
+    assert!(part["data"]["refused"]["detail"].as_str().unwrap().contains("HTTP 422"), "{reply}");
+    assert_eq!(order(&server, "behind_it").await["parts"][1]["status"], "done");
+    // From the outbox it is the same: those behind it go on.
+    next.away.store(true, Ordering::SeqCst);
+    for action in ["poison", "late_one", "late_two"] {
+        assert_eq!(order(&server, action).await["parts"][1]["status"], "deferred");
+    }
+    next.away.store(false, Ordering::SeqCst);
+    eventually("those behind it are delivered", async || (next.handed().len() == 3).then_some(())).await;
+    assert_eq!(next.handed(), ["behind_it", "late_one", "late_two"]);
+    server.stop().await;
     market.stop().await;
 }

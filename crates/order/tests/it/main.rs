@@ -24,6 +24,8 @@ fn main() -> ExitCode {
         test!(failures::a_next_service_that_hangs_is_deferred),
         test!(failures::a_restart_loses_nothing_that_waits),
         test!(failures::the_next_service_is_not_overtaken),
+        test!(failures::users_do_not_wait_for_each_other),
+        test!(failures::what_is_refused_for_good_is_said_so_and_holds_up_nobody),
         test!(spans::an_order_shows_its_items_its_queries_and_what_failed),
     ])
 }

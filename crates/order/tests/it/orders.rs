@@ -104,7 +104,7 @@ pub(crate) async fn a_key_makes_one_order(database: TestDatabase) {
     other["user_id"] = json!(8);
     let _ = post(&url(&server, "/process"), &other).await.problem(422, "key_mismatch");
     assert!(rows(&server, "/orders?user_id=8").await.is_empty());
-    post(&url(&server, "/process"), &keyed("other")).await.ok();
+    drop(post(&url(&server, "/process"), &keyed("other")).await.ok());
     assert_eq!(rows(&server, "/orders").await.len(), 2);
     server.stop().await;
     market.stop().await;
@@ -183,8 +183,8 @@ pub(crate) async fn bad_input_gets_a_sentence(database: TestDatabase) {
         assert_eq!(reply.status, status, "{body}: {}", reply.text);
         assert!(reply.json()["detail"].as_str().unwrap().len() > 15, "{body}: {}", reply.text);
     }
-    get(&url(&server, "/orders/1")).await.problem(400, "bad_order_id");
-    get(&url(&server, &format!("/orders/{}", "0".repeat(32)))).await.problem(404, "unknown_order");
+    drop(get(&url(&server, "/orders/1")).await.problem(400, "bad_order_id"));
+    drop(get(&url(&server, &format!("/orders/{}", "0".repeat(32)))).await.problem(404, "unknown_order"));
     for query in ["limit=0", "limit=1000", "cursor=x", "user_id=0", "user_id=x"] {
         assert_eq!(get(&url(&server, &format!("/orders?{query}"))).await.status, 400, "{query}");
     }

@@ -50,6 +50,9 @@ pub(crate) async fn audit_service(database: &TestDatabase) -> RunningServer {
 pub(crate) struct Next {
     pub(crate) handed: Arc<Mutex<Vec<String>>>,
     pub(crate) away: Arc<std::sync::atomic::AtomicBool>,
+    /// An action that it refuses for good, and one that it cannot take now.
+    pub(crate) refused: Arc<Mutex<String>>,
+    pub(crate) failing: Arc<Mutex<String>>,
 }
 
 impl Next {
@@ -66,6 +69,12 @@ impl Next {
                 }
                 let handed: Value = serde_json::from_slice(&body).unwrap_or_default();
                 let action = handed["action"].as_str().unwrap_or_default().to_owned();
+                if *next.refused.lock().unwrap() == action {
+                    return HttpResponse::UnprocessableEntity().finish();
+                }
+                if *next.failing.lock().unwrap() == action {
+                    return HttpResponse::ServiceUnavailable().finish();
+                }
                 next.handed.lock().unwrap().push(action);
                 HttpResponse::Ok().json(json!({"parts": [{
                     "service": "stand-in", "status": "done", "worked_ms": 0, "data": {"context": handed["context"]},

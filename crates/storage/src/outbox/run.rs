@@ -1,199 +1,348 @@
-//! Delivering what waits.
+//! The loop: looks for what waits, delivers to many groups at once, and writes down how it went.
 
+use std::collections::VecDeque;
+use std::pin::pin;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use sqlx::FromRow;
-use telemetry::metrics::storage::{OUTBOX_BACKLOG, OUTBOX_OLDEST_AGE};
+use futures_util::{FutureExt as _, StreamExt as _, stream::FuturesUnordered};
+use telemetry::metrics::storage::{OUTBOX_BACKLOG, OUTBOX_OLDEST_AGE, OUTBOX_PARKED};
 use tokio::time::Instant;
-use tracing::Instrument as _;
-use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 use web::CancellationToken;
 
-use super::{Entry, EntryId, Outbox, TABLE, context};
-use crate::{QueryType, Statement, StorageError};
+use super::complaints::Complaints;
+use super::group::{Ended, Ours};
+use super::table::PAGE;
+use super::waiting::Tick;
+use super::{Entry, Outbox, Undelivered};
+use crate::StorageError;
 
 /// Longest time between two looks at the table, where other processes may have left something.
 const INTERVAL: Duration = Duration::from_millis(500);
 
-/// How long the loop leases an entry to itself.
-const LEASE: Duration = Duration::from_secs(30);
+/// Shortest time between two looks that find nothing.
+const SHORTEST_INTERVAL: Duration = Duration::from_millis(20);
 
-/// Longest that a delivery may take: well within the lease, so that nobody else takes the entry meanwhile.
-const DELIVERY_TIMEOUT: Duration = Duration::from_secs(20);
+/// Groups that are delivered to at once.
+const AT_ONCE: usize = 16;
 
-/// How long a delivery under way may still take when the service stops.
-const STOP_GRACE: Duration = Duration::from_secs(2);
+/// Groups that are claimed at once.
+const BATCH: usize = 64;
 
-/// The state of an outbox.
-#[derive(FromRow)]
-struct Look {
-    entries: i64,
-    unattended: i64,
-    oldest: Option<DateTime<Utc>>,
-    /// Until when the first of the line is leased, or waits.
-    first_until: Option<DateTime<Utc>>,
+/// Failures in a row, of whichever groups, that mean that the receiver is away: then only a few are tried now and then.
+const AWAY_AFTER: u32 = 16;
+
+/// Shortest and longest pause while the receiver seems to be away.
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+
+/// Shortest time between two counts of the entries. A count that takes long comes more rarely: it may take a twentieth
+/// of the time.
+const COUNT_INTERVAL: Duration = Duration::from_secs(2);
+const COUNT_SHARE: u32 = 20;
+
+/// What the loop remembers between two looks.
+struct Pace {
+    /// The last group that was looked at; none at the beginning of a round through the table.
+    after: Option<String>,
+    round: Round,
+    next_look: Instant,
+    /// Not even when something new waits.
+    not_before: Instant,
+    next_count: Instant,
+    failures: u32,
+    complaints: Complaints,
+    said: bool,
 }
 
-#[derive(FromRow)]
-struct Claimed {
-    id: i64,
-    key: String,
-    payload: String,
-    context: String,
-    created_at: DateTime<Utc>,
-    attempts: i64,
+/// One way through the table.
+struct Round {
+    began: Tick,
+    groups: usize,
+    claimed: bool,
+    /// When the first of those becomes due that were not.
+    due: Option<DateTime<Utc>>,
+}
+
+impl Round {
+    const fn new(began: Tick) -> Self {
+        Self { began, groups: 0, claimed: false, due: None }
+    }
+}
+
+impl Pace {
+    fn look_at(&self) -> Instant {
+        self.next_look.max(self.not_before)
+    }
+
+    const fn is_away(&self) -> bool {
+        self.failures >= AWAY_AFTER
+    }
 }
 
 impl Outbox {
-    /// Delivers what failed, and what nobody holds a lease on any more, one after the other, until `stop` is cancelled.
-    /// An `Err` of `deliver` says in a sentence why it failed; the entry is tried again, longer and longer apart. A
-    /// delivery that takes longer than 20 s has failed.
-    pub async fn run(self, stop: CancellationToken, deliver: impl AsyncFn(Entry) -> Result<(), String>) {
-        let mut looked_at: Option<Instant> = None;
-        let (mut blocked, mut said) = (None, false);
-        while !stop.is_cancelled() {
-            let wait = match self.step(&mut looked_at, &mut blocked, &stop, &deliver).await {
-                Ok(wait) => {
-                    said = false;
-                    wait
-                }
-                // The database says itself that it is away; here it is only waited for.
-                Err(error) => {
-                    if !error.is_passing() && !std::mem::replace(&mut said, true) {
-                        tracing::error!(outbox = self.name, error = %error, "the outbox cannot be worked on");
-                    }
-                    INTERVAL
-                }
-            };
-            if wait > Duration::ZERO {
-                looked_at = None;
-                tokio::select! {
-                    () = stop.cancelled() => {}
-                    () = self.shared.failed.notified() => {}
-                    () = tokio::time::sleep(wait) => {}
-                }
-            }
-        }
-    }
-
-    /// Delivers the first of the line, if it is nobody's now. Tells how long there is nothing to do.
-    async fn step(
-        &self,
-        looked_at: &mut Option<Instant>,
-        blocked: &mut Option<Instant>,
-        stop: &CancellationToken,
-        deliver: &impl AsyncFn(Entry) -> Result<(), String>,
-    ) -> Result<Duration, StorageError> {
-        // In a long line one look in a while is enough.
-        if looked_at.is_none_or(|at| at.elapsed() > INTERVAL) {
-            let look = self.look().await?;
-            *looked_at = Some(Instant::now());
-            let Some(first_until) = look.first_until else { return Ok(INTERVAL) };
-            if let Ok(left) = (first_until - Utc::now()).to_std() {
-                return Ok(left.clamp(Duration::from_millis(1), INTERVAL));
-            }
-        }
-        let Some(entry) = self.claim().await? else {
-            *looked_at = None;
-            return Ok(Duration::ZERO);
+    /// Delivers what failed, what waits, and what nobody holds a lease on any more, until `stop` is cancelled: each
+    /// group's entries one after the other, up to 16 groups at once. [`Undelivered`] says whether an entry is tried
+    /// again, longer and longer apart while its group waits, or parked. A delivery that takes longer than
+    /// [`Outbox::with_delivery_timeout`] says has failed.
+    pub async fn run(self, stop: CancellationToken, deliver: impl AsyncFn(Entry) -> Result<(), Undelivered>) {
+        let now = Instant::now();
+        let mut pace = Pace {
+            after: None,
+            round: Round::new(self.shared.waiting.tick()),
+            next_look: now,
+            not_before: now,
+            next_count: now,
+            failures: 0,
+            complaints: Complaints::new(),
+            said: false,
         };
-        let span = tracing::info_span!(
-            "outbox_delivery",
-            otel.name = format!("deliver {}", self.name),
-            otel.kind = "producer",
-            otel.status_code = tracing::field::Empty,
-            otel.status_description = tracing::field::Empty,
-            outbox.name = self.name,
-            outbox.key = entry.key,
-            outbox.attempts = entry.attempts,
-        );
-        // Fails only where spans are off, and then there is no parent to be had either.
-        let _ = span.set_parent(entry.context.clone());
-        async {
-            let id = entry.id;
-            let outcome = tokio::select! {
-                delivered = deliver(entry) => delivered,
-                () = tokio::time::sleep(DELIVERY_TIMEOUT) => Err("it took too long".to_owned()),
-                () = async { stop.cancelled().await; tokio::time::sleep(STOP_GRACE).await } => {
-                    Err("the service stopped".to_owned())
-                }
-            };
-            match outcome {
-                Ok(()) => {
-                    if let Some(since) = blocked.take() {
-                        let blocked_ms = i64::try_from(since.elapsed().as_millis()).unwrap_or(i64::MAX);
-                        tracing::info!(outbox = self.name, blocked_ms, "the outbox delivers again");
-                    }
-                    self.done(id).await?;
-                }
-                Err(reason) => {
-                    span.record("otel.status_code", "ERROR");
-                    span.record("otel.status_description", &reason);
-                    // Once, not at every attempt: those are in the traces.
-                    if blocked.is_none() {
-                        *blocked = Some(Instant::now());
-                        tracing::warn!(outbox = self.name, reason, "the outbox cannot deliver; it tries on, in order");
-                    }
-                    self.failed(id, &reason).await?;
-                }
+        let mut line: VecDeque<Ours> = VecDeque::new();
+        let mut under_way = FuturesUnordered::new();
+        // What has ended, and what of it is still to be written down.
+        let (mut ended, mut unwritten) = (Vec::new(), Vec::new());
+        loop {
+            // Those that are left in the line when the service stops are not begun, which is an end, too.
+            while under_way.len() < AT_ONCE {
+                let Some(ours) = line.pop_front() else { break };
+                under_way.push(self.deliver_group(ours, &stop, &deliver));
             }
-            Ok(Duration::ZERO)
+            if !ended.is_empty() {
+                for group in &ended {
+                    self.account(group, &mut pace);
+                }
+                unwritten.append(&mut ended);
+            }
+            if !unwritten.is_empty() {
+                match alongside(&mut under_way, &mut ended, self.write_down(&unwritten)).await {
+                    Ok(()) => unwritten.clear(),
+                    Err(error) if stop.is_cancelled() => {
+                        tracing::warn!(outbox = self.name, error = %error, "what was delivered is delivered once more");
+                        unwritten.clear();
+                    }
+                    Err(error) => {
+                        self.complain(&error, &mut pace);
+                        alongside(&mut under_way, &mut ended, wait(&stop, INTERVAL)).await;
+                    }
+                }
+                continue;
+            }
+            let stopping = stop.is_cancelled();
+            if stopping && under_way.is_empty() {
+                return;
+            }
+            let looks = !stopping && line.is_empty() && under_way.len() < AT_ONCE;
+            tokio::select! {
+                biased;
+                Some(one) = under_way.next() => {
+                    ended.push(one);
+                    while let Some(Some(one)) = under_way.next().now_or_never() {
+                        ended.push(one);
+                    }
+                }
+                () = stop.cancelled(), if !stopping => {}
+                () = tokio::time::sleep_until(pace.look_at()), if looks => {
+                    match alongside(&mut under_way, &mut ended, self.look(&mut pace)).await {
+                        Ok(ours) => {
+                            pace.said = false;
+                            line.extend(ours);
+                        }
+                        Err(error) => {
+                            self.complain(&error, &mut pace);
+                            pace.not_before = Instant::now() + INTERVAL;
+                        }
+                    }
+                }
+                () = self.shared.waiting.changed.notified(), if looks => pace.next_look = Instant::now(),
+            }
         }
-        .instrument(span.clone())
-        .await
     }
 
-    /// Not traced: nobody asked for it, and it comes again and again.
-    async fn look(&self) -> Result<Look, StorageError> {
-        let now = Utc::now();
-        let statement = Statement::new(
-            QueryType::Select,
-            TABLE,
-            "SELECT COUNT(*) AS entries, \
-             COUNT(CASE WHEN waiting OR leased_until <= $2 THEN 1 END) AS unattended, \
-             MIN(created_at) AS oldest, \
-             (SELECT leased_until FROM outbox_entries WHERE outbox = $1 ORDER BY id LIMIT 1) AS first_until \
-             FROM outbox_entries WHERE outbox = $1",
-        )
-        .bind(self.name)
-        .bind(now);
-        let look: Look = self.database.quietly(statement).await?.ok_or(StorageError::NotFound { collection: TABLE })?;
-        self.shared.backlog.store(look.unattended > 0, std::sync::atomic::Ordering::Release);
-        self.shared.looked.store(true, std::sync::atomic::Ordering::Release);
+    /// The database says itself that it is away; here it is only waited for.
+    fn complain(&self, error: &StorageError, pace: &mut Pace) {
+        if !error.is_passing() && !std::mem::replace(&mut pace.said, true) {
+            tracing::error!(outbox = self.name, error = %error, "the outbox cannot be worked on");
+        }
+    }
+
+    /// Looks at the next groups and claims those that are due.
+    async fn look(&self, pace: &mut Pace) -> Result<Vec<Ours>, StorageError> {
+        self.count_entries(pace).await?;
+        let waiting = &self.shared.waiting;
+        let (tick, now) = (waiting.tick(), Utc::now());
+        if pace.after.is_none() {
+            pace.round = Round::new(tick);
+        }
+        let page = self.heads(pace.after.as_deref(), now).await?;
+        let to_the_end = i64::try_from(page.len()).unwrap_or(PAGE) < PAGE;
+        let through = if to_the_end { None } else { page.last().map(|head| head.order_group.as_str()) };
+        let waits = page.iter().filter(|head| head.has_waiting).map(|head| head.order_group.as_str());
+        waiting.saw(tick, pace.after.as_deref(), through, waits);
+        // First of all everybody is told what waits; then it is delivered.
+        let only_look = !waiting.is_known();
+        let most = if only_look {
+            0
+        } else if pace.is_away() {
+            AT_ONCE
+        } else {
+            BATCH
+        };
+        let (mut due, mut last, mut cut) = (Vec::new(), None, false);
+        for head in &page {
+            if head.leased_until > now {
+                pace.round.due = Some(pace.round.due.map_or(head.leased_until, |due| due.min(head.leased_until)));
+            } else if due.len() < most {
+                due.push(head.id);
+            } else if !only_look {
+                cut = true;
+                break;
+            }
+            last = Some(&head.order_group);
+        }
+        pace.round.groups += page.len();
+        let at = Instant::now();
+        let claimed = if due.is_empty() {
+            Vec::new()
+        } else {
+            let tick = waiting.tick();
+            let claimed = self.claim(&due, now, now + self.loop_lease()).await?;
+            claimed.into_iter().map(|claimed| Ours { claimed, at, tick }).collect()
+        };
+        pace.round.claimed |= !claimed.is_empty();
+        if cut || !to_the_end {
+            pace.after = last.cloned();
+            pace.next_look = at;
+        } else {
+            self.round_over(pace, only_look);
+        }
+        Ok(claimed)
+    }
+
+    fn round_over(&self, pace: &mut Pace, only_look: bool) {
+        self.shared.waiting.looked_through(pace.round.began);
+        pace.after = None;
+        let now = Instant::now();
+        if pace.round.groups == 0 {
+            OUTBOX_BACKLOG.set(0.0, &[("outbox", self.name)]);
+            OUTBOX_OLDEST_AGE.set(0.0, &[("outbox", self.name)]);
+        }
+        if pace.round.claimed || only_look {
+            pace.next_look = now;
+            return;
+        }
+        let left = pace.round.due.map_or(INTERVAL, |due| (due - Utc::now()).to_std().unwrap_or_default());
+        pace.next_look = now + left.min(INTERVAL);
+        pace.not_before = pace.not_before.max(now + SHORTEST_INTERVAL);
+    }
+
+    /// How long the loop leases a group to itself: a delivery begins within one timeout and ends within another, and
+    /// then it is written down.
+    fn loop_lease(&self) -> Duration {
+        self.delivery_timeout * 2 + self.database.longest_statement() * 2
+    }
+
+    /// What is told about a group that has ended, once.
+    fn account(&self, ended: &Ended, pace: &mut Pace) {
+        let now = Instant::now();
+        for _ in &ended.delivered {
+            self.count("delivered");
+        }
+        for refused in &ended.refused {
+            self.count("refused");
+            self.is_parked(refused.id, &refused.key, refused.attempt, &refused.reason);
+            pace.next_count = now;
+        }
+        if !ended.delivered.is_empty() || !ended.refused.is_empty() {
+            pace.failures = 0;
+            if let Some(blocked) = pace.complaints.moves(&ended.group, now) {
+                tracing::info!(outbox = self.name, blocked_ms = milliseconds(blocked), "the outbox delivers again");
+            }
+        }
+        let Some(failed) = &ended.failed else { return };
+        self.count("failed");
+        if let Some(line) = pace.complaints.failed(&ended.group, now) {
+            tracing::warn!(
+                outbox = self.name,
+                key = failed.key,
+                entry_id = failed.id,
+                attempts = failed.attempt,
+                reason = failed.reason,
+                blocked_ms = milliseconds(line.blocked_for),
+                blocked_groups = i64::try_from(line.groups).unwrap_or(i64::MAX),
+                "an outbox entry cannot be delivered; those of its group wait for it, and it is tried on"
+            );
+        }
+        pace.failures = pace.failures.saturating_add(1);
+        if pace.is_away() {
+            let pause = FIRST_PAUSE * 2_u32.saturating_pow((pace.failures / AWAY_AFTER).min(8) - 1);
+            pace.not_before = pace.not_before.max(now + pause.min(LONGEST_PAUSE));
+        }
+    }
+
+    /// Writes down how it went. Doing it twice does no harm. Those that wait on come first: when what is before them is
+    /// gone, nobody must take them for due.
+    async fn write_down(&self, ended: &[Ended]) -> Result<(), StorageError> {
+        for failed in ended.iter().filter_map(|group| group.failed.as_ref()) {
+            self.write_failed(failed).await?;
+        }
+        for refused in ended.iter().flat_map(|group| &group.refused) {
+            self.write_refused(refused).await?;
+        }
+        let delivered: Vec<i64> = ended.iter().flat_map(|group| &group.delivered).copied().collect();
+        if !delivered.is_empty() {
+            self.delete(&delivered).await?;
+        }
+        let untried: Vec<i64> = ended.iter().filter_map(|group| group.untried).collect();
+        if !untried.is_empty() {
+            self.release(&untried).await?;
+        }
+        for group in ended.iter().filter(|group| group.emptied) {
+            self.shared.waiting.settled(&group.group, group.tick);
+        }
+        Ok(())
+    }
+
+    async fn count_entries(&self, pace: &mut Pace) -> Result<(), StorageError> {
+        let began = Instant::now();
+        if began < pace.next_count {
+            return Ok(());
+        }
+        let counted = self.counted().await?;
+        pace.next_count = Instant::now() + COUNT_INTERVAL.max(began.elapsed() * COUNT_SHARE);
         let labels = [("outbox", self.name)];
-        #[expect(clippy::cast_precision_loss, reason = "a figure for charts")]
-        OUTBOX_BACKLOG.set(look.entries as f64, &labels);
-        let age = look.oldest.and_then(|oldest| (now - oldest).to_std().ok()).unwrap_or_default();
+        #[expect(clippy::cast_precision_loss, reason = "figures for charts")]
+        let (entries, parked) = (counted.entries as f64, counted.parked as f64);
+        OUTBOX_BACKLOG.set(entries, &labels);
+        OUTBOX_PARKED.set(parked, &labels);
+        let age = counted.oldest.and_then(|oldest| (Utc::now() - oldest).to_std().ok()).unwrap_or_default();
         OUTBOX_OLDEST_AGE.set(age.as_secs_f64(), &labels);
-        Ok(look)
+        Ok(())
     }
+}
 
-    /// Leases the first of the line to us, if it is nobody's.
-    async fn claim(&self) -> Result<Option<Entry>, StorageError> {
-        let now = Utc::now();
-        // The condition on the lease is outside: PostgreSQL looks at it again when another process was faster.
-        let statement = Statement::new(
-            QueryType::Update,
-            TABLE,
-            "UPDATE outbox_entries SET leased_until = $3, attempts = attempts + 1, waiting = $4 \
-             WHERE id = (SELECT id FROM outbox_entries WHERE outbox = $1 ORDER BY id LIMIT 1) AND leased_until <= $2 \
-             RETURNING id, key, payload, context, created_at, attempts",
-        )
-        .bind(self.name)
-        .bind(now)
-        .bind(now + LEASE)
-        .bind(true);
-        let Some(claimed) = self.database.quietly::<Claimed>(statement).await? else { return Ok(None) };
-        let payload = serde_json::from_str(&claimed.payload)
-            .map_err(|_| StorageError::Malformed { column: "payload".to_owned() })?;
-        Ok(Some(Entry {
-            id: EntryId { id: claimed.id, attempt: claimed.attempts },
-            key: claimed.key,
-            payload,
-            attempts: claimed.attempts,
-            context: context::restore(&claimed.context),
-            created_at: claimed.created_at,
-        }))
+/// Does something while deliveries go on.
+async fn alongside<T>(
+    under_way: &mut FuturesUnordered<impl Future<Output = Ended>>,
+    ended: &mut Vec<Ended>,
+    work: impl Future<Output = T>,
+) -> T {
+    let mut work = pin!(work);
+    loop {
+        tokio::select! {
+            biased;
+            done = &mut work => return done,
+            Some(one) = under_way.next() => ended.push(one),
+        }
     }
+}
+
+async fn wait(stop: &CancellationToken, time: Duration) {
+    tokio::select! {
+        () = stop.cancelled() => {}
+        () = tokio::time::sleep(time) => {}
+    }
+}
+
+fn milliseconds(time: Duration) -> i64 {
+    i64::try_from(time.as_millis()).unwrap_or(i64::MAX)
 }

@@ -5,8 +5,10 @@
 mod basics;
 mod faults;
 mod keys;
+mod lines;
 mod migrations;
 mod outboxes;
+mod parked;
 mod proxy;
 mod spans;
 mod support;
@@ -37,8 +39,21 @@ fn main() -> ExitCode {
         test!(outboxes::a_late_word_does_not_disturb_who_has_the_entry_now),
         test!(outboxes::a_stopped_service_gives_back_what_it_was_delivering),
         test!(outboxes::a_delivery_belongs_to_the_trace_that_wrote_the_entry),
+        test!(lines::groups_do_not_wait_for_each_other),
+        test!(lines::an_outage_is_made_up_for_while_the_load_goes_on),
+        test!(lines::a_later_entry_of_a_group_waits_whoever_writes_it),
+        test!(lines::what_a_crash_has_left_is_not_overtaken),
+        test!(lines::an_entry_without_a_lease_costs_one_statement),
+        test!(lines::a_slow_delivery_is_ended_and_holds_up_its_group_alone),
+        test!(parked::what_is_refused_for_good_is_parked_and_can_be_given_back),
+        test!(parked::what_cannot_be_read_is_parked),
+        test!(parked::the_writer_may_park_its_own),
+        test!(parked::a_blocked_entry_is_named_in_the_log),
         test!(keys::a_repetition_gets_the_first_answer),
-        test!(keys::a_released_key_is_new_again),
+        test!(keys::a_released_key_is_the_same_request_s_again),
+        test!(keys::a_lease_is_renewed_while_its_request_works),
+        test!(keys::a_lost_lease_does_not_undo_work),
+        test!(keys::expired_keys_are_deleted_without_any_request),
         test!(keys::a_request_that_never_ended_gives_way),
         test!(keys::the_answer_can_be_kept_with_the_work),
         test!(keys::only_one_of_many_at_once_is_the_first),
@@ -46,6 +61,7 @@ fn main() -> ExitCode {
         test!(spans::each_statement_is_a_client_span),
         test!(spans::an_error_is_on_its_span),
         test!(spans::statements_are_measured),
+        test!(spans::a_connection_at_work_is_counted),
         test!(spans::a_server_has_its_address_on_the_span).only_postgres(),
         test!(faults::a_stopped_server_is_away_and_comes_back).only_postgres(),
         test!(faults::a_service_starts_while_its_server_is_away).only_postgres(),

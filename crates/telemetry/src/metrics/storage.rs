@@ -1,6 +1,6 @@
 //! Databases: queries, connections, outboxes. The names of the first three are those of requirement 3 (spec D5).
 
-use super::{Counter, Gauge, Histogram, Metric, Spec};
+use super::{Counter, Gauge, Histogram, Metric, Spec, UpDownCounter};
 
 /// From a primary-key lookup in a file to the longest that a statement may take.
 const QUERY_BUCKETS_SECONDS: &[f64] =
@@ -19,12 +19,12 @@ pub static QUERY_DURATION: Histogram = Histogram::with_buckets(
     QUERY_BUCKETS_SECONDS,
 );
 
-/// Connections at work.
-pub static ACTIVE_CONNECTIONS: Gauge = Gauge::new(Spec {
+/// Connections at work: counted up and down, because most work is over long before somebody would look.
+pub static ACTIVE_CONNECTIONS: UpDownCounter = UpDownCounter::new(Spec {
     name: "db_active_connections",
     unit: "{connection}",
     labels: &[],
-    help: "Database connections that a statement or transaction uses, seen once a second.",
+    help: "Database connections that a statement or transaction uses now.",
 });
 
 /// Connections that are open.
@@ -64,12 +64,28 @@ pub static OUTBOX_OLDEST_AGE: Gauge = Gauge::new(Spec {
 
 /// Attempts to deliver.
 ///
-/// `outcome` is `delivered` or `failed`.
+/// `outcome` is `delivered`, `failed` (it is tried again) or `refused` (it is parked).
 pub static OUTBOX_DELIVERIES: Counter = Counter::new(Spec {
     name: "outbox_deliveries_total",
     unit: "{attempt}",
     labels: &["outbox", "outcome"],
     help: "Attempts to deliver an entry of a durable outbox, by how they ended.",
+});
+
+/// Entries that are set aside.
+pub static OUTBOX_PARKED: Gauge = Gauge::new(Spec {
+    name: "outbox_parked",
+    unit: "{entry}",
+    labels: &["outbox"],
+    help: "Entries of a durable outbox that were refused for good and wait for a person.",
+});
+
+/// Entries that were set aside.
+pub static OUTBOX_PARKED_TOTAL: Counter = Counter::new(Spec {
+    name: "outbox_parked_total",
+    unit: "{entry}",
+    labels: &["outbox"],
+    help: "Entries of a durable outbox that were set aside because they were refused for good or cannot be read.",
 });
 
 /// Every metric of this group.
@@ -81,4 +97,6 @@ pub static ALL: &[&dyn Metric] = &[
     &OUTBOX_BACKLOG,
     &OUTBOX_OLDEST_AGE,
     &OUTBOX_DELIVERIES,
+    &OUTBOX_PARKED,
+    &OUTBOX_PARKED_TOTAL,
 ];
