@@ -84,7 +84,14 @@ pub(crate) async fn problems(
 
 /// Headers of a bare error that its problem keeps; the others were about the body that it replaces.
 fn is_kept(name: &HeaderName) -> bool {
-    [header::ALLOW, header::WWW_AUTHENTICATE, header::VARY].contains(name)
+    [
+        header::ALLOW,
+        header::CACHE_CONTROL,
+        header::VARY,
+        header::WWW_AUTHENTICATE,
+        header::X_CONTENT_TYPE_OPTIONS,
+    ]
+    .contains(name)
         || name.as_str() == "x-request-id"
         || name.as_str().starts_with("access-control-")
 }

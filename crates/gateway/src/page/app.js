@@ -1,5 +1,7 @@
-// The page: ask, answer, trace, logs.
+// The page: ask or send, answer, trace, logs.
 
+import { api } from "/page/api.js";
+import { partCards, send, spokenParts } from "/page/chain.js";
 import { age, colour, copyButton, duration, facts, grouped, h, notice, pairs } from "/page/dom.js";
 import { drawWaterfall } from "/page/waterfall.js";
 
@@ -15,62 +17,50 @@ const QUIET_LOOKS = 2;
 /** The ask or trace that is shown; a newer one makes the older one's requests stop. */
 let current = 0;
 
-class Failure extends Error {
-  constructor(status, problem) {
-    const detail = problem?.detail ?? "The service cannot be reached. Is it running?";
-    super(detail.charAt(0).toUpperCase() + detail.slice(1));
-    this.status = status;
-    this.code = problem?.code;
-    this.upstream = problem?.upstream;
-    this.traceId = problem?.trace_id;
-  }
-}
-
-async function api(path, options) {
-  let response;
-  try {
-    response = await fetch(path, options);
-  } catch {
-    throw new Failure(0);
-  }
-  const body = await response.json().catch(() => null);
-  if (!response.ok) throw new Failure(response.status, body);
-  return body;
-}
-
 const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 // ---- ask -------------------------------------------------------------------------------------------------------------
 
-async function ask(request) {
+/** Shows what was asked or sent for: `cards` of a reply, what to say of it, and then its trace. */
+async function show(button, asking, cards, words) {
   const turn = ++current;
-  busy(true);
+  busy(button);
   $("answers").hidden = false;
   $("answers").replaceChildren(h("div", { class: "card", "aria-hidden": "true" }, ["title", "line", "short"].map((kind) => h("div", { class: `bone ${kind}` }))));
   $("announce").textContent = "Asking…";
   $("trace").hidden = $("logs").hidden = true;
   try {
-    const reply = await api("/api/v1/ask", { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(request) });
+    const reply = await asking();
     if (turn !== current) return;
-    const cards = reply.outcomes.map((outcome) => (outcome.answer ? answerCard(outcome.answer) : refusalCard(outcome.refusal.symbol, outcome.refusal.detail)));
-    $("answers").replaceChildren(...cards);
-    $("announce").textContent = reply.outcomes.map(spoken).join(" ");
+    $("answers").replaceChildren(...cards(reply));
+    $("announce").textContent = words(reply);
     follow(reply.trace_id, turn);
   } catch (failure) {
     if (turn !== current) return;
     const title = failure.status === 400 ? "Not understood" : failure.status === 404 ? "Not served" : "No answer";
     $("answers").replaceChildren(refusalCard(title, failure.message, failure.upstream));
     $("announce").textContent = failure.message;
-    // A question that was refused has no steps to look at; a failure has.
+    // What was refused has no steps to look at; a failure has.
     if (failure.traceId && (failure.status >= 500 || failure.status === 404)) follow(failure.traceId, turn);
   } finally {
-    if (turn === current) busy(false);
+    if (turn === current) busy(null);
   }
 }
 
-function busy(on) {
-  $("go").setAttribute("aria-busy", String(on));
-  $("go").textContent = on ? "Asking…" : "Ask";
+function ask(request) {
+  const asking = () => api("/api/v1/ask", { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(request) });
+  const cards = (reply) => reply.outcomes.map((outcome) => (outcome.answer ? answerCard(outcome.answer) : refusalCard(outcome.refusal.symbol, outcome.refusal.detail)));
+  return show("go", asking, cards, (reply) => reply.outcomes.map(spoken).join(" "));
+}
+
+const WORDS = { go: ["Ask", "Asking…"], send: ["Send", "Sending…"] };
+
+/** The button that waits, if one does. */
+function busy(waiting) {
+  for (const [button, [idle, active]] of Object.entries(WORDS)) {
+    $(button).setAttribute("aria-busy", String(button === waiting));
+    $(button).textContent = button === waiting ? active : idle;
+  }
 }
 
 function spoken({ answer, refusal }) {
@@ -273,7 +263,7 @@ function highlight(span) {
 
 function showTraceOnly(traceId) {
   const turn = ++current;
-  busy(false);
+  busy(null);
   $("answers").hidden = true;
   follow(traceId.toLowerCase(), turn);
 }
@@ -283,6 +273,11 @@ $("ask").addEventListener("submit", (event) => {
   const question = $("question").value.trim();
   if (TRACE_ID.test(question)) showTraceOnly(question);
   else ask(question ? { question } : {});
+});
+
+$("process").addEventListener("submit", (event) => {
+  event.preventDefault();
+  show("send", send, partCards, spokenParts);
 });
 
 async function showChips() {

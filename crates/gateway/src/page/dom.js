@@ -89,9 +89,8 @@ export function notice(text, { busy = false, bad = false, retry } = {}) {
   );
 }
 
-// The services of an ask keep their colours from trace to trace; others take the free ones in order.
-const KNOWN = ["notifier-service", "market-data-service", "decision-service", "simulator"];
-const COLOURS = 8;
+// The services that everybody meets keep their colours from trace to trace; others take them in order.
+const KNOWN = ["notifier-service", "market-data-service", "decision-service", "simulator", "user-service", "order-service", "audit-service", "api-gateway"];
 const others = [];
 
 /** Class that gives a service its colour. */
@@ -99,5 +98,5 @@ export function colour(service) {
   const known = KNOWN.indexOf(service);
   if (known >= 0) return `c${known}`;
   if (!others.includes(service)) others.push(service);
-  return `c${KNOWN.length + (others.indexOf(service) % (COLOURS - KNOWN.length))}`;
+  return `c${others.indexOf(service) % KNOWN.length}`;
 }

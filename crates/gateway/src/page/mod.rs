@@ -13,10 +13,13 @@ struct File {
     body: &'static str,
 }
 
-const FILES: [File; 7] = [
+const FILES: [File; 10] = [
     File { path: "/", media_type: "text/html; charset=utf-8", body: include_str!("index.html") },
     File { path: "/page/style.css", media_type: "text/css; charset=utf-8", body: include_str!("style.css") },
     File { path: "/page/trace.css", media_type: "text/css; charset=utf-8", body: include_str!("trace.css") },
+    File { path: "/page/chain.css", media_type: "text/css; charset=utf-8", body: include_str!("chain.css") },
+    File { path: "/page/api.js", media_type: "text/javascript; charset=utf-8", body: include_str!("api.js") },
+    File { path: "/page/chain.js", media_type: "text/javascript; charset=utf-8", body: include_str!("chain.js") },
     File { path: "/page/app.js", media_type: "text/javascript; charset=utf-8", body: include_str!("app.js") },
     File {
         path: "/page/waterfall.js",
@@ -85,7 +88,7 @@ mod tests {
     fn every_file_that_is_named_is_served() {
         let names = FILES.iter().flat_map(|file| file.body.split(['"', '\'']));
         let named: Vec<&str> = names.filter(|name| name.starts_with("/page/")).collect();
-        assert!(named.len() >= 5, "{named:?}");
+        assert!(named.len() >= 9, "{named:?}");
         for name in named {
             assert!(FILES.iter().any(|file| file.path == name), "{name}");
         }
