@@ -13,7 +13,8 @@ mod users;
 use std::time::Duration;
 
 use actix_web::web::Data;
-use storage::{Database, Migration, idempotency};
+use storage::idempotency::{self, IdempotencyKeys};
+use storage::{Database, Migration};
 use utoipa::OpenApi as _;
 use web::{Background, Readiness, RunningServer, Service, StartError};
 
@@ -55,6 +56,7 @@ pub async fn start(config: Config) -> Result<RunningServer, StartError> {
     let next = config.chain.link_within(Some(USUAL_NEXT), NEXT_WAIT);
     let mut background = Background::new();
     background.spawn("database", |stop| database.clone().keep_up(stop));
+    background.spawn("idempotency-keys", |stop| IdempotencyKeys::new(database.clone()).keep_clean(stop));
     let checked = database.clone();
     let mut readiness = Readiness::new().check("database", move || {
         let database = checked.clone();

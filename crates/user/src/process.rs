@@ -63,9 +63,13 @@ impl Processor {
             Begun::InProgress { retry_after } => return Err(UserError::KeyInProgress { retry_after }),
             Begun::Mismatch => return Err(UserError::KeyMismatch),
         };
-        match self.work(request).await {
+        match self.keys.working(&lease, self.work(request)).await {
             Ok(reply) => {
-                self.keys.complete(lease, &serde_json::to_value(&reply)?).await?;
+                // The work is done: an answer that could not be kept is still the answer. The services behind know the
+                // key too, so that a repetition does nothing twice.
+                if let Err(error) = self.keys.complete(lease, &serde_json::to_value(&reply)?).await {
+                    tracing::warn!(error = %error, "the answer could not be kept for repetitions");
+                }
                 Ok(Processed { reply, replayed: false })
             }
             Err(error) => {
