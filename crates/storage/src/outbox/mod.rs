@@ -20,6 +20,7 @@
 mod complaints;
 mod context;
 mod group;
+mod pace;
 mod parked;
 mod run;
 mod table;

@@ -4,16 +4,15 @@ use std::collections::VecDeque;
 use std::pin::pin;
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
+use chrono::Utc;
 use futures_util::{FutureExt as _, StreamExt as _, stream::FuturesUnordered};
 use telemetry::metrics::storage::{OUTBOX_BACKLOG, OUTBOX_OLDEST_AGE, OUTBOX_PARKED};
 use tokio::time::Instant;
 use web::CancellationToken;
 
-use super::complaints::Complaints;
 use super::group::{Ended, Ours};
+use super::pace::{Pace, Round};
 use super::table::PAGE;
-use super::waiting::Tick;
 use super::{Entry, Outbox, Undelivered};
 use crate::StorageError;
 
@@ -29,56 +28,10 @@ const AT_ONCE: usize = 16;
 /// Groups that are claimed at once.
 const BATCH: usize = 64;
 
-/// Failures in a row, of whichever groups, that mean that the receiver is away: then only a few are tried now and then.
-const AWAY_AFTER: u32 = 16;
-
-/// Shortest and longest pause while the receiver seems to be away.
-const FIRST_PAUSE: Duration = Duration::from_millis(100);
-const LONGEST_PAUSE: Duration = Duration::from_secs(1);
-
 /// Shortest time between two counts of the entries. A count that takes long comes more rarely: it may take a twentieth
 /// of the time.
 const COUNT_INTERVAL: Duration = Duration::from_secs(2);
 const COUNT_SHARE: u32 = 20;
-
-/// What the loop remembers between two looks.
-struct Pace {
-    /// The last group that was looked at; none at the beginning of a round through the table.
-    after: Option<String>,
-    round: Round,
-    next_look: Instant,
-    /// Not even when something new waits.
-    not_before: Instant,
-    next_count: Instant,
-    failures: u32,
-    complaints: Complaints,
-    said: bool,
-}
-
-/// One way through the table.
-struct Round {
-    began: Tick,
-    groups: usize,
-    claimed: bool,
-    /// When the first of those becomes due that were not.
-    due: Option<DateTime<Utc>>,
-}
-
-impl Round {
-    const fn new(began: Tick) -> Self {
-        Self { began, groups: 0, claimed: false, due: None }
-    }
-}
-
-impl Pace {
-    fn look_at(&self) -> Instant {
-        self.next_look.max(self.not_before)
-    }
-
-    const fn is_away(&self) -> bool {
-        self.failures >= AWAY_AFTER
-    }
-}
 
 impl Outbox {
     /// Delivers what failed, what waits, and what nobody holds a lease on any more, until `stop` is cancelled: each
@@ -86,17 +39,7 @@ impl Outbox {
     /// again, longer and longer apart while its group waits, or parked. A delivery that takes longer than
     /// [`Outbox::with_delivery_timeout`] says has failed.
     pub async fn run(self, stop: CancellationToken, deliver: impl AsyncFn(Entry) -> Result<(), Undelivered>) {
-        let now = Instant::now();
-        let mut pace = Pace {
-            after: None,
-            round: Round::new(self.shared.waiting.tick()),
-            next_look: now,
-            not_before: now,
-            next_count: now,
-            failures: 0,
-            complaints: Complaints::new(),
-            said: false,
-        };
+        let mut pace = Pace::new(self.shared.waiting.tick());
         let mut line: VecDeque<Ours> = VecDeque::new();
         let mut under_way = FuturesUnordered::new();
         // What has ended, and what of it is still to be written down.
@@ -155,13 +98,6 @@ impl Outbox {
                 }
                 () = self.shared.waiting.changed.notified(), if looks => pace.next_look = Instant::now(),
             }
-        }
-    }
-
-    /// The database says itself that it is away; here it is only waited for.
-    fn complain(&self, error: &StorageError, pace: &mut Pace) {
-        if !error.is_passing() && !std::mem::replace(&mut pace.said, true) {
-            tracing::error!(outbox = self.name, error = %error, "the outbox cannot be worked on");
         }
     }
 
@@ -241,44 +177,6 @@ impl Outbox {
         self.delivery_timeout * 2 + self.database.longest_statement() * 2
     }
 
-    /// What is told about a group that has ended, once.
-    fn account(&self, ended: &Ended, pace: &mut Pace) {
-        let now = Instant::now();
-        for _ in &ended.delivered {
-            self.count("delivered");
-        }
-        for refused in &ended.refused {
-            self.count("refused");
-            self.is_parked(refused.id, &refused.key, refused.attempt, &refused.reason);
-            pace.next_count = now;
-        }
-        if !ended.delivered.is_empty() || !ended.refused.is_empty() {
-            pace.failures = 0;
-            if let Some(blocked) = pace.complaints.moves(&ended.group, now) {
-                tracing::info!(outbox = self.name, blocked_ms = milliseconds(blocked), "the outbox delivers again");
-            }
-        }
-        let Some(failed) = &ended.failed else { return };
-        self.count("failed");
-        if let Some(line) = pace.complaints.failed(&ended.group, now) {
-            tracing::warn!(
-                outbox = self.name,
-                key = failed.key,
-                entry_id = failed.id,
-                attempts = failed.attempt,
-                reason = failed.reason,
-                blocked_ms = milliseconds(line.blocked_for),
-                blocked_groups = i64::try_from(line.groups).unwrap_or(i64::MAX),
-                "an outbox entry cannot be delivered; those of its group wait for it, and it is tried on"
-            );
-        }
-        pace.failures = pace.failures.saturating_add(1);
-        if pace.is_away() {
-            let pause = FIRST_PAUSE * 2_u32.saturating_pow((pace.failures / AWAY_AFTER).min(8) - 1);
-            pace.not_before = pace.not_before.max(now + pause.min(LONGEST_PAUSE));
-        }
-    }
-
     /// Writes down how it went. Doing it twice does no harm. Those that wait on come first: when what is before them is
     /// gone, nobody must take them for due.
     async fn write_down(&self, ended: &[Ended]) -> Result<(), StorageError> {
@@ -341,8 +239,4 @@ async fn wait(stop: &CancellationToken, time: Duration) {
         () = stop.cancelled() => {}
         () = tokio::time::sleep(time) => {}
     }
-}
-
-fn milliseconds(time: Duration) -> i64 {
-    i64::try_from(time.as_millis()).unwrap_or(i64::MAX)
 }
