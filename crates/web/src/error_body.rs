@@ -84,14 +84,8 @@ pub(crate) async fn problems(
 
 /// Headers of a bare error that its problem keeps; the others were about the body that it replaces.
 fn is_kept(name: &HeaderName) -> bool {
-    [
-        header::ALLOW,
-        header::CACHE_CONTROL,
-        header::VARY,
-        header::WWW_AUTHENTICATE,
-        header::X_CONTENT_TYPE_OPTIONS,
-    ]
-    .contains(name)
+    [header::ALLOW, header::CACHE_CONTROL, header::VARY, header::WWW_AUTHENTICATE, header::X_CONTENT_TYPE_OPTIONS]
+        .contains(name)
         || name.as_str() == "x-request-id"
         || name.as_str().starts_with("access-control-")
 }
