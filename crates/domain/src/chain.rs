@@ -249,6 +249,21 @@ pub struct ChainPart {
     pub data: Value,
 }
 
+impl ChainPart {
+    /// How the whole went: refused where a part was, else deferred where one was, else done.
+    #[must_use]
+    pub fn worst(parts: &[Self]) -> PartStatus {
+        let any = |status| parts.iter().any(|part| part.status == status);
+        if any(PartStatus::Refused) {
+            PartStatus::Refused
+        } else if any(PartStatus::Deferred) {
+            PartStatus::Deferred
+        } else {
+            PartStatus::Done
+        }
+    }
+}
+
 /// How a service's part went.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
@@ -264,7 +279,7 @@ pub enum PartStatus {
 /// Answer of `POST /api/v1/process`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct ProcessResponse {
-    /// `done`, or `deferred` when a service's part is still to be done.
+    /// `done`; `deferred` when a service's part is still to be done; `refused` when a service behind would not do its part.
     pub status: PartStatus,
     /// Each service's part, in the order of the chain.
     pub services: Vec<ChainPart>,
@@ -406,6 +421,15 @@ mod tests {
         ] {
             assert!(read(bad.clone()).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn the_whole_is_as_good_as_its_worst_part() {
+        let part = |status| ChainPart { service: String::new(), status, worked_ms: 0, data: Value::Null };
+        let worst = |of: &[PartStatus]| ChainPart::worst(&of.iter().map(|status| part(*status)).collect::<Vec<_>>());
+        assert_eq!(worst(&[PartStatus::Done, PartStatus::Done]), PartStatus::Done);
+        assert_eq!(worst(&[PartStatus::Deferred, PartStatus::Done]), PartStatus::Deferred);
+        assert_eq!(worst(&[PartStatus::Refused, PartStatus::Deferred]), PartStatus::Refused);
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! api-gateway: the public API, the web page, and the way into the business chain (spec A5, E1, H3).
 //!
-//! Everything under `/api` goes through the [`door`]: API keys, rate limits, request ids. `POST /api/v1/process` is the
-//! chain's ([`process`]); traces are read from Tempo and Loki ([`traces`]); the rest goes through to the services that have
-//! it ([`proxy`]). The page and the description of it all need no key.
+//! Everything under `/api` goes through the `door`: API keys, rate limits, request ids. `POST /api/v1/process` is the
+//! chain's (`process`); traces are read from Tempo and Loki (`traces`); the rest goes through to the services that have
+//! it (`proxy`). The page and the description of it all need no key.
 
 mod config;
 mod description;

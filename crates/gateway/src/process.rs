@@ -4,7 +4,7 @@ use actix_web::http::StatusCode;
 use actix_web::web::{Data, Json};
 use actix_web::{HttpRequest, HttpResponse, post};
 use domain::chain::MAX_ITEMS;
-use domain::{ChainContext, PartStatus, ProcessRequest, ProcessResponse};
+use domain::{ChainContext, ChainPart, ProcessRequest, ProcessResponse};
 use opentelemetry::trace::FutureExt as _;
 use serde_json::json;
 use tracing_opentelemetry::OpenTelemetrySpanExt as _;
@@ -75,13 +75,13 @@ pub(crate) async fn process(
     })?;
 
     let services = work.reply(json!({ "request_id": caller.request_id, "client": &*caller.client }), reply.parts).parts;
-    let deferred = services.iter().any(|part| part.status == PartStatus::Deferred);
+    let status = ChainPart::worst(&services);
     let mut response = HttpResponse::Ok();
     if replayed {
         response.insert_header((REPLAYED, "true"));
     }
     Ok(response.json(ProcessResponse {
-        status: if deferred { PartStatus::Deferred } else { PartStatus::Done },
+        status,
         services,
         request_id: caller.request_id,
         trace_id: telemetry::trace_id(),

@@ -55,7 +55,7 @@ impl Processor {
 
     async fn once(&self, request: ProcessRequest) -> Result<Processed, UserError> {
         let Some(key) = request.context.as_ref().and_then(|context| context.idempotency_key.clone()) else {
-            return Ok(Processed { reply: self.work(request).await?, replayed: false });
+            return Ok(Processed { reply: Box::pin(self.work(request)).await?, replayed: false });
         };
         let lease = match self.keys.begin(&key, &web::fingerprint(&request)?).await? {
             Begun::New(lease) => lease,
@@ -63,7 +63,7 @@ impl Processor {
             Begun::InProgress { retry_after } => return Err(UserError::KeyInProgress { retry_after }),
             Begun::Mismatch => return Err(UserError::KeyMismatch),
         };
-        match self.keys.working(&lease, self.work(request)).await {
+        match self.keys.working(&lease, Box::pin(self.work(request))).await {
             Ok(reply) => {
                 // The work is done: an answer that could not be kept is still the answer. The services behind know the
                 // key too, so that a repetition does nothing twice.

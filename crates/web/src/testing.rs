@@ -46,7 +46,6 @@ impl Reply {
     ///
     /// # Panics
     /// When it is another.
-    #[must_use]
     pub fn ok(&self) -> Value {
         assert_eq!(self.status, 200, "{}", self.text);
         self.json()
@@ -62,7 +61,6 @@ impl Reply {
     ///
     /// # Panics
     /// When it is another.
-    #[must_use]
     pub fn problem(&self, status: u16, code: &str) -> Value {
         assert_eq!(self.status, status, "{}", self.text);
         assert_eq!(self.header("content-type"), "application/problem+json");

@@ -165,6 +165,30 @@ pub(crate) fn chat(stack: &Stack) {
     });
 }
 
+/// A request through the business chain, sent on the page, and its waterfall over all its services.
+pub(crate) fn chain_on_the_page(stack: &Stack) {
+    let url = stack.url("GATEWAY_PORT", "/");
+    in_browser(390, 844, |client| async move {
+        client.goto(&url).await.unwrap();
+        script(&client, WATCH_ERRORS).await;
+        client.find(Locator::Css("#chain summary")).await.unwrap().click().await.unwrap();
+        client.find(Locator::Css("#user-name")).await.unwrap().send_keys("<b>Ann</b>").await.unwrap();
+        client.find(Locator::Css("#send")).await.unwrap().click().await.unwrap();
+        until(&client, "every part", "return document.querySelectorAll('.part[data-service]').length === 4").await;
+        let user = script(&client, "return document.querySelector('.part[data-service=user-service]').innerText").await;
+        assert!(user.as_str().unwrap().contains("<b>Ann</b>"), "a name is text: {user}");
+        until(
+            &client,
+            "the waterfall has the chain and its queries",
+            "const text = document.querySelector('#trace-body').innerText; \
+             return ['UserService.process', 'INSERT orders', 'INSERT audit_logs'].every(s => text.includes(s))",
+        )
+        .await;
+        fits_the_window(&client).await;
+        assert_eq!(script(&client, "return window.__errors").await, json!([]));
+    });
+}
+
 /// What somebody writes is text, wherever it is shown: on the page, and in the chat.
 pub(crate) fn texts_are_no_code(stack: &Stack) {
     const EVIL: &str = "<img src=x onerror=\"window.__hit=1\"><script>window.__hit=1</script>";

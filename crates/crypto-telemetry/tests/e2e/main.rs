@@ -61,7 +61,8 @@ fn main() -> ExitCode {
         ("killed_services_lose_and_double_nothing", chain::chain_killed),
         ("a_failing_exchange_is_named_and_never_guessed", outage::exchange_failing),
     ];
-    let pages: [(&str, Check); 2] = [
+    let pages: [(&str, Check); 3] = [
+        ("an_order_on_the_page_in_a_browser", browser::chain_on_the_page),
         ("the_page_in_a_browser_at_desk_width", browser::page_on_a_desk),
         ("the_page_in_a_browser_at_phone_width", browser::page_on_a_phone),
     ];

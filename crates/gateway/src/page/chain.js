@@ -30,6 +30,9 @@ export function send() {
   });
 }
 
+/** How a part went, in words. */
+const STATUS = { deferred: "written down, done as soon as it can be", refused: "refused, and set aside for somebody to look at" };
+
 /** A card for each service, in the order of the chain. */
 export function partCards(reply) {
   return reply.services.map((part) =>
@@ -38,7 +41,7 @@ export function partCards(reply) {
       { class: `card part ${colour(part.service)}`, "aria-label": part.service, "data-service": part.service },
       h("div", { class: "card-head" }, h("span", { class: "who" }, h("b", {}, part.service)), h("span", { class: "took-part" }, `${part.worked_ms} ms`)),
       h("p", { class: "reason" }, said(part)),
-      facts(h("dl", { class: "facts" }), [["Status", part.status === "deferred" ? "written down, done as soon as it can be" : part.status]]),
+      facts(h("dl", { class: "facts" }), [["Status", STATUS[part.status] ?? part.status]]),
       Object.keys(part.data ?? {}).length > 0 && h("details", {}, h("summary", {}, "All it says"), pairs(part.data)),
     ),
   );
@@ -51,10 +54,12 @@ function said({ data, status }) {
   if (user) return `User ${user.id}${user.name ? `, ${user.name}` : ""}: request ${user.request_count}`;
   if (audit) return `Row ${audit.id} of the audit trail`;
   if (data?.request_id) return `Request ${data.request_id}`;
-  return status === "deferred" ? "It could not be reached." : "Done.";
+  return { deferred: "It could not be reached.", refused: "It would not do its part." }[status] ?? "Done.";
 }
 
 /** What is read out. */
 export function spokenParts(reply) {
-  return reply.status === "deferred" ? "Taken; a part is still to be done." : `Done by ${reply.services.map((part) => part.service).join(", ")}.`;
+  if (reply.status === "deferred") return "Taken; a part is still to be done.";
+  if (reply.status === "refused") return "Taken; a service would not do its part.";
+  return `Done by ${reply.services.map((part) => part.service).join(", ")}.`;
 }
