@@ -43,6 +43,12 @@ pub(crate) fn backends_killed(stack: &Stack) {
     let (_, before) = stack.ask_btc();
     let trace = stack.url("TEMPO_PORT", &format!("/api/traces/{before}"));
     until("the trace is there", || stack.json(&trace, &[]));
+    // Tempo answers from memory first: what is not in its write-ahead log yet goes with it (docs/OPERATIONS.md).
+    let metrics = stack.url("TEMPO_PORT", "/metrics");
+    until("the trace is in Tempo's write-ahead log", || {
+        let text = stack.http.get(&metrics).send().ok()?.text().ok()?;
+        text.lines().any(|line| line.starts_with("tempo_ingester_live_traces{") && line.ends_with(" 0")).then_some(())
+    });
     for backend in ["otelcol", "tempo", "loki", "prometheus"] {
         stack.kill(backend);
         stack.ask_btc();
