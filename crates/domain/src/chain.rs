@@ -32,7 +32,7 @@ pub struct ProcessRequest {
     /// What is to be done, a word such as `purchase`.
     #[schema(value_type = String, max_length = 64, example = "purchase")]
     pub action: OrderAction,
-    /// What is ordered, 50 items at most; left out, the action decides.
+    /// What is ordered, 50 items at most; left out or empty, the action decides.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schema(required = false, max_items = 50)]
     pub items: Vec<OrderItemRequest>,

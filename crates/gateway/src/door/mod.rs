@@ -13,6 +13,7 @@ use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use actix_web::http::uri::Authority;
 use actix_web::middleware::Next;
 use actix_web::web::Data;
 use actix_web::{Error, HttpMessage as _, HttpRequest, ResponseError as _};
@@ -92,6 +93,9 @@ impl Door {
     fn admit(&self, request: &ServiceRequest) -> Result<Arc<str>, Refused> {
         let address = self.address(request);
         let client: Arc<str> = match &self.keys {
+            // Without keys only this machine can connect; but a page of somebody else's whose name suddenly leads to this
+            // machine (DNS rebinding) is asked for by this machine's own browser. It still says its name.
+            None if !is_local_name(request) => return Err(Refused::ForeignHost),
             None => ANYBODY.into(),
             Some(file) => match presented(request.headers()).and_then(|key| file.keys().name_of(key)) {
                 Some(name) => name,
@@ -118,6 +122,7 @@ impl Door {
 /// Why somebody does not come in.
 #[derive(Debug, Clone, Copy)]
 enum Refused {
+    ForeignHost,
     Unauthorized,
     TooManyFailures(Duration),
     TooMany(Duration),
@@ -126,6 +131,7 @@ enum Refused {
 impl Refused {
     const fn label(self) -> &'static str {
         match self {
+            Self::ForeignHost => "foreign_host",
             Self::Unauthorized => "unauthorized",
             Self::TooManyFailures(_) => "too_many_failures",
             Self::TooMany(_) => "rate_limited",
@@ -134,6 +140,11 @@ impl Refused {
 
     fn problem(self) -> Problem {
         match self {
+            Self::ForeignHost => Problem::new(
+                StatusCode::MISDIRECTED_REQUEST,
+                self.label(),
+                "Without API keys this gateway answers as localhost, 127.0.0.1 or [::1] only. Set API_KEYS_FILE to answer under another name.",
+            ),
             Self::Unauthorized => Problem::new(
                 StatusCode::UNAUTHORIZED,
                 self.label(),
@@ -160,6 +171,22 @@ impl Refused {
 
 fn seconds(wait: Duration) -> u64 {
     wait.as_secs() + u64::from(wait.subsec_nanos() > 0)
+}
+
+/// Whether a request calls this machine by a name that can be no other's.
+fn is_local_name(request: &ServiceRequest) -> bool {
+    let named = match request.headers().get(header::HOST) {
+        Some(host) => host.to_str().unwrap_or("?").parse::<Authority>().ok(),
+        // HTTP/2 says it in the address; HTTP/1.0 need not say it, and no browser speaks that.
+        None => match request.uri().authority() {
+            Some(authority) => Some(authority.clone()),
+            None => return true,
+        },
+    };
+    named.is_some_and(|authority| {
+        let host = authority.host().trim_start_matches('[').trim_end_matches(']');
+        host.eq_ignore_ascii_case("localhost") || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+    })
 }
 
 /// The key that a request shows.

@@ -157,3 +157,21 @@ async fn it_does_not_start_open_to_everybody_or_with_a_file_it_cannot_use() {
     get(&address).await.refused(401, "unauthorized");
     gateway.stop().await;
 }
+
+/// A page whose name suddenly leads to this machine gets nothing from a gateway that asks for no key.
+#[actix_web::test]
+async fn without_keys_only_this_machines_own_names_are_answered() {
+    let user = Fake::start(vec![Script::json("/", r#"{"items":[]}"#)]);
+    let gateway = gateway(&["--user-url", &user.url]).await;
+    let users = url(&gateway, "/api/v1/users");
+    for host in ["localhost", "LOCALHOST:8080", "127.0.0.1:1", "[::1]:8080"] {
+        assert_eq!(get_with(&users, &[("host", host)]).await.status, 200, "{host}");
+    }
+    for host in
+        ["evil.example", "evil.example:8080", "localhost.evil.example", "10.0.0.1", "127.0.0.1.evil.example", "@"]
+    {
+        let reply = get_with(&users, &[("host", host), ("x-forwarded-host", "localhost")]).await;
+        assert!(matches!(reply.status, 400 | 421), "{host}: {}", reply.text);
+    }
+    gateway.stop().await;
+}
