@@ -99,8 +99,9 @@ log_line() {
     --data-urlencode "query={service_name=\"notifier-service\"} | trace_id=\"$1\"" | grep -o '"values"'
 }
 
-# Resident memory of this stack's processes of one name (for the services: their subcommand), in MiB.
-resident_mib() {
+# memory_mib <name> <Rss|Pss>: memory of this stack's processes of one name (for the services: their subcommand), in MiB.
+# Rss counts pages that processes share in each of them, Pss divides them among those who share them.
+memory_mib() {
   local pid kib=0 found=0 line
   local -a words
   for pid in $(stack_processes); do
@@ -110,7 +111,7 @@ resident_mib() {
     [ "$line" != crypto-telemetry ] || line=${words[1]:-}
     [ "$line" = "$1" ] || continue
     found=1
-    kib=$((kib + $(awk '/^VmRSS:/ { print $2 }' "/proc/$pid/status")))
+    kib=$((kib + $(awk -v kind="$2:" '$1 == kind { print $2 }' "/proc/$pid/smaps_rollup")))
   done
   [ "$found" = 1 ] || { note "there is no process $1 in this stack"; exit 1; }
   awk -v kib="$kib" 'BEGIN { printf "%.1f", kib / 1024 }'
@@ -147,12 +148,12 @@ note "idle for 20 s, then memory"
 sleep 20
 total=0
 for process in market-data-service decision-service notifier-service api-gateway user-service order-service audit-service simulator; do
-  mib=$(resident_mib "$process")
-  row "idle memory of $process" "$mib MiB" "20 MB"
+  mib=$(memory_mib "$process" Rss)
+  row "idle memory of $process: resident (its share, where pages are shared)" "$mib MiB ($(memory_mib "$process" Pss) MiB)" "20 MB"
   total=$(awk -v a="$total" -v b="$mib" 'BEGIN { print a + b }')
 done
 for process in otelcol prometheus tempo loki process-compose; do
-  mib=$(resident_mib "$process")
+  mib=$(memory_mib "$process" Rss)
   row "idle memory of $process" "$mib MiB" ""
   total=$(awk -v a="$total" -v b="$mib" 'BEGIN { print a + b }')
 done
