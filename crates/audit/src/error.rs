@@ -3,7 +3,7 @@
 use actix_web::http::StatusCode;
 use domain::PageError;
 use storage::StorageError;
-use web::{Problem, UpstreamError};
+use web::{ChainError, Problem, UpstreamError};
 
 /// Why a request gets no answer.
 #[derive(Debug, thiserror::Error)]
@@ -20,9 +20,8 @@ pub(crate) enum AuditError {
     Json(#[from] serde_json::Error),
 }
 
-impl AuditError {
-    /// A bounded word, for `error.type`.
-    pub(crate) const fn label(&self) -> &'static str {
+impl ChainError for AuditError {
+    fn label(&self) -> &'static str {
         match self {
             Self::Storage(error) => error.label(),
             Self::Next(error) => error.label(),
@@ -31,11 +30,8 @@ impl AuditError {
             Self::Json(_) => "bad_json",
         }
     }
-}
 
-impl AuditError {
-    /// Whether something failed, rather than was refused.
-    pub(crate) const fn is_failure(&self) -> bool {
+    fn is_failure(&self) -> bool {
         match self {
             Self::Storage(_) | Self::Kept(_) | Self::Json(_) => true,
             Self::Next(error) => !error.is_refusal(),
@@ -50,11 +46,7 @@ impl From<AuditError> for Problem {
             AuditError::Storage(error) => error.into(),
             AuditError::Next(error) => error.into(),
             AuditError::Page(error) => Self::new(StatusCode::BAD_REQUEST, "bad_page", format!("The {error}.")),
-            AuditError::Kept(_) | AuditError::Json(_) => Self::new(
-                StatusCode::INTERNAL_SERVER_ERROR,
-                "internal_error",
-                "Something went wrong here. The trace id leads to what.",
-            ),
+            AuditError::Kept(_) | AuditError::Json(_) => Self::internal(),
         }
     }
 }

@@ -2,8 +2,8 @@
 
 use domain::ProcessRequest;
 use serde_json::json;
+use tracing::Span;
 use tracing::field::Empty;
-use tracing::{Instrument as _, Span};
 use web::{NextLink, Processed, Work};
 
 use crate::NAME;
@@ -39,19 +39,7 @@ impl Processor {
             audit.hops = i64::try_from(context.map_or(0, |context| context.hops.len())).unwrap_or(i64::MAX),
             idempotency.replayed = Empty,
         );
-        async {
-            let outcome = self.work(request).await;
-            match &outcome {
-                Ok(processed) => {
-                    Span::current().record("idempotency.replayed", processed.replayed);
-                }
-                Err(error) if error.is_failure() => telemetry::record_exception(error.label(), error),
-                Err(_) => {}
-            }
-            outcome
-        }
-        .instrument(span)
-        .await
+        web::observed(span, self.work(request)).await
     }
 
     async fn work(&self, mut request: ProcessRequest) -> Result<Processed, AuditError> {

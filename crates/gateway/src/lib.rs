@@ -21,7 +21,7 @@ use actix_web::middleware::{Condition, from_fn};
 use actix_web::web::{Data, ServiceConfig, scope};
 use chrono::TimeDelta;
 use trace_reader::TraceReader;
-use web::{Background, NextLink, Probe, Readiness, RunningServer, Service, StartError, Upstream};
+use web::{Background, NextLink, Probe, Readiness, RunningServer, Service, StartError};
 
 pub use config::{Config, DoorSettings, Network, Origin, ServiceUrls};
 use description::Description;
@@ -105,22 +105,10 @@ fn cors(origins: &[String]) -> Cors {
 
 /// The chain's first service, and those without which the page shows nothing.
 fn readiness(link: &NextLink, proxy: &Proxy) -> Readiness {
-    let first = link.clone();
-    let mut readiness = Readiness::new().check(link.name(), move || {
-        let link = first.clone();
-        async move { link.alive().await }
-    });
+    let mut readiness = link.checked_in(Readiness::new());
     for (behind, probe) in [(Behind::Notifier, "notifier-probe"), (Behind::MarketData, "market-data-probe")] {
         let Some(upstream) = proxy.service(behind) else { continue };
-        readiness = checked(readiness, upstream, probe);
+        readiness = readiness.probe(upstream.name(), Probe::new(probe, upstream));
     }
     readiness
-}
-
-fn checked(readiness: Readiness, upstream: &Upstream, probe: &'static str) -> Readiness {
-    let probe = Probe::new(probe, upstream);
-    readiness.check(upstream.name(), move || {
-        let probe = probe.clone();
-        async move { probe.alive().await }
-    })
 }

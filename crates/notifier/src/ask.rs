@@ -192,8 +192,8 @@ impl Asker {
 /// What is wrong with a symbol that is not served, or with a market: the asker's mistake, ours, or the exchange's.
 pub(crate) fn problem(mut error: UpstreamError) -> Problem {
     if error.upstream == DECISION
+        && error.is_refusal()
         && let UpstreamErrorKind::Status { status, problem: Some(problem), .. } = &mut error.kind
-        && is_client_error(*status)
     {
         // The market that decision-service refuses was put together here, of what market-data-service gave: whoever
         // asked cannot mend it. A price that is old is the exchange's, which sends no newer one.
@@ -206,13 +206,7 @@ pub(crate) fn problem(mut error: UpstreamError) -> Problem {
 
 /// Whether the question is refused, rather than not answered because something failed.
 fn is_refusal(error: &UpstreamError) -> bool {
-    error.upstream != DECISION
-        && matches!(error.kind, UpstreamErrorKind::Status { status, .. } if is_client_error(status))
-}
-
-/// 429 is no mistake in the call.
-const fn is_client_error(status: u16) -> bool {
-    matches!(status, 400..=428 | 430..=499)
+    error.upstream != DECISION && error.is_refusal()
 }
 
 fn ask_span(symbols: &[Symbol]) -> Span {

@@ -3,7 +3,7 @@
 use actix_web::http::StatusCode;
 use domain::{PageError, Symbol};
 use storage::StorageError;
-use web::{Problem, UpstreamError};
+use web::{ChainError, Problem, UpstreamError};
 
 /// Why a request gets no answer.
 #[derive(Debug, thiserror::Error)]
@@ -38,9 +38,8 @@ pub(crate) enum OrderError {
     Json(#[from] serde_json::Error),
 }
 
-impl OrderError {
-    /// A bounded word, for `error.type`.
-    pub(crate) const fn label(&self) -> &'static str {
+impl ChainError for OrderError {
+    fn label(&self) -> &'static str {
         match self {
             Self::Storage(error) => error.label(),
             Self::Price { source, .. } | Self::Prices(source) => source.label(),
@@ -56,8 +55,7 @@ impl OrderError {
         }
     }
 
-    /// Whether something failed, rather than was refused.
-    pub(crate) const fn is_failure(&self) -> bool {
+    fn is_failure(&self) -> bool {
         match self {
             Self::Storage(_) | Self::Prices(_) | Self::Kept(_) | Self::Json(_) => true,
             Self::Price { source, .. } => !source.is_refusal(),
@@ -73,11 +71,7 @@ impl From<OrderError> for Problem {
             OrderError::Storage(error) => error.into(),
             // market-data-service's own sentence names the symbol, and who failed.
             OrderError::Price { source, .. } | OrderError::Prices(source) => source.into(),
-            OrderError::KeyMismatch => Self::new(
-                unprocessable,
-                "key_mismatch",
-                "This Idempotency-Key was used for another request. Use a new key for every new request.",
-            ),
+            OrderError::KeyMismatch => web::key_mismatch(),
             OrderError::Currencies(one, other) => Self::new(
                 unprocessable,
                 "mixed_currencies",
@@ -98,11 +92,7 @@ impl From<OrderError> for Problem {
                 Self::new(StatusCode::NOT_FOUND, "unknown_order", format!("There is no order {id}."))
             }
             OrderError::Page(error) => Self::new(StatusCode::BAD_REQUEST, "bad_page", format!("The {error}.")),
-            OrderError::Kept(_) | OrderError::Json(_) => Self::new(
-                StatusCode::INTERNAL_SERVER_ERROR,
-                "internal_error",
-                "Something went wrong here. The trace id leads to what.",
-            ),
+            OrderError::Kept(_) | OrderError::Json(_) => Self::internal(),
         }
     }
 }

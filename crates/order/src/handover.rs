@@ -20,6 +20,9 @@ const SPARE: Duration = Duration::from_secs(2);
 /// What is said where nobody has tried yet.
 const OTHERS_WAIT: &str = "others of this user wait to be handed on, and it keeps its place behind them";
 
+/// The code of what was left to the outbox.
+const DEFERRED: &str = "next_service_deferred";
+
 /// The outbox and who it is for.
 #[derive(Clone)]
 pub(crate) struct Handover {
@@ -96,18 +99,13 @@ impl Handover {
         telemetry::record_fallback(self.next.name(), "outbox", reason);
         let recovery = "The order stands; the rest of the chain is done from the outbox, in the user's order, as soon as \
                         it can be.";
-        let recovered = recovered(reason.to_owned(), recovery.to_owned());
+        let recovered = told(DEFERRED, reason.to_owned(), recovery.to_owned());
         self.part(PartStatus::Deferred, json!({ "deferred": recovered }))
     }
 
     fn refused(&self, reason: String) -> ChainPart {
-        let refused = RecoveredError {
-            service: NAME.to_owned(),
-            code: "next_service_refused".to_owned(),
-            detail: reason,
-            recovery: "The order stands; the rest of the chain is not done. It is set aside for a person to look at."
-                .to_owned(),
-        };
+        let recovery = "The order stands; the rest of the chain is not done. It is set aside for a person to look at.";
+        let refused = told("next_service_refused", reason, recovery.to_owned());
         self.part(PartStatus::Refused, json!({ "refused": refused }))
     }
 
@@ -147,12 +145,12 @@ fn late_request(entry: Entry) -> Result<ProcessRequest, Undelivered> {
     let recovery = format!(
         "Handed on from the outbox at attempt {attempts}, {late_ms} ms after it was written down at {written}."
     );
-    request.context.get_or_insert_default().errors.push(recovered(detail, recovery));
+    request.context.get_or_insert_default().errors.push(told(DEFERRED, detail, recovery));
     Ok(request)
 }
 
-fn recovered(detail: String, recovery: String) -> RecoveredError {
-    RecoveredError { service: NAME.to_owned(), code: "next_service_deferred".to_owned(), detail, recovery }
+fn told(code: &str, detail: String, recovery: String) -> RecoveredError {
+    RecoveredError { service: NAME.to_owned(), code: code.to_owned(), detail, recovery }
 }
 
 /// Whether the next service may take the request later. A refusal is its last word, but for those that speak of the

@@ -65,16 +65,7 @@ pub async fn start(config: Config) -> Result<RunningServer, StartError> {
     if let Some(handover) = handover.clone() {
         background.spawn("outbox", |stop| handover.deliver_later(stop));
     }
-    let (checked, prices) = (database.clone(), pricing.clone());
-    let mut readiness = Readiness::new()
-        .check("database", move || {
-            let database = checked.clone();
-            async move { database.ready().await }
-        })
-        .check("market-data-service", move || {
-            let pricing = prices.clone();
-            async move { pricing.alive().await }
-        });
+    let mut readiness = pricing.checked_in(database.checked_in(Readiness::new()));
     if let Some(handover) = handover.clone() {
         readiness = readiness.check("outbox", move || {
             let known = handover.ready();

@@ -9,7 +9,7 @@ use rust_decimal_macros::dec;
 use tracing::field::Empty;
 use tracing::{Instrument as _, Span};
 use url::Url;
-use web::{Probe, Upstream, UpstreamError, UpstreamErrorKind, UpstreamSettings};
+use web::{ChainError as _, Probe, Readiness, Upstream, UpstreamError, UpstreamErrorKind, UpstreamSettings};
 
 use crate::error::OrderError;
 
@@ -50,8 +50,8 @@ impl Pricing {
         Self { probe: Probe::new("market-data-service-probe", &market_data), market_data }
     }
 
-    pub(crate) async fn alive(&self) -> Result<(), String> {
-        self.probe.alive().await
+    pub(crate) fn checked_in(&self, readiness: Readiness) -> Readiness {
+        readiness.probe(self.market_data.name(), self.probe.clone())
     }
 
     /// Prices every item, all or none.

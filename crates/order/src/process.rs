@@ -4,14 +4,14 @@ use chrono::Utc;
 use domain::{Order, ProcessRequest};
 use serde_json::json;
 use storage::StorageError;
+use tracing::Span;
 use tracing::field::Empty;
-use tracing::{Instrument as _, Span};
 use web::{Processed, Work};
 
 use crate::NAME;
 use crate::error::OrderError;
 use crate::handover::Handover;
-use crate::orders::{self, Key, Orders};
+use crate::orders::{self, Kept, Key, Orders};
 use crate::pricing::{Pricing, items_of};
 
 /// Works on requests of the chain.
@@ -49,19 +49,7 @@ impl Processor {
             decision.id = request.decision_id.as_ref().map(domain::DecisionId::as_str),
             idempotency.replayed = Empty,
         );
-        async {
-            let outcome = self.work(request).await;
-            match &outcome {
-                Ok(processed) => {
-                    Span::current().record("idempotency.replayed", processed.replayed);
-                }
-                Err(error) if error.is_failure() => telemetry::record_exception(error.label(), error),
-                Err(_) => {}
-            }
-            outcome
-        }
-        .instrument(span)
-        .await
+        web::observed(span, Box::pin(self.work(request))).await
     }
 
     async fn work(&self, mut request: ProcessRequest) -> Result<Processed, OrderError> {
@@ -70,11 +58,7 @@ impl Processor {
             Some(key) => Some(Key { key, request_hash: web::fingerprint(&request)? }),
             None => None,
         };
-        let earlier = match &key {
-            Some(key) => self.orders.by_key(key).await?,
-            None => None,
-        };
-        let (order, entry, replayed) = match earlier {
+        let (order, entry, replayed) = match self.earlier(key.as_ref()).await? {
             Some(kept) => {
                 prepare(&mut work, &mut request, &kept.order);
                 (kept.order, None, true)
@@ -85,14 +69,8 @@ impl Processor {
                 match self.write(&order, key.as_ref(), &request).await {
                     Ok(entry) => (order, entry, false),
                     // Two tries at once: the other one was first, and its order is the order.
-                    Err(OrderError::Storage(StorageError::Conflict { constraint })) => {
-                        let found = match &key {
-                            Some(key) => self.orders.by_key(key).await?,
-                            None => None,
-                        };
-                        let Some(kept) = found else {
-                            return Err(OrderError::Storage(StorageError::Conflict { constraint }));
-                        };
+                    Err(conflict @ OrderError::Storage(StorageError::Conflict { .. })) => {
+                        let kept = self.earlier(key.as_ref()).await?.ok_or(conflict)?;
                         if let Some(context) = &mut request.context {
                             context.order = Some(kept.order.clone());
                         }
@@ -108,6 +86,14 @@ impl Processor {
             None => Vec::new(),
         };
         Ok(Processed { reply: work.reply(json!({ "order": order }), behind), replayed })
+    }
+
+    /// The order that an earlier try of the request made.
+    async fn earlier(&self, key: Option<&Key>) -> Result<Option<Kept>, OrderError> {
+        match key {
+            Some(key) => self.orders.by_key(key).await,
+            None => Ok(None),
+        }
     }
 
     async fn make(&self, request: &ProcessRequest) -> Result<Order, OrderError> {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use sqlx::ConnectOptions as _;
 use sqlx::postgres::PgConnectOptions;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
-use web::StartError;
+use web::{Readiness, StartError};
 
 use crate::error::Failure;
 use crate::health::{Health, Trouble};
@@ -175,6 +175,16 @@ impl Database {
     #[must_use]
     pub fn longest_statement(&self) -> Duration {
         self.inner.limits.acquire + self.inner.limits.statement + GRACE
+    }
+
+    /// Adds it to what a service needs, as `database`.
+    #[must_use]
+    pub fn checked_in(&self, readiness: Readiness) -> Readiness {
+        let database = self.clone();
+        readiness.check("database", move || {
+            let database = database.clone();
+            async move { database.ready().await }
+        })
     }
 
     /// Which engine it is, as `db.system.name` has it: `sqlite` or `postgresql`.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use actix_web::http::StatusCode;
 use domain::{PageError, UserId};
 use storage::StorageError;
-use web::{Problem, UpstreamError};
+use web::{ChainError, Problem, UpstreamError};
 
 /// Why a request gets no answer.
 #[derive(Debug, thiserror::Error)]
@@ -28,9 +28,8 @@ pub(crate) enum UserError {
     Reply(#[from] serde_json::Error),
 }
 
-impl UserError {
-    /// A bounded word, for `error.type`.
-    pub(crate) const fn label(&self) -> &'static str {
+impl ChainError for UserError {
+    fn label(&self) -> &'static str {
         match self {
             Self::Storage(error) => error.label(),
             Self::Next(error) => error.label(),
@@ -43,8 +42,7 @@ impl UserError {
         }
     }
 
-    /// Whether something failed, rather than was refused.
-    pub(crate) const fn is_failure(&self) -> bool {
+    fn is_failure(&self) -> bool {
         match self {
             Self::Storage(_) | Self::Kept(_) | Self::Reply(_) => true,
             Self::Next(error) => !error.is_refusal(),
@@ -64,20 +62,12 @@ impl From<UserError> for Problem {
                 "A request with this Idempotency-Key is being worked on. Ask again in a moment for its answer.",
             )
             .retry_after(retry_after),
-            UserError::KeyMismatch => Self::new(
-                StatusCode::UNPROCESSABLE_ENTITY,
-                "key_mismatch",
-                "This Idempotency-Key was used for another request. Use a new key for every new request.",
-            ),
+            UserError::KeyMismatch => web::key_mismatch(),
             UserError::Unknown(id) => {
                 Self::new(StatusCode::NOT_FOUND, "unknown_user", format!("There is no user {id}."))
             }
             UserError::Page(error) => Self::new(StatusCode::BAD_REQUEST, "bad_page", format!("The {error}.")),
-            UserError::Kept(_) | UserError::Reply(_) => Self::new(
-                StatusCode::INTERNAL_SERVER_ERROR,
-                "internal_error",
-                "Something went wrong here. The trace id leads to what.",
-            ),
+            UserError::Kept(_) | UserError::Reply(_) => Self::internal(),
         }
     }
 }

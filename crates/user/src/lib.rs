@@ -57,16 +57,9 @@ pub async fn start(config: Config) -> Result<RunningServer, StartError> {
     let mut background = Background::new();
     background.spawn("database", |stop| database.clone().keep_up(stop));
     background.spawn("idempotency-keys", |stop| IdempotencyKeys::new(database.clone()).keep_clean(stop));
-    let checked = database.clone();
-    let mut readiness = Readiness::new().check("database", move || {
-        let database = checked.clone();
-        async move { database.ready().await }
-    });
-    if let Some(next) = next.clone() {
-        readiness = readiness.check(next.name(), move || {
-            let next = next.clone();
-            async move { next.alive().await }
-        });
+    let mut readiness = database.checked_in(Readiness::new());
+    if let Some(next) = &next {
+        readiness = next.checked_in(readiness);
     }
     let users = Users::new(database.clone());
     let processor = Data::new(Processor::new(users.clone(), database, next, config.chain.trace_personal_data));

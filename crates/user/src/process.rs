@@ -5,8 +5,8 @@ use domain::{ChainReply, ProcessRequest, User};
 use serde_json::json;
 use storage::Database;
 use storage::idempotency::{Begun, IdempotencyKeys};
+use tracing::Span;
 use tracing::field::Empty;
-use tracing::{Instrument as _, Span};
 use web::{HandedOn, NextLink, Processed, Work};
 
 use crate::NAME;
@@ -38,24 +38,12 @@ impl Processor {
             decision.id = request.decision_id.as_ref().map(domain::DecisionId::as_str),
             idempotency.replayed = Empty,
         );
-        async {
-            let outcome = self.once(request).await;
-            match &outcome {
-                Ok(processed) => {
-                    Span::current().record("idempotency.replayed", processed.replayed);
-                }
-                Err(error) if error.is_failure() => telemetry::record_exception(error.label(), error),
-                Err(_) => {}
-            }
-            outcome
-        }
-        .instrument(span)
-        .await
+        web::observed(span, Box::pin(self.once(request))).await
     }
 
     async fn once(&self, request: ProcessRequest) -> Result<Processed, UserError> {
         let Some(key) = request.context.as_ref().and_then(|context| context.idempotency_key.clone()) else {
-            return Ok(Processed { reply: Box::pin(self.work(request)).await?, replayed: false });
+            return Ok(Processed { reply: self.work(request).await?, replayed: false });
         };
         let lease = match self.keys.begin(&key, &web::fingerprint(&request)?).await? {
             Begun::New(lease) => lease,
@@ -63,7 +51,7 @@ impl Processor {
             Begun::InProgress { retry_after } => return Err(UserError::KeyInProgress { retry_after }),
             Begun::Mismatch => return Err(UserError::KeyMismatch),
         };
-        match self.keys.working(&lease, Box::pin(self.work(request))).await {
+        match self.keys.working(&lease, self.work(request)).await {
             Ok(reply) => {
                 // The work is done: an answer that could not be kept is still the answer. The services behind know the
                 // key too, so that a repetition does nothing twice.

@@ -1,5 +1,6 @@
 //! A link of the business chain: handing a request on to whatever service comes next (spec E1).
 
+use std::future::Future;
 use std::time::{Duration, Instant};
 
 use actix_web::HttpResponse;
@@ -10,9 +11,10 @@ use chrono::{DateTime, Utc};
 use clap::Args;
 use domain::{ChainContext, ChainPart, ChainReply, Hop, PartStatus, ProcessRequest};
 use sha2::{Digest as _, Sha256};
+use tracing::{Instrument as _, Span};
 use url::Url;
 
-use crate::{Probe, Problem, Upstream, UpstreamError, UpstreamErrorKind, UpstreamSettings};
+use crate::{Probe, Problem, Readiness, Upstream, UpstreamError, UpstreamErrorKind, UpstreamSettings};
 
 /// Longest wait for the rest of the chain, where nothing else is set; below the time limit of requests (30 s).
 const LONGEST_WAIT: Duration = Duration::from_secs(25);
@@ -168,12 +170,10 @@ impl NextLink {
         Ok(HandedOn { reply, replayed: response.header(REPLAYED) == Some("true") })
     }
 
-    /// Whether it answers, for readiness.
-    ///
-    /// # Errors
-    /// A sentence that says what is wrong.
-    pub async fn alive(&self) -> Result<(), String> {
-        self.probe.alive().await
+    /// Adds it to what a service needs.
+    #[must_use]
+    pub fn checked_in(&self, readiness: Readiness) -> Readiness {
+        readiness.probe(self.name(), self.probe.clone())
     }
 }
 
@@ -196,12 +196,63 @@ impl From<Processed> for HttpResponse {
     }
 }
 
+/// Why a service of the chain gives no answer.
+pub trait ChainError: std::error::Error {
+    /// A bounded word, for `error.type`.
+    fn label(&self) -> &'static str;
+    /// Whether something failed, rather than was refused.
+    fn is_failure(&self) -> bool;
+}
+
+/// Does a service's part within its span, which declares `idempotency.replayed`: it says whether the answer is a
+/// repeated one, and has the exception where the part failed.
+///
+/// # Errors
+/// Those of the work.
+pub async fn observed<E: ChainError + 'static>(
+    span: Span,
+    work: impl Future<Output = Result<Processed, E>>,
+) -> Result<Processed, E> {
+    async {
+        let outcome = work.await;
+        match &outcome {
+            Ok(processed) => {
+                Span::current().record("idempotency.replayed", processed.replayed);
+            }
+            Err(error) if error.is_failure() => telemetry::record_exception(error.label(), error),
+            Err(_) => {}
+        }
+        outcome
+    }
+    .instrument(span)
+    .await
+}
+
+/// A key that was used for another request.
+#[must_use]
+pub fn key_mismatch() -> Problem {
+    Problem::new(
+        StatusCode::UNPROCESSABLE_ENTITY,
+        "key_mismatch",
+        "This Idempotency-Key was used for another request. Use a new key for every new request.",
+    )
+}
+
 /// What a request asks for, in a word: the same for two tries of it, whatever the context they come in.
 ///
 /// # Errors
 /// When it cannot be written as JSON.
 pub fn fingerprint(request: &ProcessRequest) -> Result<String, serde_json::Error> {
-    let bare = ProcessRequest { context: None, ..request.clone() };
+    // Named one by one: a context can be large, and is not to be copied for this.
+    let bare = ProcessRequest {
+        user_id: request.user_id,
+        user_name: request.user_name.clone(),
+        user_email: request.user_email.clone(),
+        action: request.action.clone(),
+        items: request.items.clone(),
+        decision_id: request.decision_id.clone(),
+        context: None,
+    };
     Ok(URL_SAFE_NO_PAD.encode(Sha256::digest(serde_json::to_vec(&bare)?)))
 }
 

@@ -2,7 +2,6 @@
 
 use std::future::Future;
 
-use actix_web::http::StatusCode;
 use opentelemetry::trace::FutureExt as _;
 use tracing::Instrument as _;
 
@@ -24,10 +23,6 @@ pub async fn detached<T: 'static>(work: impl Future<Output = T> + 'static) -> Re
     };
     actix_web::rt::spawn(work.in_current_span().with_context(context)).await.map_err(|error| {
         tracing::error!(error = %error, "the request's task ended early");
-        Problem::new(
-            StatusCode::INTERNAL_SERVER_ERROR,
-            "internal_error",
-            "Something went wrong here. The trace id leads to what.",
-        )
+        Problem::internal()
     })
 }

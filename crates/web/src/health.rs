@@ -8,6 +8,8 @@ use actix_web::{HttpResponse, web};
 use futures_util::future::{LocalBoxFuture, join_all};
 use serde::Serialize;
 
+use crate::Probe;
+
 type Check = Arc<dyn Fn() -> LocalBoxFuture<'static, Result<(), String>> + Send + Sync>;
 
 /// The dependencies a service needs to do its work, each by name.
@@ -50,6 +52,15 @@ impl Readiness {
     {
         self.checks.push((name, Arc::new(move || Box::pin(check()))));
         self
+    }
+
+    /// Adds another of our services.
+    #[must_use]
+    pub fn probe(self, name: &'static str, probe: Probe) -> Self {
+        self.check(name, move || {
+            let probe = probe.clone();
+            async move { probe.alive().await }
+        })
     }
 
     async fn report(&self, service: &'static str) -> Report {

@@ -21,7 +21,10 @@ pub mod testing;
 mod upstream;
 
 pub use background::Background;
-pub use chain::{ChainSettings, HandedOn, Next, NextLink, Processed, REPLAYED, Work, accepted, fingerprint};
+pub use chain::{
+    ChainError, ChainSettings, HandedOn, Next, NextLink, Processed, REPLAYED, Work, accepted, fingerprint,
+    key_mismatch, observed,
+};
 pub use detached::detached;
 pub use health::Readiness;
 pub use problem::{Problem, ProblemBody};

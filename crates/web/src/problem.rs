@@ -74,6 +74,16 @@ impl Problem {
         Self { status, code: code.to_owned(), detail: detail.into(), upstream: None, retry_after: None }
     }
 
+    /// A defect of ours: 500, and nothing of what went wrong.
+    #[must_use]
+    pub fn internal() -> Self {
+        Self::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "internal_error",
+            "Something went wrong here. The trace id leads to what.",
+        )
+    }
+
     /// Names who failed.
     #[must_use]
     pub fn upstream(mut self, name: impl Into<String>) -> Self {

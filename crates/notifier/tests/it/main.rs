@@ -1,7 +1,7 @@
 //! notifier-service in-process, against the simulator, the real services behind it, and scripted ones where those cannot
 //! misbehave as wanted.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot be set up must fail")]
+#![expect(clippy::unwrap_used, reason = "a test that cannot be set up must fail")]
 
 mod api;
 mod bot;

@@ -1,12 +1,10 @@
 //! The services of a test, started on free ports, and the simulated people of Telegram.
 
-use std::future::Future;
-use std::time::{Duration, Instant};
-
 use notifier::Config;
 use secrecy::SecretString;
 use serde_json::{Value, json};
 use web::RunningServer;
+pub(crate) use web::testing::{Reply, eventually, get, post, post_text, ready, url};
 
 /// The one whom the bot answers.
 pub(crate) const ALICE: i64 = 1001;
@@ -131,79 +129,5 @@ impl Simulator {
 
     pub(crate) async fn stop(self) {
         self.server.stop().await;
-    }
-}
-
-/// A reply with what tests look at.
-#[derive(Debug)]
-pub(crate) struct Reply {
-    pub(crate) status: u16,
-    pub(crate) headers: reqwest::header::HeaderMap,
-    pub(crate) text: String,
-}
-
-impl Reply {
-    async fn of(response: reqwest::Response) -> Self {
-        Self {
-            status: response.status().as_u16(),
-            headers: response.headers().clone(),
-            text: response.text().await.unwrap(),
-        }
-    }
-
-    pub(crate) fn json(&self) -> Value {
-        serde_json::from_str(&self.text).unwrap_or_else(|error| panic!("{error}: {}", self.text))
-    }
-
-    pub(crate) fn header(&self, name: &str) -> &str {
-        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
-    }
-
-    /// Asserts a problem and gives its body.
-    pub(crate) fn problem(&self, status: u16, code: &str) -> Value {
-        assert_eq!(self.status, status, "{}", self.text);
-        assert_eq!(self.header("content-type"), "application/problem+json");
-        let body = self.json();
-        assert_eq!(body["code"], code, "{body}");
-        assert!(body["detail"].as_str().unwrap().len() > 10, "no sentence for people: {body}");
-        body
-    }
-}
-
-pub(crate) async fn get(url: &str) -> Reply {
-    Reply::of(reqwest::get(url).await.unwrap()).await
-}
-
-pub(crate) async fn post(url: &str, body: &Value) -> Reply {
-    Reply::of(reqwest::Client::new().post(url).json(body).send().await.unwrap()).await
-}
-
-pub(crate) async fn post_text(url: &str, headers: &[(&str, &str)], body: &str) -> Reply {
-    let mut request = reqwest::Client::new().post(url).body(body.to_owned());
-    for (name, value) in headers {
-        request = request.header(*name, *value);
-    }
-    Reply::of(request.send().await.unwrap()).await
-}
-
-pub(crate) fn url(server: &RunningServer, path: &str) -> String {
-    format!("http://{}{path}", server.addr())
-}
-
-/// Waits until a service says that it is ready.
-pub(crate) async fn ready(server: &RunningServer) {
-    let address = url(server, "/health/ready");
-    eventually(&format!("{address} ready"), || async { (get(&address).await.status == 200).then_some(()) }).await;
-}
-
-/// Waits for a condition.
-pub(crate) async fn eventually<T, F: Future<Output = Option<T>>>(what: &str, mut condition: impl FnMut() -> F) -> T {
-    let end = Instant::now() + Duration::from_secs(30);
-    loop {
-        if let Some(value) = condition().await {
-            return value;
-        }
-        assert!(Instant::now() < end, "never came: {what}");
-        tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }

@@ -139,7 +139,9 @@ pub(crate) async fn a_stopped_server_is_away_and_comes_back(_: TestDatabase) {
     until("the log is told", async || {
         let logged = logged(&trace_id);
         let of = |word: &str| logged.iter().filter(|line| line.contains(word)).count();
-        if (of("is away"), of("is back")) == (2, 2) { Ok(()) } else { Err(logged) }
+        // A server that is being stopped may still answer on one connection when it has closed another, and is away a
+        // second time then; but it is never said once a statement.
+        if of("is away") == of("is back") && (2..=4).contains(&of("is away")) { Ok(()) } else { Err(logged) }
     })
     .await;
 }

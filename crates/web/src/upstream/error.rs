@@ -61,7 +61,7 @@ impl UpstreamError {
         self.kind.label()
     }
 
-    /// Whether the caller's request was refused (4xx), rather than something failed.
+    /// Whether the caller's request was refused (4xx), rather than something failed. 429 is no mistake in the request.
     #[must_use]
     pub const fn is_refusal(&self) -> bool {
         matches!(self.kind, UpstreamErrorKind::Status { status: 400..=428 | 430..=499, .. })
