@@ -27,14 +27,43 @@ gateway=http://127.0.0.1:${GATEWAY_PORT:-8080}
 export RATE_LIMIT_PER_SECOND=100000 RATE_LIMIT_BURST=100000
 tempo=http://127.0.0.1:${TEMPO_PORT:-3200}
 loki=http://127.0.0.1:${LOKI_PORT:-3100}
+prometheus=http://127.0.0.1:${PROMETHEUS_PORT:-9090}
 
 started=0
 failed=0
 finish() {
   if [ "$started" = 1 ]; then "$root/scripts/down.sh" >/dev/null 2>&1 || true; fi
-  rm -rf "$CRYPTO_TELEMETRY_DATA"
+  postgresql_stop
+  rm -rf "$CRYPTO_TELEMETRY_DATA" "$postgresql_folder"
 }
 trap finish EXIT
+
+# A PostgreSQL server of this run's own, with its default settings (each commit waits for the disk), on a socket in a
+# folder that its user can reach. It refuses to run as root.
+postgresql_folder=$(mktemp -d "${TMPDIR:-/tmp}/ct-bench-pg.XXXXXX")
+postgresql_programs=
+for found in $(command -v initdb || true) $(compgen -G '/usr/lib/postgresql/*/bin/initdb' | sort -V || true); do
+  postgresql_programs=$(dirname "$found")
+done
+as_postgresql() {
+  if [ "$(id -u)" = 0 ]; then
+    (cd / && setpriv --reuid=postgres --regid=postgres --clear-groups "$postgresql_programs/$1" "${@:2}")
+  else
+    "$postgresql_programs/$1" "${@:2}"
+  fi
+}
+postgresql_start() {
+  if [ "$(id -u)" = 0 ]; then chown postgres "$postgresql_folder"; fi
+  as_postgresql initdb -D "$postgresql_folder/data" --auth=trust --username=bench --encoding=UTF8 --locale=C >/dev/null
+  as_postgresql pg_ctl -D "$postgresql_folder/data" -w -l "$postgresql_folder/log" \
+    -o "-c listen_addresses= -c unix_socket_directories=$postgresql_folder" start >/dev/null
+  as_postgresql createdb -h "$postgresql_folder" -U bench bench
+}
+postgresql_stop() {
+  if [ -f "$postgresql_folder/data/postmaster.pid" ]; then
+    as_postgresql pg_ctl -D "$postgresql_folder/data" -m immediate stop >/dev/null || true
+  fi
+}
 
 now_ms() { echo $(($(date +%s%N) / 1000000)); }
 note() { printf 'bench: %s\n' "$*" >&2; }
@@ -170,25 +199,69 @@ note "highest rate with telemetry on"
 highest "highest rate held (p99 within 100 ms, none failed), telemetry on" asks
 on_rate=$rate
 
-note "the business chain: 50 requests a second for 30 s, and the highest rate"
-report=$(crypto-telemetry load --gateway-url "$gateway" --journeys process --rate 50 --for 30s --json) || failed=1
-row "50 requests a second through the chain (SQLite), telemetry on: p50 / p99 / max" \
-  "$(latencies "$report") ms, $(jq -r .failed <<<"$report") failed" ""
-highest "highest rate held through the chain, telemetry on" requests --gateway-url "$gateway" --journeys process
+# chain <engine>: latencies at 50 a second, and the highest rate, which goes to `rate`
+chain() {
+  note "the business chain on $1: 50 requests a second for 30 s, and the highest rate"
+  report=$(crypto-telemetry load --gateway-url "$gateway" --journeys process --rate 50 --for 30s --json) || failed=1
+  row "50 requests a second through the chain, $1: p50 / p99 / max" \
+    "$(latencies "$report") ms, $(jq -r .failed <<<"$report") failed" ""
+  highest "highest rate held through the chain, $1" requests --gateway-url "$gateway" --journeys process
+}
+# dropped <when>: telemetry that services could not send, as they count it themselves
+dropped() {
+  local counted
+  sleep 16 # the next scrape
+  counted=$(curl -sSf -G "$prometheus/api/v1/query" --data-urlencode 'query=sum(telemetry_items_dropped_total) or vector(0)' |
+    jq -er '.data.result[0].value[1]')
+  row "spans, logs and metrics that services had to drop $1" "$counted" "0"
+}
+
+dropped "up to here"
+chain "SQLite, telemetry on"
 chain_on_rate=$rate
+if [ -n "$chain_on_rate" ]; then
+  minute_rate=$((${chain_on_rate%.*} * 3 / 5))
+  note "a minute at $minute_rate requests a second, then memory"
+  report=$(crypto-telemetry load --gateway-url "$gateway" --journeys process --rate "$minute_rate" --for 60s --json) || failed=1
+  row "a minute of $minute_rate requests a second through the chain (SQLite): p50 / p99 / max" \
+    "$(latencies "$report") ms, $(jq -r .failed <<<"$report") failed" "p99 20 ms"
+  for process in market-data-service api-gateway user-service order-service audit-service otelcol prometheus tempo loki process-compose; do
+    row "memory of $process after that minute: resident (its share)" "$(memory_mib "$process" Rss) MiB ($(memory_mib "$process" Pss) MiB)" ""
+  done
+fi
+dropped "up to here, with the highest rates looked for"
 down
 row "from SIGTERM to nothing left running, after that load" "$stopped_ms ms" "10,000 ms"
 
-note "highest rate with telemetry off"
+if [ -n "$postgresql_programs" ]; then
+  postgresql_start
+  export DATABASE_URL="postgres://bench@localhost/bench?host=$postgresql_folder"
+  up
+  chain "PostgreSQL, telemetry on"
+  postgresql_on_rate=$rate
+  down
+  unset DATABASE_URL
+else
+  note "there is no PostgreSQL here (initdb neither on PATH nor in /usr/lib/postgresql): its rows are left out"
+fi
+
+note "the same with telemetry off"
 export TELEMETRY_ENABLED=false
 up
 # on_to_off <what> <rate on> <rate off>
-on_to_off() { [ -z "$2" ] || [ -z "$3" ] || row "$1" "$(awk -v a="$2" -v b="$3" 'BEGIN { printf "%.2f", a / b }')" ""; }
+on_to_off() { [ -z "$2" ] || [ -z "$3" ] || row "$1" "$(awk -v a="$2" -v b="$3" 'BEGIN { printf "%.2f", a / b }')" "$4"; }
 highest "highest rate held, telemetry off (backends idle beside it)" asks
-on_to_off "telemetry on / off" "$on_rate" "$rate"
-highest "highest rate held through the chain, telemetry off" requests --gateway-url "$gateway" --journeys process
-on_to_off "telemetry on / off, chain" "$chain_on_rate" "$rate"
+on_to_off "telemetry on / off" "$on_rate" "$rate" ""
+chain "SQLite, telemetry off"
+on_to_off "telemetry on / off, chain on SQLite" "$chain_on_rate" "$rate" "0.7"
 down
+if [ -n "$postgresql_programs" ]; then
+  export DATABASE_URL="postgres://bench@localhost/bench?host=$postgresql_folder"
+  up
+  chain "PostgreSQL, telemetry off"
+  on_to_off "telemetry on / off, chain on PostgreSQL" "$postgresql_on_rate" "$rate" ""
+  down
+fi
 
 table=$(
   printf '| what | measured | promised |\n|---|---|---|\n'

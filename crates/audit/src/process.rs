@@ -62,17 +62,7 @@ impl Processor {
             }
             None => Vec::new(),
         };
-        let entry = recorded.entry;
-        let data = json!({
-            "audit": {
-                "id": entry.id,
-                "event_id": entry.event_id,
-                "order_id": entry.order_id,
-                "decision_id": entry.decision_id,
-                "trace_id": entry.trace_id,
-                "recorded_at": entry.recorded_at,
-            },
-        });
+        let data = json!({ "audit": recorded.entry });
         Ok(Processed { reply: work.reply(data, behind), replayed: recorded.again })
     }
 }

@@ -22,8 +22,19 @@ pub(crate) struct Filter {
 
 /// A row, and whether it was there already.
 pub(crate) struct Recorded {
-    pub(crate) entry: AuditEntry,
+    pub(crate) entry: Reference,
     pub(crate) again: bool,
+}
+
+/// What the caller is told of a row: all but what it has sent itself.
+#[derive(FromRow, serde::Serialize)]
+pub(crate) struct Reference {
+    pub(crate) id: i64,
+    event_id: String,
+    order_id: Option<String>,
+    decision_id: Option<String>,
+    trace_id: Option<String>,
+    recorded_at: DateTime<Utc>,
 }
 
 #[derive(FromRow)]
@@ -63,17 +74,18 @@ impl Trail {
         Self { database }
     }
 
-    /// Records a request, once an event, in one transaction.
+    /// Records a request, once an event. It is one statement, which is a transaction of its own: what was recorded under
+    /// the event before is not touched, and cannot change between this and the look at it.
     pub(crate) async fn record(&self, event_id: &str, request: &ProcessRequest) -> Result<Recorded, AuditError> {
         let order = request.context.as_ref().and_then(|context| context.order.as_ref());
         // The trace of the request itself, also when it is delivered later.
         let trace_id = order.and_then(|order| order.trace_id.clone()).or_else(telemetry::trace_id);
-        let mut transaction = self.database.begin().await?;
         let insert = Statement::new(
             QueryType::Insert,
             "audit_logs",
             "INSERT INTO audit_logs (event_id, user_id, action, order_id, decision_id, trace_id, context, recorded_at) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (event_id) DO NOTHING",
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (event_id) DO NOTHING \
+             RETURNING id, event_id, order_id, decision_id, trace_id, recorded_at",
         )
         .bind(event_id)
         .bind(request.user_id.get())
@@ -83,17 +95,16 @@ impl Trail {
         .bind(trace_id)
         .bind(serde_json::to_value(request)?)
         .bind(Utc::now());
-        let again = transaction.execute(insert).await? == 0;
+        if let Some(entry) = self.database.fetch_optional(insert).await? {
+            return Ok(Recorded { entry, again: false });
+        }
         let select = Statement::new(
             QueryType::Select,
             "audit_logs",
-            "SELECT id, event_id, user_id, action, order_id, decision_id, trace_id, context, recorded_at \
-             FROM audit_logs WHERE event_id = $1",
+            "SELECT id, event_id, order_id, decision_id, trace_id, recorded_at FROM audit_logs WHERE event_id = $1",
         )
         .bind(event_id);
-        let row: Row = transaction.fetch_one(select).await?;
-        transaction.commit().await?;
-        Ok(Recorded { entry: row.try_into()?, again })
+        Ok(Recorded { entry: self.database.fetch_one(select).await?, again: true })
     }
 
     /// The trail, newest first.

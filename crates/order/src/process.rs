@@ -49,7 +49,7 @@ impl Processor {
             decision.id = request.decision_id.as_ref().map(domain::DecisionId::as_str),
             idempotency.replayed = Empty,
         );
-        web::observed(span, Box::pin(self.work(request))).await
+        web::observed(span, self.work(request)).await
     }
 
     async fn work(&self, mut request: ProcessRequest) -> Result<Processed, OrderError> {

@@ -8,6 +8,7 @@ use sqlx::postgres::PgConnectOptions;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 use web::{Readiness, StartError};
 
+use crate::checkpoint;
 use crate::error::Failure;
 use crate::health::{Health, Trouble};
 use crate::lease::{Control, GRACE, Lease, Pools, Row, Rows, writes};
@@ -89,10 +90,14 @@ impl Database {
     /// As [`StorageError`] says.
     pub async fn fetch_all<T: Row>(&self, statement: Statement) -> Result<Vec<T>, StorageError> {
         let inner = &*self.inner;
-        observed(&inner.described, Told::statement(&statement), async {
-            let rows = inner.rows(statement).await?;
-            Ok((rows.all()?, Some(rows.len())))
-        })
+        observed(
+            &inner.described,
+            Told::statement(&statement),
+            Box::pin(async {
+                let rows = inner.rows(statement).await?;
+                Ok((rows.all()?, Some(rows.len())))
+            }),
+        )
         .await
     }
 
@@ -102,10 +107,14 @@ impl Database {
     /// As [`StorageError`] says.
     pub async fn fetch_optional<T: Row>(&self, statement: Statement) -> Result<Option<T>, StorageError> {
         let inner = &*self.inner;
-        observed(&inner.described, Told::statement(&statement), async {
-            let rows = inner.rows(statement).await?;
-            Ok((rows.first()?, Some(rows.len())))
-        })
+        observed(
+            &inner.described,
+            Told::statement(&statement),
+            Box::pin(async {
+                let rows = inner.rows(statement).await?;
+                Ok((rows.first()?, Some(rows.len())))
+            }),
+        )
         .await
     }
 
@@ -124,8 +133,12 @@ impl Database {
     /// As [`StorageError`] says.
     pub async fn execute(&self, statement: Statement) -> Result<u64, StorageError> {
         let inner = &*self.inner;
-        observed(&inner.described, Told::statement(&statement), async { Ok((inner.execute(statement).await?, None)) })
-            .await
+        observed(
+            &inner.described,
+            Told::statement(&statement),
+            Box::pin(async { Ok((inner.execute(statement).await?, None)) }),
+        )
+        .await
     }
 
     /// Begins a transaction that may write. SQLite has one such at a time, so nothing slow belongs into it: above all no
@@ -135,12 +148,16 @@ impl Database {
     /// As [`StorageError`] says.
     pub async fn begin(&self) -> Result<Transaction, StorageError> {
         let inner = &*self.inner;
-        let lease = observed(&inner.described, Told::control(Control::Begin, inner.is_sqlite()), async {
-            let mut lease = inner.lease(true).await?;
-            let begun = lease.control(Control::Begin, inner.limits.statement).await;
-            inner.heed(lease.epoch(), begun)?;
-            Ok((lease, None))
-        })
+        let lease = observed(
+            &inner.described,
+            Told::control(Control::Begin, inner.is_sqlite()),
+            Box::pin(async {
+                let mut lease = inner.lease(true).await?;
+                let begun = lease.control(Control::Begin, inner.limits.statement).await;
+                inner.heed(lease.epoch(), begun)?;
+                Ok((lease, None))
+            }),
+        )
         .await?;
         Ok(Transaction::new(Arc::clone(&self.inner), lease))
     }
@@ -206,7 +223,7 @@ impl Inner {
         self.heed(epoch, lease)
     }
 
-    async fn rows(&self, statement: Statement) -> Result<Rows, Failure> {
+    pub(crate) async fn rows(&self, statement: Statement) -> Result<Rows, Failure> {
         debug_assert!(statement.is_complete(), "placeholders and values differ: {}", statement.sql);
         let mut lease = self.lease(writes(statement.query_type)).await?;
         let rows = lease.rows(statement, self.limits.statement).await;
@@ -262,6 +279,8 @@ pub(crate) fn sqlite_options(path: &std::path::Path, service: &'static str, limi
         .statement_cache_capacity(PREPARED_STATEMENTS)
         .pragma("temp_store", "memory")
         .pragma("journal_size_limit", "67108864")
+        // Writers leave checkpoints, which wait for the disk, to the task beside the server: see `checkpoint.rs`.
+        .pragma("wal_autocheckpoint", checkpoint::BACKSTOP_PAGES)
         .thread_name(move |number| format!("{service}-db-{number}"))
         .disable_statement_logging()
 }

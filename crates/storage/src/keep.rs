@@ -1,4 +1,5 @@
-//! The task beside the server: tables up to date, the database looked for while it is away, the size of the pool.
+//! The task beside the server: tables up to date, the database looked for while it is away, the size of the pool,
+//! SQLite's log kept short.
 
 use std::time::Duration;
 
@@ -10,7 +11,7 @@ use crate::database::Inner;
 use crate::health::Trouble;
 use crate::migration::{self, Unmigrated};
 
-/// How often the gauge is set, and the longest wait before a database that is away is looked for again.
+/// How often the gauge is set and SQLite's log is looked at, and the longest wait before a database that is away is looked for again.
 const INTERVAL: Duration = Duration::from_secs(1);
 
 /// First wait before a database that is away is looked for again; it doubles.
@@ -20,8 +21,8 @@ const FIRST_WAIT: Duration = Duration::from_millis(50);
 const LONGEST_WAIT_FOR_TABLES: Duration = Duration::from_secs(30);
 
 impl Database {
-    /// Brings the tables up to date as soon as the database lets it, looks for the database whenever it is away, and sets
-    /// the gauge of the pool. Ends when `stop` is cancelled.
+    /// Brings the tables up to date as soon as the database lets it, looks for the database whenever it is away, sets
+    /// the gauge of the pool, and keeps SQLite's write-ahead log short. Ends when `stop` is cancelled.
     pub async fn keep_up(self, stop: CancellationToken) {
         let work = self.inner.keep_up();
         tokio::select! {
@@ -39,6 +40,7 @@ impl Inner {
             self.gauges();
             if self.health.is_up() {
                 wait = FIRST_WAIT;
+                self.checkpoint().await;
                 // Whichever is first.
                 let _ = tokio::time::timeout(INTERVAL, self.health.went_down.notified()).await;
                 continue;

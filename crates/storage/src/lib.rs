@@ -6,6 +6,7 @@
 //!
 //! Why sqlx itself and no mapper over it: docs/adr/0004.
 
+mod checkpoint;
 mod database;
 mod error;
 mod health;

@@ -3,6 +3,7 @@
 //! Attributes: <https://opentelemetry.io/docs/specs/semconv/database/database-spans/>
 
 use std::fmt;
+use std::pin::Pin;
 use std::time::Instant;
 
 use telemetry::metrics::storage::{QUERY_DURATION, QUERY_ERRORS};
@@ -80,11 +81,12 @@ impl fmt::Display for Told {
     }
 }
 
-/// Runs a statement within its span and measures it. `work` also tells how many rows came back, if rows can.
+/// Runs a statement within its span and measures it. `work` also tells how many rows came back, if rows can; it is boxed,
+/// because a driver's future is large, and every caller's would hold room for it.
 pub(crate) async fn observed<T>(
     database: &Described,
     told: Told,
-    work: impl Future<Output = Result<(T, Option<usize>), Failure>>,
+    work: Pin<Box<impl Future<Output = Result<(T, Option<usize>), Failure>>>>,
 ) -> Result<T, StorageError> {
     let span = told.span(database);
     let started = Instant::now();

@@ -45,10 +45,14 @@ impl Transaction {
     /// As [`StorageError`] says.
     pub async fn fetch_all<T: Row>(&mut self, statement: Statement) -> Result<Vec<T>, StorageError> {
         let inner = Arc::clone(&self.inner);
-        observed(&inner.described, Told::statement(&statement), async {
-            let rows = self.rows(statement).await?;
-            Ok((rows.all()?, Some(rows.len())))
-        })
+        observed(
+            &inner.described,
+            Told::statement(&statement),
+            Box::pin(async {
+                let rows = self.rows(statement).await?;
+                Ok((rows.all()?, Some(rows.len())))
+            }),
+        )
         .await
     }
 
@@ -58,10 +62,14 @@ impl Transaction {
     /// As [`StorageError`] says.
     pub async fn fetch_optional<T: Row>(&mut self, statement: Statement) -> Result<Option<T>, StorageError> {
         let inner = Arc::clone(&self.inner);
-        observed(&inner.described, Told::statement(&statement), async {
-            let rows = self.rows(statement).await?;
-            Ok((rows.first()?, Some(rows.len())))
-        })
+        observed(
+            &inner.described,
+            Told::statement(&statement),
+            Box::pin(async {
+                let rows = self.rows(statement).await?;
+                Ok((rows.first()?, Some(rows.len())))
+            }),
+        )
         .await
     }
 
@@ -80,11 +88,15 @@ impl Transaction {
     /// As [`StorageError`] says.
     pub async fn execute(&mut self, statement: Statement) -> Result<u64, StorageError> {
         let inner = Arc::clone(&self.inner);
-        observed(&inner.described, Told::statement(&statement), async {
-            let limit = self.inner.limits.statement;
-            let done = self.lease(&statement)?.execute(statement, limit).await;
-            Ok((self.heed(done)?, None))
-        })
+        observed(
+            &inner.described,
+            Told::statement(&statement),
+            Box::pin(async {
+                let limit = self.inner.limits.statement;
+                let done = self.lease(&statement)?.execute(statement, limit).await;
+                Ok((self.heed(done)?, None))
+            }),
+        )
         .await
     }
 
@@ -107,17 +119,21 @@ impl Transaction {
 
     async fn end(mut self, control: Control) -> Result<(), StorageError> {
         let inner = Arc::clone(&self.inner);
-        observed(&inner.described, Told::control(control, inner.is_sqlite()), async {
-            // PostgreSQL would roll back a failed transaction at COMMIT and call that a success.
-            if self.failed && control == Control::Commit {
-                return Err(Failure::of(StorageError::Aborted));
-            }
-            let Some(lease) = &mut self.lease else { return Err(Failure::of(StorageError::Aborted)) };
-            let ended = lease.control(control, inner.limits.statement).await;
-            inner.heed(self.epoch, ended)?;
-            self.lease = None;
-            Ok(((), None))
-        })
+        observed(
+            &inner.described,
+            Told::control(control, inner.is_sqlite()),
+            Box::pin(async {
+                // PostgreSQL would roll back a failed transaction at COMMIT and call that a success.
+                if self.failed && control == Control::Commit {
+                    return Err(Failure::of(StorageError::Aborted));
+                }
+                let Some(lease) = &mut self.lease else { return Err(Failure::of(StorageError::Aborted)) };
+                let ended = lease.control(control, inner.limits.statement).await;
+                inner.heed(self.epoch, ended)?;
+                self.lease = None;
+                Ok(((), None))
+            }),
+        )
         .await
     }
 

@@ -7,6 +7,7 @@
 mod error;
 mod exception;
 pub mod export;
+mod log_writer;
 mod logging;
 pub mod metrics;
 mod process;

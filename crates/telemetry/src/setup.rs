@@ -12,7 +12,7 @@ use opentelemetry_sdk::metrics::{PeriodicReader, SdkMeterProvider};
 use opentelemetry_sdk::trace::{
     BatchConfigBuilder as SpanBatchConfigBuilder, BatchSpanProcessor, Sampler, SdkTracerProvider,
 };
-use tracing_subscriber::filter::{EnvFilter, FilterFn, LevelFilter};
+use tracing_subscriber::filter::{EnvFilter, FilterExt as _, FilterFn, LevelFilter};
 use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
 use tracing_subscriber::util::SubscriberInitExt as _;
 
@@ -20,6 +20,7 @@ use crate::export::{
     Gate, GatedLogProcessor, GatedSpanProcessor, OtlpBuilder, WatchedLogExporter, WatchedMetricExporter,
     WatchedSpanExporter,
 };
+use crate::log_writer::LogWriter;
 use crate::logging::LogLine;
 use crate::metrics;
 use crate::settings::Signal;
@@ -34,6 +35,7 @@ pub struct Telemetry {
     /// gRPC channels are driven here, not on the service's runtime: an export must not wait for a busy service, and
     /// the last flush must work after the service's runtime has ended.
     runtime: Option<tokio::runtime::Runtime>,
+    lines: Option<LogWriter>,
     timeout: Duration,
 }
 
@@ -58,6 +60,8 @@ pub fn init(service_name: &str, settings: &TelemetrySettings) -> Result<Telemetr
     let resource = crate::resource::resource(&service_name, &settings.environment, &instance_id);
     let mut telemetry = Telemetry::default();
     telemetry.timeout = settings.shutdown_timeout();
+    let lines = LogWriter::start();
+    telemetry.lines = Some(lines.clone());
 
     let exporting = settings.exporting();
     let otlp = if exporting { Some(OtlpBuilder::new(settings)?) } else { None };
@@ -97,7 +101,7 @@ pub fn init(service_name: &str, settings: &TelemetrySettings) -> Result<Telemetr
         let events_only = FilterFn::new(|metadata: &tracing::Metadata<'_>| metadata.is_event());
         tracing_subscriber::registry()
             .with(events_only)
-            .with(log_layer(settings, &service_name, log_filter))
+            .with(log_layer(settings, &service_name, lines, log_filter))
             .try_init()
             .map_err(|_| TelemetryError::AlreadySet)?;
         return Ok(telemetry);
@@ -143,7 +147,7 @@ pub fn init(service_name: &str, settings: &TelemetrySettings) -> Result<Telemetr
     tracing_subscriber::registry()
         .with(spans)
         .with(logs)
-        .with(log_layer(settings, &service_name, log_filter))
+        .with(log_layer(settings, &service_name, lines, log_filter))
         .try_init()
         .map_err(|_| TelemetryError::AlreadySet)?;
     Ok(telemetry)
@@ -181,6 +185,9 @@ impl Telemetry {
         if let Some(runtime) = self.runtime.take() {
             runtime.shutdown_background();
         }
+        if let Some(lines) = self.lines.take() {
+            lines.flush();
+        }
     }
 }
 
@@ -202,11 +209,20 @@ impl Drop for Telemetry {
     }
 }
 
-fn log_layer<S>(settings: &TelemetrySettings, service: &str, filter: EnvFilter) -> impl tracing_subscriber::Layer<S>
+fn log_layer<S>(
+    settings: &TelemetrySettings,
+    service: &str,
+    lines: LogWriter,
+    filter: EnvFilter,
+) -> impl tracing_subscriber::Layer<S>
 where
     S: tracing::Subscriber + for<'a> tracing_subscriber::registry::LookupSpan<'a>,
 {
-    tracing_subscriber::fmt::layer().event_format(LogLine::new(settings.log_format, service)).with_filter(filter)
+    tracing_subscriber::fmt::layer()
+        .event_format(LogLine::new(settings.log_format, service))
+        .with_writer(lines)
+        // Without spans: it would write down the fields of each, and a line shows none of them.
+        .with_filter(filter.and(FilterFn::new(|metadata: &tracing::Metadata<'_>| metadata.is_event())))
 }
 
 /// Tracer provider with the ratio sampler, if a ratio is set; else the SDK reads `OTEL_TRACES_SAMPLER`.
@@ -238,7 +254,6 @@ where
 
 /// What goes into traces: as [`ours`], without access lines.
 pub(crate) fn spans_and_their_events<S>() -> impl tracing_subscriber::layer::Filter<S> {
-    use tracing_subscriber::filter::FilterExt as _;
     ours().and(FilterFn::new(|metadata: &tracing::Metadata<'_>| metadata.target() != crate::ACCESS_LOG))
 }
 

@@ -38,7 +38,7 @@ impl Processor {
             decision.id = request.decision_id.as_ref().map(domain::DecisionId::as_str),
             idempotency.replayed = Empty,
         );
-        web::observed(span, Box::pin(self.once(request))).await
+        web::observed(span, self.once(request)).await
     }
 
     async fn once(&self, request: ProcessRequest) -> Result<Processed, UserError> {
@@ -51,7 +51,7 @@ impl Processor {
             Begun::InProgress { retry_after } => return Err(UserError::KeyInProgress { retry_after }),
             Begun::Mismatch => return Err(UserError::KeyMismatch),
         };
-        match self.keys.working(&lease, self.work(request)).await {
+        match self.keys.working(&lease, Box::pin(self.work(request))).await {
             Ok(reply) => {
                 // The work is done: an answer that could not be kept is still the answer. The services behind know the
                 // key too, so that a repetition does nothing twice.

@@ -81,7 +81,7 @@ pub(crate) fn documented_requests(stack: &Stack) {
     for (service, queries) in [
         ("user-service", vec!["INSERT users"]),
         ("order-service", vec!["INSERT orders", "INSERT order_items", "COMMIT"]),
-        ("audit-service", vec!["INSERT audit_logs", "SELECT audit_logs", "COMMIT"]),
+        ("audit-service", vec!["INSERT audit_logs"]),
     ] {
         for query in queries {
             let span = spans

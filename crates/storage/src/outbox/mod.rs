@@ -14,8 +14,8 @@
 //! over, and waits for a person ([`Outbox::parked`], [`Outbox::unpark`]).
 //!
 //! Several processes may run the same outbox: a group is leased to one of them at a time. Delivery is at least once: a
-//! process can die between a delivery and writing down that it happened, so the receiver has to know [`Entry::key`]
-//! again. Leases are times of the processes' clocks, which have to agree to within seconds.
+//! process can die between a delivery and writing down that it happened (which is done for many together, some
+//! milliseconds later), so the receiver has to know [`Entry::key`] again. Leases are times of the processes' clocks, which have to agree to within seconds.
 
 mod complaints;
 mod context;
@@ -24,6 +24,7 @@ mod pace;
 mod parked;
 mod run;
 mod table;
+mod ticked;
 mod waiting;
 
 use std::sync::Arc;
@@ -37,6 +38,7 @@ use crate::{Database, QueryType, Statement, StorageError, Transaction};
 pub use parked::ParkedEntry;
 pub use table::migration;
 use table::{TABLE, reason_of};
+use ticked::Ticked;
 use waiting::Waiting;
 
 /// Wait after the first failure; it doubles with each further one.
@@ -59,6 +61,7 @@ pub struct Outbox {
 
 struct Shared {
     waiting: Waiting,
+    ticked: Ticked,
     /// Tells the leases of this process from those of others, and of its own life before a restart.
     holder: i64,
     started: DateTime<Utc>,
@@ -161,7 +164,8 @@ impl Outbox {
     /// The outbox `name` (a bounded word: it is a label) of a database whose migrations have [`migration`].
     #[must_use]
     pub fn new(database: Database, name: &'static str) -> Self {
-        let shared = Shared { waiting: Waiting::new(), holder: rand::random(), started: Utc::now() };
+        let shared =
+            Shared { waiting: Waiting::new(), ticked: Ticked::default(), holder: rand::random(), started: Utc::now() };
         Self { database, name, delivery_timeout: DELIVERY_TIMEOUT, shared: Arc::new(shared) }
     }
 
@@ -219,12 +223,16 @@ impl Outbox {
         Ok(EntryId { id: written.id, attempt: written.attempts, group, waits: written.waiting })
     }
 
-    /// The entry has been delivered.
+    /// The entry has been delivered. While [`Outbox::run`] runs this only says so, and it is ticked off a moment later,
+    /// together with others; else it is ticked off at once.
     ///
     /// # Errors
     /// As [`StorageError`] says; it is delivered again then, once its lease has run out.
     pub async fn done(&self, id: EntryId) -> Result<(), StorageError> {
         self.count("delivered");
+        if self.shared.ticked.take_in(id.id) {
+            return Ok(());
+        }
         // Whichever attempt holds it now: it has been delivered.
         let statement =
             Statement::new(QueryType::Delete, TABLE, "DELETE FROM outbox_entries WHERE id = $1").bind(id.id);

@@ -39,6 +39,10 @@ impl Outbox {
     /// again, longer and longer apart while its group waits, or parked. A delivery that takes longer than
     /// [`Outbox::with_delivery_timeout`] says has failed.
     pub async fn run(self, stop: CancellationToken, deliver: impl AsyncFn(Entry) -> Result<(), Undelivered>) {
+        futures_util::join!(self.tick_off(&stop), self.deliver_waiting(&stop, deliver));
+    }
+
+    async fn deliver_waiting(&self, stop: &CancellationToken, deliver: impl AsyncFn(Entry) -> Result<(), Undelivered>) {
         let mut pace = Pace::new(self.shared.waiting.tick());
         let mut line: VecDeque<Ours> = VecDeque::new();
         let mut under_way = FuturesUnordered::new();
@@ -48,7 +52,7 @@ impl Outbox {
             // Those that are left in the line when the service stops are not begun, which is an end, too.
             while under_way.len() < AT_ONCE {
                 let Some(ours) = line.pop_front() else { break };
-                under_way.push(self.deliver_group(ours, &stop, &deliver));
+                under_way.push(self.deliver_group(ours, stop, &deliver));
             }
             if !ended.is_empty() {
                 for group in &ended {
@@ -65,7 +69,7 @@ impl Outbox {
                     }
                     Err(error) => {
                         self.complain(&error, &mut pace);
-                        alongside(&mut under_way, &mut ended, wait(&stop, INTERVAL)).await;
+                        alongside(&mut under_way, &mut ended, wait(stop, INTERVAL)).await;
                     }
                 }
                 continue;
@@ -234,7 +238,7 @@ async fn alongside<T>(
     }
 }
 
-async fn wait(stop: &CancellationToken, time: Duration) {
+pub(super) async fn wait(stop: &CancellationToken, time: Duration) {
     tokio::select! {
         () = stop.cancelled() => {}
         () = tokio::time::sleep(time) => {}

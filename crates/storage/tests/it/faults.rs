@@ -307,6 +307,25 @@ pub(crate) async fn another_writer_is_waited_for_within_bounds(test: TestDatabas
     two.database.execute(insert(2)).await.unwrap();
 }
 
+/// No commit does it: their own would come at 64 MiB.
+pub(crate) async fn what_was_written_reaches_the_file_beside_the_writers(test: TestDatabase) {
+    let kept = Kept::ready(&test).await;
+    let path = std::path::Path::new(test.url().strip_prefix("sqlite://").unwrap()).join(format!("{SERVICE}.db"));
+    let length = |path: &std::path::Path| std::fs::metadata(path).map_or(0, |file| file.len());
+    let before = length(&path);
+    for id in 1..=80 {
+        let name = format!("{id}{}", "x".repeat(50_000));
+        let insert = Statement::new(QueryType::Insert, "things", "INSERT INTO things (id, name) VALUES ($1, $2)");
+        kept.database.execute(insert.bind(id).bind(name)).await.unwrap();
+    }
+    until("the file has it all", async || {
+        let length = length(&path);
+        if length > before + 80 * 50_000 { Ok(()) } else { Err(length) }
+    })
+    .await;
+    kept.database.execute(insert(1_000)).await.unwrap();
+}
+
 pub(crate) async fn a_file_that_is_no_database_is_told_until_it_is_gone(test: TestDatabase) {
     let path = test.folder().unwrap().join(format!("{SERVICE}.db"));
     std::fs::write(&path, "these are the words of somebody's diary, and no database at all").unwrap();

@@ -133,6 +133,33 @@ pub(crate) async fn whoever_writes_an_entry_may_deliver_it_itself(test: TestData
     stop.cancel();
 }
 
+/// Those that are said to be delivered while the outbox stops, and after it has stopped, are ticked off all the same.
+pub(crate) async fn what_its_writer_has_delivered_is_ticked_off_once(test: TestDatabase) {
+    let kept = open(&test).await;
+    let outbox = Outbox::new(kept.database.clone(), "ticked");
+    let (stop, delivered) = run(&outbox, async |_| Ok(()));
+    until("it has been looked", async || if outbox.has_backlog(GROUP) { Err(()) } else { Ok(()) }).await;
+    let mut entries = Vec::new();
+    for number in 0..60 {
+        entries.push(put(&kept.database, &outbox, &format!("entry {number}"), LONG).await);
+    }
+    let mut entries = entries.into_iter();
+    for id in entries.by_ref().take(20) {
+        outbox.done(id).await.unwrap();
+    }
+    until_left(&kept.database, 40).await;
+    for id in entries.by_ref().take(20) {
+        outbox.done(id).await.unwrap();
+    }
+    stop.cancel();
+    until_left(&kept.database, 20).await;
+    for id in entries {
+        outbox.done(id).await.unwrap();
+    }
+    assert_eq!(left(&kept.database).await, 0, "nobody runs who would do it later");
+    assert_eq!(delivered.keys(), [""; 0]);
+}
+
 pub(crate) async fn an_entry_whose_writer_died_is_delivered_when_its_lease_has_run_out(test: TestDatabase) {
     let kept = open(&test).await;
     let outbox = Outbox::new(kept.database.clone(), "died");

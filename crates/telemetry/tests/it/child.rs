@@ -90,6 +90,13 @@ fn scenario() {
                 }
             }
         }
+        "exit" => {
+            tracing::info!("first");
+            tracing::warn!("second");
+            println!("{MARK}{}", serde_json::to_string(&report).unwrap());
+            // Nothing is shut down.
+            std::process::exit(0);
+        }
         other => unreachable!("no scenario {other}"),
     }
     report.metrics = telemetry::metrics::render();

@@ -186,6 +186,17 @@ fn json_log_lines_carry_the_ids() {
 }
 
 #[test]
+fn a_warning_is_not_lost_with_its_process_nor_are_the_lines_before_it() {
+    let report = play("exit", &[("LOG_FORMAT", "json")]);
+    let messages: Vec<&str> = ["first", "second"]
+        .into_iter()
+        .filter(|word| report.output.contains(&format!(r#""message":"{word}""#)))
+        .collect();
+    assert_eq!(messages, ["first", "second"], "{}", report.output);
+    assert!(report.output.find("first") < report.output.find("second"), "{}", report.output);
+}
+
+#[test]
 fn the_metrics_document_is_the_registry() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/METRICS.md");
     let document = std::fs::read_to_string(path).unwrap();

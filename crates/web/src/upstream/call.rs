@@ -66,7 +66,8 @@ impl UpstreamRequest {
             }
             let left = deadline.saturating_duration_since(Instant::now());
             let limit = self.timeout.unwrap_or(settings.attempt_timeout).min(left);
-            let kind = match self.attempt(&url, attempt, limit, &read).await {
+            // Boxed: the client's future is large, and every caller's would hold room for it.
+            let kind = match Box::pin(self.attempt(&url, attempt, limit, &read)).await {
                 Ok(response) => {
                     breaker.succeeded();
                     return Ok(response);
