@@ -25,6 +25,10 @@ test: check-config ## Check all configuration and run all tests
 bench: backends binary ## Measure on this machine (WRITE=1: and put the table into docs/PERFORMANCE.md)
 	@scripts/bench.sh $(if $(WRITE),--write)
 
+.PHONY: profile
+profile: backends ## Draw a flame graph of a service under load (SERVICE=order-service RATE=150; wants perf and inferno)
+	@scripts/profile.sh $(or $(SERVICE),order-service) $(or $(RATE),150)
+
 .PHONY: check-config
 check-config: backends ## Have every program check its configuration
 	@scripts/check-config.sh

@@ -6,8 +6,8 @@ use std::time::Duration;
 use chrono::Utc;
 use domain::{ChainPart, PartStatus, ProcessRequest, RecoveredError};
 use serde_json::{Value, json};
-use storage::outbox::{Entry, EntryId, NewEntry, Outbox, Undelivered};
-use storage::{Database, Transaction};
+use storage::outbox::{Entry, EntryId, NewEntry, Outbox, ParkedEntry, Undelivered};
+use storage::{Database, StorageError, Transaction};
 use web::{CancellationToken, NextLink, UpstreamError, UpstreamErrorKind};
 
 use crate::NAME;
@@ -116,6 +116,16 @@ impl Handover {
     /// For readiness: whether it is known what waits.
     pub(crate) fn ready(&self) -> Result<(), String> {
         self.outbox.ready()
+    }
+
+    /// What the next service has refused for good, the oldest first.
+    pub(crate) async fn parked(&self, limit: u32) -> Result<Vec<ParkedEntry>, StorageError> {
+        self.outbox.parked(limit).await
+    }
+
+    /// Lets an order's request be handed on again. Tells whether one was parked.
+    pub(crate) async fn give_back(&self, order_id: &str) -> Result<bool, StorageError> {
+        self.outbox.unpark(order_id).await
     }
 
     /// Delivers what could not be handed on at once, until the service stops.

@@ -2,12 +2,14 @@
 //!
 //! `POST /process` prices the items (pricing.rs), writes order, items and an outbox entry in one transaction
 //! (orders.rs), and hands the request to the next service of the chain. When that is away the order stands, the answer
-//! says that the rest is deferred, and the outbox delivers it later, in order (handover.rs).
+//! says that the rest is deferred, and the outbox delivers it later, in order (handover.rs); what is refused for good is
+//! set aside for a person (parked.rs).
 
 mod config;
 mod error;
 mod handover;
 mod orders;
+mod parked;
 mod pricing;
 mod process;
 mod routes;
@@ -73,12 +75,15 @@ pub async fn start(config: Config) -> Result<RunningServer, StartError> {
         });
     }
     let orders = Orders::new(database);
+    let aside = Data::new(handover.clone());
     let processor = Data::new(Processor::new(orders.clone(), pricing, handover, config.chain.trace_personal_data));
     let orders = Data::new(orders);
-    let service = Service { name: NAME, default_port: DEFAULT_PORT, openapi: routes::Api::openapi(), readiness };
+    let openapi = routes::Api::openapi().merge_from(parked::Api::openapi());
+    let service = Service { name: NAME, default_port: DEFAULT_PORT, openapi, readiness };
     let stop = background.token();
     web::start(&config.server, service, background, move |routes| {
-        routes.app_data(orders.clone()).app_data(processor.clone()).configure(routes::configure);
+        routes.app_data(orders.clone()).app_data(processor.clone()).app_data(aside.clone());
+        routes.configure(routes::configure).configure(parked::configure);
     })
     // Nobody would stop the tasks of a service that never came to be.
     .inspect_err(|_| stop.cancel())

@@ -14,7 +14,7 @@ use serde_json::Value;
 use sqlx::FromRow;
 use web::CancellationToken;
 
-use crate::{Database, Migration, QueryType, Statement, StorageError, Transaction};
+use crate::{Database, Migration, QueryType, Statement, StorageError};
 
 /// The table. Each service has its own; its place among the service's migrations is `version`.
 #[must_use]
@@ -226,20 +226,6 @@ impl IdempotencyKeys {
         Ok(())
     }
 
-    /// Keeps the answer in the transaction of the work itself: either both are there, or none.
-    ///
-    /// # Errors
-    /// [`StorageError::Conflict`] when the lease had run out and another request has the key: do not commit. And as
-    /// [`StorageError`] says.
-    pub async fn complete_in(
-        &self,
-        transaction: &mut Transaction,
-        lease: Lease,
-        response: &Value,
-    ) -> Result<(), StorageError> {
-        still_ours(transaction.execute(lease.completion(response)).await?)
-    }
-
     /// Gives the key back after a failure: the next try of the same request does the work. Another request does not get
     /// the key, because something of this one may have been done.
     ///
@@ -306,10 +292,6 @@ impl Lease {
         .bind(self.token)
         .bind(response.to_string())
     }
-}
-
-fn still_ours(rows: u64) -> Result<(), StorageError> {
-    if rows == 1 { Ok(()) } else { Err(StorageError::Conflict { constraint: "idempotency_keys_lease".to_owned() }) }
 }
 
 impl Held {

@@ -186,6 +186,23 @@ pub(crate) async fn what_is_refused_for_good_is_said_so_and_holds_up_nobody(data
     next.away.store(false, Ordering::SeqCst);
     eventually("those behind it are delivered", async || (next.handed().len() == 3).then_some(())).await;
     assert_eq!(next.handed(), ["behind_it", "late_one", "late_two"]);
+
+    // Whoever looks after it sees why, and lets one go again when the reason is gone.
+    let parked = rows(&server, "/outbox/parked").await;
+    assert_eq!(parked.len(), 2, "{parked:?}");
+    let (first, id) = (&parked[0], parked[0]["order_id"].as_str().unwrap());
+    assert_eq!(
+        (&first["user_id"], &first["attempts"], &first["request"]["action"]),
+        (&json!("7"), &json!(1), &json!("poison"))
+    );
+    assert!(first["reason"].as_str().unwrap().contains("HTTP 422"), "{first}");
+    next.refused.lock().unwrap().clear();
+    let retry = url(&server, &format!("/outbox/parked/{id}/retry"));
+    assert_eq!(post(&retry, &json!({})).await.status, 202);
+    eventually("it is handed on", async || (next.handed().len() == 4).then_some(())).await;
+    assert_eq!(next.handed()[3], "poison");
+    assert_eq!(rows(&server, "/outbox/parked").await.len(), 1);
+    post(&retry, &json!({})).await.problem(404, "not_parked");
     server.stop().await;
     market.stop().await;
 }

@@ -56,7 +56,6 @@ fn main() -> ExitCode {
         test!(keys::a_lost_lease_does_not_undo_work),
         test!(keys::expired_keys_are_deleted_without_any_request),
         test!(keys::a_request_that_never_ended_gives_way),
-        test!(keys::the_answer_can_be_kept_with_the_work),
         test!(keys::only_one_of_many_at_once_is_the_first),
         test!(keys::expired_keys_are_new_and_are_cleaned_up_bit_by_bit),
         test!(spans::each_statement_is_a_client_span),
