@@ -39,7 +39,8 @@ finish() {
 trap finish EXIT
 
 # A PostgreSQL server of this run's own, with its default settings (each commit waits for the disk), on a socket in a
-# folder that its user can reach. It refuses to run as root.
+# folder that its user can reach. It refuses to run as root, and it is no process of the stack, which is told by its data
+# folder in the environment.
 postgresql_folder=$(mktemp -d "${TMPDIR:-/tmp}/ct-bench-pg.XXXXXX")
 postgresql_programs=
 for found in $(command -v initdb || true) $(compgen -G '/usr/lib/postgresql/*/bin/initdb' | sort -V || true); do
@@ -47,9 +48,10 @@ for found in $(command -v initdb || true) $(compgen -G '/usr/lib/postgresql/*/bi
 done
 as_postgresql() {
   if [ "$(id -u)" = 0 ]; then
-    (cd / && setpriv --reuid=postgres --regid=postgres --clear-groups "$postgresql_programs/$1" "${@:2}")
+    (cd / && env -u CRYPTO_TELEMETRY_DATA \
+      setpriv --reuid=postgres --regid=postgres --clear-groups "$postgresql_programs/$1" "${@:2}")
   else
-    "$postgresql_programs/$1" "${@:2}"
+    env -u CRYPTO_TELEMETRY_DATA "$postgresql_programs/$1" "${@:2}"
   fi
 }
 postgresql_start() {
@@ -128,23 +130,43 @@ log_line() {
     --data-urlencode "query={service_name=\"notifier-service\"} | trace_id=\"$1\"" | grep -o '"values"'
 }
 
-# memory_mib <name> <Rss|Pss>: memory of this stack's processes of one name (for the services: their subcommand), in MiB.
-# Rss counts pages that processes share in each of them, Pss divides them among those who share them.
-memory_mib() {
-  local pid kib=0 found=0 line
+# Ids of this stack's processes of one name; for the services that is their subcommand.
+pids_of() {
+  local pid line
   local -a words
   for pid in $(stack_processes); do
     mapfile -d '' -t words 2>/dev/null <"/proc/$pid/cmdline" || continue
     [ ${#words[@]} -gt 0 ] || continue
     line=${words[0]##*/}
     [ "$line" != crypto-telemetry ] || line=${words[1]:-}
-    [ "$line" = "$1" ] || continue
+    if [ "$line" = "$1" ]; then echo "$pid"; fi
+  done
+}
+
+# memory_mib <name> <Rss|Pss>: memory of this stack's processes of one name, in MiB. Rss counts pages that processes share
+# in each of them, Pss divides them among those who share them.
+memory_mib() {
+  local pid kib=0 found=0
+  for pid in $(pids_of "$1"); do
     found=1
     kib=$((kib + $(awk -v kind="$2:" '$1 == kind { print $2 }' "/proc/$pid/smaps_rollup")))
   done
   [ "$found" = 1 ] || { note "there is no process $1 in this stack"; exit 1; }
   awk -v kib="$kib" 'BEGIN { printf "%.1f", kib / 1024 }'
 }
+
+# cpu_ms <name…>: processor time that this stack's processes of these names have used since they began.
+cpu_ms() {
+  local name pid ticks=0
+  for name in "$@"; do
+    for pid in $(pids_of "$name"); do
+      # Behind the name in brackets: utime and stime are the 12th and 13th.
+      ticks=$((ticks + $(sed 's/.*) //' "/proc/$pid/stat" | awk '{ print $12 + $13 }')))
+    done
+  done
+  echo $((ticks * 1000 / $(getconf CLK_TCK)))
+}
+links=(api-gateway user-service order-service audit-service market-data-service)
 
 # highest <what> <of what> [load's options…]
 # The highest rate held goes to `rate`; empty, and a row that says so, when not even the first one is.
@@ -222,9 +244,22 @@ chain_on_rate=$rate
 if [ -n "$chain_on_rate" ]; then
   minute_rate=$((${chain_on_rate%.*} * 3 / 5))
   note "a minute at $minute_rate requests a second, then memory"
+  declare -A before
+  for process in "${links[*]}" otelcol tempo loki prometheus process-compose; do
+    # shellcheck disable=SC2086 # the services are several words
+    before[$process]=$(cpu_ms $process)
+  done
   report=$(crypto-telemetry load --gateway-url "$gateway" --journeys process --rate "$minute_rate" --for 60s --json) || failed=1
   row "a minute of $minute_rate requests a second through the chain (SQLite): p50 / p99 / max" \
     "$(latencies "$report") ms, $(jq -r .failed <<<"$report") failed" "p99 20 ms"
+  for process in "${links[*]}" otelcol tempo loki prometheus process-compose; do
+    # shellcheck disable=SC2086 # the services are several words
+    used=$(($(cpu_ms $process) - ${before[$process]}))
+    what=$process
+    [ "$what" != "${links[*]}" ] || what="the five services"
+    row "processor time a request in that minute: $what" \
+      "$(awk -v ms="$used" -v requests="$(jq -r .answered <<<"$report")" 'BEGIN { printf "%.2f", ms / requests }') ms" ""
+  done
   for process in market-data-service api-gateway user-service order-service audit-service otelcol prometheus tempo loki process-compose; do
     row "memory of $process after that minute: resident (its share)" "$(memory_mib "$process" Rss) MiB ($(memory_mib "$process" Pss) MiB)" ""
   done
