@@ -57,7 +57,8 @@ impl UpstreamRequest {
         let mut attempt = 1;
         loop {
             if let Err(retry_after) = breaker.admit(Instant::now()) {
-                tracing::warn!(
+                // The breaker has warned once, when it opened: under load this is thousands a second.
+                tracing::info!(
                     upstream = settings.name,
                     retry_after_ms = millis(retry_after),
                     "not called: circuit open"

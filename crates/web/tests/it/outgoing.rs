@@ -207,3 +207,26 @@ async fn a_secret_in_a_base_url_is_shown_nowhere() {
     assert!(!gone.to_string().contains("pa55word"), "{gone}");
     assert!(!format!("{client:?} {:?}", finished_spans()).contains("pa55word"));
 }
+
+#[actix_web::test]
+async fn a_call_that_is_held_back_is_an_event_of_its_trace_and_no_warning() {
+    let (server, _) = service(Readiness::new());
+    let client = Upstream::new(UpstreamSettings {
+        breaker: BreakerSettings { failures: 1, open_for: Duration::from_secs(60) },
+        ..UpstreamSettings::new("held-back", server.base_url())
+    });
+    client.post("/blames").send().await.unwrap_err();
+    let span = tracing::info_span!("held back");
+    let trace_id = async {
+        client.post("/blames").send().await.unwrap_err();
+        telemetry::trace_id().unwrap()
+    }
+    .instrument(span)
+    .await;
+    let spans = finished_spans();
+    let span = spans.iter().find(|span| span.span_context.trace_id().to_string() == trace_id).unwrap();
+    let event = span.events.iter().find(|event| event.name == "not called: circuit open").unwrap();
+    let level = event.attributes.iter().find(|attribute| attribute.key.as_str() == "level").unwrap();
+    assert_eq!(level.value.to_string(), "INFO", "the opening is the one warning");
+    server.stop().await;
+}
