@@ -30,6 +30,11 @@ pub enum LogFormat {
     Json,
 }
 
+/// Modules that speak at ERROR, one line each, of bytes on a socket that are no HTTP: actix says "stream error: Invalid
+/// Method" of every port scanner, and anybody could fill the log with it. The sender has its 400, and nothing of ours has
+/// failed. A body of ours that breaks off, of which the first one speaks too, is told by whoever makes that body.
+pub(crate) const OUTSIDERS_MAKE_SPEAK: [&str; 2] = ["actix_http::h1::dispatcher", "actix_http::h1::decoder"];
+
 /// Telemetry settings of one process. `TELEMETRY_*` go before the `OTEL_*` variable of the same meaning.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Telemetry")]
@@ -237,11 +242,23 @@ impl TelemetrySettings {
         })
     }
 
-    /// The directives for log lines; `info` for what they do not name.
+    /// The directives for log lines; `info` for what they do not name, and nothing of those that outsiders make speak.
     pub(crate) fn log_directives(&self) -> Result<String, TelemetryError> {
         const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
-        let mut directives = vec!["info"];
-        for part in self.log_level.split(',').map(str::trim).filter(|part| !part.is_empty()) {
+        let parts = || self.log_level.split(',').map(str::trim).filter(|part| !part.is_empty());
+        let mut directives = vec!["info".to_owned()];
+        for target in OUTSIDERS_MAKE_SPEAK {
+            // Whoever names it, or what it belongs to, wants to see it.
+            let named = parts().filter(|part| part.contains(['=', '['])).any(|part| {
+                let name = part.split(['=', '[']).next().unwrap_or_default();
+                !name.is_empty()
+                    && target.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with("::"))
+            });
+            if !named {
+                directives.push(format!("{target}=off"));
+            }
+        }
+        for part in parts() {
             // A lone word that is no level would be taken for a module's name, and everything else would fall silent.
             if !part.contains(['=', '[']) && !LEVELS.iter().any(|level| part.eq_ignore_ascii_case(level)) {
                 return Err(TelemetryError::Setting {
@@ -251,7 +268,7 @@ impl TelemetrySettings {
                     ),
                 });
             }
-            directives.push(part);
+            directives.push(part.to_owned());
         }
         Ok(directives.join(","))
     }
@@ -350,12 +367,53 @@ mod tests {
     #[test]
     fn a_log_level_is_one_or_a_list() {
         let at = |text: &str| TelemetrySettings { log_level: text.to_owned(), ..on() }.log_directives();
-        assert_eq!(at("debug").unwrap(), "info,debug");
-        assert_eq!(at("awc=trace, market_data[tick]=debug").unwrap(), "info,awc=trace,market_data[tick]=debug");
-        assert_eq!(at("").unwrap(), "info");
+        let quiet = "info,actix_http::h1::dispatcher=off,actix_http::h1::decoder=off";
+        assert_eq!(at("debug").unwrap(), format!("{quiet},debug"));
+        assert_eq!(
+            at("awc=trace, market_data[tick]=debug").unwrap(),
+            format!("{quiet},awc=trace,market_data[tick]=debug")
+        );
+        assert_eq!(at("").unwrap(), quiet);
         for bad in ["bogus", "info,verbose", "5"] {
             assert!(at(bad).unwrap_err().to_string().contains("LOG_LEVEL"), "{bad}");
         }
+    }
+
+    #[test]
+    fn garbage_of_outsiders_is_written_down_only_for_those_who_name_it() {
+        use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
+
+        #[derive(Clone, Default)]
+        struct Lines(std::sync::Arc<std::sync::Mutex<Vec<u8>>>);
+        impl std::io::Write for Lines {
+            fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+                self.0.lock().unwrap().write(bytes)
+            }
+            fn flush(&mut self) -> std::io::Result<()> {
+                Ok(())
+            }
+        }
+        let lines = |level: &str| {
+            let settings = TelemetrySettings { log_level: level.to_owned(), ..on() };
+            let filter = tracing_subscriber::EnvFilter::builder().parse(settings.log_directives().unwrap()).unwrap();
+            let lines = Lines::default();
+            let writer = lines.clone();
+            let layer = tracing_subscriber::fmt::layer().with_writer(move || writer.clone()).with_filter(filter);
+            tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), || {
+                tracing::error!(target: "actix_http::h1::dispatcher", "stream error: garbage");
+                tracing::error!(target: "actix_http::h1::decoder", "too much garbage");
+                tracing::error!(target: "actix_http::h2::service", "not ready");
+            });
+            let bytes = lines.0.lock().unwrap().clone();
+            String::from_utf8(bytes).unwrap()
+        };
+        for level in ["info", "debug", "", "awc=debug", "actix_http::h1::dispatch=error"] {
+            let lines = lines(level);
+            assert!(!lines.contains("garbage") && lines.contains("not ready"), "{level}: {lines}");
+        }
+        assert!(lines("info,actix_http::h1::dispatcher=error").contains("stream error: garbage"));
+        let all = lines("info,actix_http=debug");
+        assert!(all.contains("stream error") && all.contains("too much garbage"), "{all}");
     }
 
     #[test]

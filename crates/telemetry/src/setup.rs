@@ -23,7 +23,7 @@ use crate::export::{
 use crate::log_writer::LogWriter;
 use crate::logging::LogLine;
 use crate::metrics;
-use crate::settings::Signal;
+use crate::settings::{OUTSIDERS_MAKE_SPEAK, Signal};
 use crate::{TelemetryError, TelemetrySettings};
 
 /// What runs for telemetry in this process. Keep it until the end of `main` and call [`Telemetry::shutdown`].
@@ -257,13 +257,15 @@ pub(crate) fn spans_and_their_events<S>() -> impl tracing_subscriber::layer::Fil
     ours().and(FilterFn::new(|metadata: &tracing::Metadata<'_>| metadata.target() != crate::ACCESS_LOG))
 }
 
-/// What goes to OTLP: info and above, and nothing of the libraries that carry the export, which would feed itself.
+/// What goes to OTLP: info and above, nothing of the libraries that carry the export, which would feed itself, and
+/// nothing that outsiders make a library say.
 pub(crate) fn ours<S>() -> impl tracing_subscriber::layer::Filter<S> {
     const CARRIERS: [&str; 9] =
         ["h2", "hyper", "hyper_util", "tonic", "tower", "reqwest", "opentelemetry", "rustls", "telemetry::export"];
     FilterFn::new(|metadata: &tracing::Metadata<'_>| {
         let target = metadata.target();
         *metadata.level() <= tracing::Level::INFO
+            && !OUTSIDERS_MAKE_SPEAK.contains(&target)
             && !CARRIERS.iter().any(|carrier| {
                 target.strip_prefix(carrier).is_some_and(|rest| {
                     rest.is_empty() || rest.starts_with("::") || rest.starts_with('_') || rest.starts_with('-')
@@ -297,4 +299,37 @@ pub(crate) fn install_metrics(provider: SdkMeterProvider, telemetry: &mut Teleme
     metrics::set_installed();
     crate::process::observe(&opentelemetry::global::meter("crypto-telemetry"));
     telemetry.metrics = Some(provider);
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use tracing_subscriber::layer::Context;
+
+    use super::*;
+
+    /// Keeps the targets of what reaches it.
+    #[derive(Clone, Default)]
+    struct Kept(Arc<Mutex<Vec<String>>>);
+
+    impl<S: tracing::Subscriber> tracing_subscriber::Layer<S> for Kept {
+        fn on_event(&self, event: &tracing::Event<'_>, _context: Context<'_, S>) {
+            self.0.lock().unwrap().push(event.metadata().target().to_owned());
+        }
+    }
+
+    #[test]
+    fn garbage_of_outsiders_does_not_go_to_otlp() {
+        let kept = Kept::default();
+        let subscriber = tracing_subscriber::registry().with(kept.clone().with_filter(ours()));
+        tracing::subscriber::with_default(subscriber, || {
+            tracing::error!(target: "actix_http::h1::dispatcher", "stream error: garbage");
+            tracing::error!(target: "actix_http::h1::decoder", "too much garbage");
+            tracing::error!(target: "h2::proto", "the export's own");
+            tracing::error!(target: "actix_http::h2::service", "not ready");
+            tracing::debug!(target: "web", "too much");
+        });
+        assert_eq!(*kept.0.lock().unwrap(), ["actix_http::h2::service"]);
+    }
 }
