@@ -18,13 +18,19 @@ pub struct UserId(i64);
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PartyError {
     /// Zero or below.
-    #[error("a user_id is a whole number above 0 and below 2^63 - 1, not {0}")]
-    UserId(i64),
+    #[error("a user_id is a whole number above 0 and below 2^63 - 1")]
+    UserId,
     /// Empty, too long, or with characters that are none of a name.
-    #[error("a user_name has 1 to {} characters, without control characters", Username::MAX_CHARS)]
+    #[error(
+        "a user_name has 1 to {} characters, without control characters and without invisible ones, such as those that turn the direction of the text",
+        Username::MAX_CHARS
+    )]
     Username,
     /// No address.
-    #[error("a user_email is an address like john@example.com, of at most {} characters", Email::MAX_CHARS)]
+    #[error(
+        "a user_email is an address like john@example.com, of at most {} characters, without invisible ones",
+        Email::MAX_CHARS
+    )]
     Email,
     /// No word.
     #[error("an action is a word of 1 to {} letters, digits, '_', '-' and '.', like purchase", OrderAction::MAX_CHARS)]
@@ -51,7 +57,16 @@ impl TryFrom<i64> for UserId {
 
     fn try_from(id: i64) -> Result<Self, PartyError> {
         // The largest number is where a list of them begins.
-        if id > 0 && id < i64::MAX { Ok(Self(id)) } else { Err(PartyError::UserId(id)) }
+        if id > 0 && id < i64::MAX { Ok(Self(id)) } else { Err(PartyError::UserId) }
+    }
+}
+
+impl FromStr for UserId {
+    type Err = PartyError;
+
+    /// Reads the digits of a path or a query.
+    fn from_str(text: &str) -> Result<Self, PartyError> {
+        text.parse().map_err(|_| PartyError::UserId).and_then(|id: i64| id.try_into())
     }
 }
 
@@ -108,6 +123,26 @@ text!(Username, "A person's name, as they write it, without spaces around it.", 
 text!(Email, "An e-mail address: it has the form of one; whether it exists only a mail would tell.", Email);
 text!(OrderAction, "What is to be done, in a word: lower-case letters, digits, `_`, `-`, `.`.", Action);
 
+/// Whether a character shows nothing, or changes how others show: in a name it can only deceive whoever reads it, in a
+/// list, a log or a mail. Control characters (Cc), format characters (Cf, Unicode 16), separators of lines, fillers; but
+/// not the joiners.
+fn is_hidden(c: char) -> bool {
+    !is_joiner(c)
+        && (c.is_control()
+            || matches!(c,
+                '\u{ad}' | '\u{34f}' | '\u{600}'..='\u{605}' | '\u{61c}' | '\u{6dd}' | '\u{70f}'
+                | '\u{890}' | '\u{891}' | '\u{8e2}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}'
+                | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
+                | '\u{2800}' | '\u{3164}' | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}' | '\u{110bd}'
+                | '\u{110cd}' | '\u{13430}'..='\u{1343f}' | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}'
+                | '\u{e0000}'..='\u{e007f}'))
+}
+
+/// The zero-width joiner and non-joiner: names in Persian, Hindi, Sinhala and other scripts need them.
+const fn is_joiner(c: char) -> bool {
+    matches!(c, '\u{200c}' | '\u{200d}')
+}
+
 impl Username {
     /// Most characters of a name.
     pub const MAX_CHARS: usize = 200;
@@ -118,7 +153,9 @@ impl FromStr for Username {
 
     fn from_str(text: &str) -> Result<Self, PartyError> {
         let text = text.trim();
-        let well_formed = (1..=Self::MAX_CHARS).contains(&text.chars().count()) && !text.chars().any(char::is_control);
+        let well_formed = (1..=Self::MAX_CHARS).contains(&text.chars().count())
+            && !text.chars().any(is_hidden)
+            && !text.chars().all(|c| is_joiner(c) || c.is_whitespace());
         well_formed.then(|| Self(text.to_owned())).ok_or(PartyError::Username)
     }
 }
@@ -133,7 +170,9 @@ impl FromStr for Email {
 
     fn from_str(text: &str) -> Result<Self, PartyError> {
         let text = text.trim();
-        let well_formed = text.len() <= Self::MAX_CHARS && email_address::EmailAddress::is_valid(text);
+        let well_formed = text.len() <= Self::MAX_CHARS
+            && !text.chars().any(is_hidden)
+            && email_address::EmailAddress::is_valid(text);
         well_formed.then(|| Self(text.to_owned())).ok_or(PartyError::Email)
     }
 }
@@ -240,6 +279,38 @@ mod tests {
     }
 
     #[test]
+    fn names_and_addresses_hold_nothing_invisible_but_joiners() {
+        for hidden in [
+            '\u{202a}',
+            '\u{202e}',
+            '\u{2066}',
+            '\u{2069}',
+            '\u{200b}',
+            '\u{200e}',
+            '\u{200f}',
+            '\u{feff}',
+            '\u{ad}',
+            '\u{61c}',
+            '\u{180e}',
+            '\u{2060}',
+            '\u{2028}',
+            '\u{e0041}',
+            '\u{3164}',
+            '\u{7}',
+            '\u{9b}',
+        ] {
+            let refused = format!("Jo{hidden}hn").parse::<Username>().unwrap_err();
+            assert!(refused.to_string().contains("invisible"), "{hidden:?}");
+            assert!(format!("jo{hidden}hn@example.com").parse::<Email>().is_err(), "{hidden:?}");
+        }
+        for name in ["می\u{200c}رضا", "क्\u{200d}ष", "José Ñandú", "李小龍", "O’Neill-Smith", "👩\u{200d}🔬"]
+        {
+            assert_eq!(name.parse::<Username>().unwrap().as_str(), name);
+        }
+        assert!("\u{200d}\u{200c}".parse::<Username>().is_err(), "a name shows something");
+    }
+
+    #[test]
     fn words_are_bounded() {
         assert_eq!("  John Doe ".parse::<Username>().unwrap().as_str(), "John Doe");
         assert!("".parse::<Username>().is_err() && "a\nb".parse::<Username>().is_err());
@@ -253,6 +324,8 @@ mod tests {
             assert!(bad.parse::<OrderAction>().is_err(), "{bad:?}");
         }
         assert!(UserId::try_from(0).is_err() && UserId::try_from(-5).is_err() && UserId::try_from(1).is_ok());
+        assert_eq!("7".parse::<UserId>(), UserId::try_from(7));
+        assert!(["", "x", "0", "-1", "1.0", "9223372036854775808"].iter().all(|id| id.parse::<UserId>().is_err()));
         assert!(UserId::try_from(i64::MAX).is_err() && UserId::try_from(i64::MAX - 1).is_ok());
     }
 }
