@@ -21,7 +21,7 @@ use actix_web::middleware::{Condition, from_fn};
 use actix_web::web::{Data, ServiceConfig, scope};
 use chrono::TimeDelta;
 use trace_reader::TraceReader;
-use web::{Background, NextLink, Probe, Readiness, RunningServer, Service, StartError};
+use web::{Background, Edge, NextLink, Probe, Readiness, RunningServer, Service, StartError};
 
 pub use config::{Config, DoorSettings, Network, Origin, ServiceUrls};
 use description::Description;
@@ -55,6 +55,10 @@ pub async fn start(config: Config) -> Result<RunningServer, StartError> {
     })?;
     let mut background = Background::new();
     let door = Door::new(&config.door, &mut background)?;
+    let edge = Edge::new({
+        let door = door.clone();
+        move |request| door.client(request)
+    });
     let proxy = Proxy::new(&config.services, background.token());
     let look_back = TimeDelta::minutes(i64::from(config.log_look_back_minutes));
     let traces = TraceReader::new(config.tempo_url, config.loki_url, look_back);
@@ -83,7 +87,11 @@ pub async fn start(config: Config) -> Result<RunningServer, StartError> {
             .configure(proxy::routes(API))
             .wrap(from_fn(door::door))
             .wrap(Condition::new(!origins.is_empty(), cors(&origins)));
-        routes.service(api).configure(description::routes(description.clone())).configure(page::routes);
+        routes
+            .app_data(edge.clone())
+            .service(api)
+            .configure(description::routes(description.clone()))
+            .configure(page::routes);
     })
     // Nobody would stop the tasks of a service that never came to be.
     .inspect_err(|_| stop.cancel())

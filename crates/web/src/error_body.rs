@@ -102,7 +102,17 @@ fn answer(problem: &Problem, route: &str) -> HttpResponse {
     if status.is_server_error() {
         tracing::error!(code, upstream, status = status.as_u16(), "{}", problem.detail());
     } else {
-        tracing::info!(code, upstream, status = status.as_u16(), "{}", problem.detail());
+        let address = problem.asker().map(|asker| tracing::field::display(asker.address));
+        let id = problem.asker().map(|asker| asker.request_id.as_str());
+        tracing::info!(
+            code,
+            upstream,
+            status = status.as_u16(),
+            client.address = address,
+            request.id = id,
+            "{}",
+            problem.detail()
+        );
     }
     if let Some(name) = upstream {
         tracing::Span::current().record("upstream.failed", name);

@@ -7,6 +7,7 @@ mod background;
 mod body_limit;
 mod chain;
 mod detached;
+mod edge;
 mod error_body;
 mod health;
 mod in_flight;
@@ -26,6 +27,7 @@ pub use chain::{
     key_mismatch, observed,
 };
 pub use detached::detached;
+pub use edge::Edge;
 pub use health::Readiness;
 pub use problem::{Problem, ProblemBody};
 pub use server::{RunningServer, Service, StartError, start};

@@ -1,6 +1,7 @@
 //! Errors as RFC 9457 problems.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use actix_web::http::StatusCode;
@@ -19,6 +20,15 @@ pub struct Problem {
     detail: String,
     upstream: Option<String>,
     retry_after: Option<Duration>,
+    // Boxed: a problem stands in the result of every handler.
+    asked_by: Option<Box<Asker>>,
+}
+
+/// Who asked, for the log.
+#[derive(Debug, Clone)]
+pub(crate) struct Asker {
+    pub(crate) address: IpAddr,
+    pub(crate) request_id: String,
 }
 
 /// The body of a problem, `application/problem+json` (RFC 9457 with the members `code`, `trace_id`, `upstream`).
@@ -71,7 +81,7 @@ impl Problem {
     /// A problem with a bounded `code` in snake case and a sentence for people.
     #[must_use]
     pub fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
-        Self { status, code: code.to_owned(), detail: detail.into(), upstream: None, retry_after: None }
+        Self { status, code: code.to_owned(), detail: detail.into(), upstream: None, retry_after: None, asked_by: None }
     }
 
     /// A defect of ours: 500, and nothing of what went wrong.
@@ -95,6 +105,14 @@ impl Problem {
     #[must_use]
     pub const fn retry_after(mut self, after: Duration) -> Self {
         self.retry_after = Some(after);
+        self
+    }
+
+    /// Says who asked, for the line in the log: the answer does not repeat it. For refusals at the door, whose callers
+    /// are known by nothing else.
+    #[must_use]
+    pub fn asked_by(mut self, address: IpAddr, request_id: impl Into<String>) -> Self {
+        self.asked_by = Some(Box::new(Asker { address, request_id: request_id.into() }));
         self
     }
 
@@ -127,6 +145,11 @@ impl Problem {
     #[must_use]
     pub fn failed_upstream(&self) -> Option<&str> {
         self.upstream.as_deref()
+    }
+
+    /// Who asked, if that was said.
+    pub(crate) fn asker(&self) -> Option<&Asker> {
+        self.asked_by.as_deref()
     }
 
     pub(crate) fn respond(&self, route: &str) -> HttpResponse {
@@ -235,6 +258,7 @@ fn passed_on(name: &str, status: u16, body: ProblemBody, retry_after: Option<Dur
         detail: body.detail,
         upstream,
         retry_after,
+        asked_by: None,
     })
 }
 

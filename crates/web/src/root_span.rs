@@ -5,10 +5,13 @@ use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::HeaderMap;
 use opentelemetry::propagation::Extractor;
+use opentelemetry::trace::TraceContextExt as _;
 use tracing::Span;
 use tracing::field::Empty;
 use tracing_actix_web::RootSpanBuilder;
 use tracing_opentelemetry::OpenTelemetrySpanExt as _;
+
+use crate::Edge;
 
 /// Builds the server span. Probes and scrapes get none: they would drown the traces people look for.
 pub(crate) struct ServerSpan;
@@ -51,6 +54,11 @@ impl RootSpanBuilder for ServerSpan {
         }
         let route = route(request);
         let method = request.method().as_str();
+        let edge = Edge::of(request);
+        let client_address = match edge {
+            Some(edge) => Some(edge.client_address(request)),
+            None => request.peer_addr().map(|address| address.ip()),
+        };
         let span = tracing::info_span!(
             "http_request",
             otel.name = format!("{method} {route}"),
@@ -61,7 +69,7 @@ impl RootSpanBuilder for ServerSpan {
             http.response.status_code = Empty,
             url.path = shown_path(request, &route),
             url.scheme = "http",
-            client.address = request.peer_addr().map(|address| address.ip().to_string()),
+            client.address = client_address.map(|address| address.to_string()),
             error.type = Empty,
             // What handlers know and callers look for; recorded where it applies.
             crypto.symbol = Empty,
@@ -74,8 +82,15 @@ impl RootSpanBuilder for ServerSpan {
         );
         if !span.is_disabled() {
             let parent = telemetry::propagation::extract(&Headers(request.headers()));
-            // Fails only where no OpenTelemetry layer listens, and then there is nothing to connect.
-            let _ = span.set_parent(parent);
+            let caller = parent.span().span_context().clone();
+            if edge.is_some() && caller.is_valid() && !caller.is_sampled() {
+                // A stranger who does not keep its own trace must not switch ours off: nobody would find what it did
+                // here. The link leads from our trace to its.
+                span.add_link(caller);
+            } else {
+                // Fails only where no OpenTelemetry layer listens, and then there is nothing to connect.
+                let _ = span.set_parent(parent);
+            }
         }
         span
     }

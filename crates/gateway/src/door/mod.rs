@@ -91,7 +91,7 @@ impl Door {
 
     /// Who comes in.
     fn admit(&self, request: &ServiceRequest) -> Result<Arc<str>, Refused> {
-        let address = self.address(request);
+        let address = client_network(self.client(request));
         let client: Arc<str> = match &self.keys {
             // Without keys only this machine can connect; but a page of somebody else's whose name suddenly leads to this
             // machine (DNS rebinding) is asked for by this machine's own browser. It still says its name.
@@ -110,12 +110,13 @@ impl Door {
         Ok(client)
     }
 
-    fn address(&self, request: &ServiceRequest) -> IpAddr {
+    /// Where a request comes from, behind whatever proxy that is trusted.
+    pub(crate) fn client(&self, request: &ServiceRequest) -> IpAddr {
         // There is no peer where there is no network, as in a test without a server.
         let peer = request.peer_addr().map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |peer| peer.ip());
         let lines: Vec<&str> =
             request.headers().get_all("x-forwarded-for").map(|line| line.to_str().unwrap_or_default()).collect();
-        client_network(client_address(peer, lines.into_iter(), &self.trusted))
+        client_address(peer, lines.into_iter(), &self.trusted)
     }
 }
 
@@ -219,7 +220,8 @@ pub(crate) async fn door(
     let span = tracing::Span::current();
     // Set and not recorded: the span is made where nobody knows of these.
     span.set_attribute("request.id", request_id.clone());
-    let admitted = request.app_data::<Data<Door>>().map(|door| door.admit(&request));
+    let door = request.app_data::<Data<Door>>();
+    let admitted = door.map(|door| door.admit(&request).map_err(|refused| (refused, door.client(&request))));
     let response = match admitted {
         Some(Ok(client)) => {
             span.set_attribute("api.client", client.to_string());
@@ -228,9 +230,10 @@ pub(crate) async fn door(
             let context = Context::current().with_cleared_baggage();
             next.call(request).with_context(context).await?.map_into_boxed_body()
         }
-        Some(Err(refused)) => {
+        Some(Err((refused, address))) => {
             REQUESTS_REJECTED.add(1, &[("reason", refused.label())]);
-            let mut response = refused.problem().error_response();
+            // Who comes without a key is known by nothing else.
+            let mut response = refused.problem().asked_by(address, request_id.as_str()).error_response();
             if matches!(refused, Refused::Unauthorized) {
                 let challenge = HeaderValue::from_static("Bearer realm=\"crypto-telemetry\"");
                 response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);

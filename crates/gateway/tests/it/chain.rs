@@ -158,3 +158,23 @@ async fn nothing_of_the_outside_comes_along() {
     }
     gateway.stop().await;
 }
+
+#[actix_web::test]
+async fn an_unsampled_caller_does_not_switch_our_telemetry_off() {
+    let link = Fake::link("user-service");
+    let gateway = gateway(&["--next-service-url", &link.url]).await;
+    let caller = "aaaabbbbccccddddeeeeffff00001111";
+    let headers = [("traceparent", format!("00-{caller}-00f067aa0ba902b7-00"))];
+    let headers = headers.each_ref().map(|(name, value)| (*name, value.as_str()));
+    let body = post_with(&url(&gateway, "/api/v1/process"), &headers, &purchase()).await.ok();
+    let trace_id = body["trace_id"].as_str().unwrap();
+    assert_ne!(trace_id, caller, "it is a trace of our own");
+    let spans = spans_with(trace_id, "POST /api/v1/process").await;
+    let root = spans.iter().find(|span| span.name == "POST /api/v1/process").unwrap();
+    assert!(root.span_context.is_sampled() && root.parent_span_id == opentelemetry::trace::SpanId::INVALID);
+    let links: Vec<String> = root.links.iter().map(|link| link.span_context.trace_id().to_string()).collect();
+    assert_eq!(links, [caller], "which leads to the caller's");
+    let parent = link.only().header("traceparent").unwrap().to_owned();
+    assert!(parent.starts_with(&format!("00-{trace_id}-")) && parent.ends_with("-01"), "{parent}");
+    gateway.stop().await;
+}

@@ -1,11 +1,12 @@
 //! How often a key or an address may come.
 
 use gateway::NewKey;
+use telemetry::testing::attribute;
 use web::RunningServer;
 use web::testing::{Reply, get, url};
 
 use crate::fake::{Fake, Script};
-use crate::support::{Checked as _, gateway, get_with};
+use crate::support::{Checked as _, gateway, get_with, spans_with};
 
 fn user() -> Fake {
     Fake::start(vec![Script::json("/", "{}")])
@@ -134,5 +135,33 @@ async fn who_guesses_keys_waits_and_who_has_one_does_not() {
     let rejected =
         telemetry::testing::metric_values("gateway_requests_rejected_total", &[("reason", "too_many_failures")]);
     assert!(rejected.iter().sum::<f64>() >= 1.0, "{rejected:?}");
+    gateway.stop().await;
+}
+
+#[actix_web::test]
+async fn who_is_turned_away_stands_in_the_log_with_address_and_request_id() {
+    let alice = NewKey::make("alice").unwrap();
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), &alice.line).unwrap();
+    let path = file.path().to_str().unwrap();
+    let flags = ["--api-keys-file", path, "--auth-failures-per-minute", "1", "--trusted-proxies", "127.0.0.1"];
+    let gateway = gateway(&flags).await;
+    for (status, code) in [(401, "unauthorized"), (429, "too_many_failures")] {
+        let headers = [("x-forwarded-for", "203.0.113.1, 198.51.100.77"), ("x-request-id", "turned-away")];
+        let reply = get_with(&url(&gateway, "/api/v1/users"), &headers).await;
+        let problem = reply.problem(status, code);
+        assert_eq!(reply.header("x-request-id"), "turned-away");
+        let spans = spans_with(problem["trace_id"].as_str().unwrap(), "GET /api/v1/users").await;
+        assert_eq!(attribute(&spans[0], "client.address").as_deref(), Some("198.51.100.77"), "not the proxy's");
+        assert_eq!(attribute(&spans[0], "request.id").as_deref(), Some("turned-away"));
+        // The log's line is this event too.
+        let told =
+            spans[0].events.iter().find(|event| event.attributes.iter().any(|a| a.key.as_str() == "code")).unwrap();
+        let field = |name: &str| told.attributes.iter().find(|a| a.key.as_str() == name).map(|a| a.value.to_string());
+        assert_eq!(field("code").as_deref(), Some(code));
+        assert_eq!(field("client.address").as_deref(), Some("198.51.100.77"));
+        assert_eq!(field("request.id").as_deref(), Some("turned-away"));
+        assert!(!problem.to_string().contains("198.51.100.77"), "{problem}");
+    }
     gateway.stop().await;
 }
