@@ -86,8 +86,7 @@ pub(crate) fn routes(service: &'static str, readiness: Readiness) -> impl Fn(&mu
                 checks: Vec::new(),
             })
         };
-        // HEAD too: load balancers and uptime checks ask that way.
-        config.route("/health/live", web::get().to(live)).route("/health/live", web::head().to(live));
+        config.route("/health/live", web::get().to(live));
         for path in ["/health/ready", "/health"] {
             let readiness = readiness.clone();
             let ready = move || {
@@ -101,7 +100,7 @@ pub(crate) fn routes(service: &'static str, readiness: Readiness) -> impl Fn(&mu
                     }
                 }
             };
-            config.route(path, web::get().to(ready.clone())).route(path, web::head().to(ready));
+            config.route(path, web::get().to(ready));
         }
     }
 }

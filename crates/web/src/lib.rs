@@ -9,6 +9,7 @@ mod chain;
 mod detached;
 mod edge;
 mod error_body;
+mod head;
 mod health;
 mod in_flight;
 mod metrics_middleware;

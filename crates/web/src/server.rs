@@ -14,6 +14,7 @@ use url::Url;
 
 use crate::body_limit::BodyTimeout;
 use crate::error_body::{RequestTimeout, problems};
+use crate::head::head_as_get;
 use crate::in_flight::InFlight;
 use crate::metrics_middleware::measure;
 use crate::root_span::ServerSpan;
@@ -96,6 +97,7 @@ pub fn start(
             .app_data(json_config(max_body_bytes))
             .app_data(web::QueryConfig::default().error_handler(|error, _| query_problem(&error).into()))
             .app_data(web::PathConfig::default().error_handler(|error, _| path_problem(&error).into()))
+            .wrap(from_fn(head_as_get))
             .wrap(from_fn(problems))
             .wrap(from_fn(measure))
             .wrap(TracingLogger::<ServerSpan>::new())

@@ -35,8 +35,7 @@ pub(crate) fn routes(config: &mut web::ServiceConfig) {
     for file in &FILES {
         let tag = entity_tag(file.body);
         let handler = move |request: HttpRequest| serve(request, file, tag.clone());
-        let resource = web::resource(file.path).route(web::get().to(handler.clone())).route(web::head().to(handler));
-        config.service(resource);
+        config.service(web::resource(file.path).route(web::get().to(handler)));
     }
 }
 

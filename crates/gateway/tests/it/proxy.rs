@@ -1,7 +1,7 @@
 //! Requests that go through to the services.
 
 use serde_json::json;
-use web::testing::{Reply, eventually, get, post, post_text, url};
+use web::testing::{Reply, call, eventually, get, post, post_text, url};
 
 use crate::fake::{Fake, Script};
 use crate::support::{Checked as _, client, gateway, get_with, post_with, send, spans_with};
@@ -213,6 +213,24 @@ async fn what_services_refuse_is_passed_on_and_what_fails_is_named() {
     post_text(&ask, &[("content-type", "text/plain")], "{}").await.refused(415, "unsupported_media_type");
     let large = format!("\"{}\"", "a".repeat(1024 * 1024));
     post_text(&ask, &[("content-type", "application/json")], &large).await.refused(413, "body_too_large");
+    gateway.stop().await;
+}
+
+#[actix_web::test]
+async fn head_is_get_without_the_body() {
+    let user = Fake::start(vec![Script::json("/users", r#"{"items": []}"#)]);
+    let gateway = gateway(&["--user-url", &user.url]).await;
+    for path in ["/api/v1/users", "/docs/", "/openapi.json", "/", "/page/app.js"] {
+        let got = get(&url(&gateway, path)).await;
+        let reply = call("HEAD", &url(&gateway, path)).await;
+        assert_eq!((reply.status, reply.text.as_str()), (200, ""), "{path}");
+        assert_eq!(reply.header("content-type"), got.header("content-type"), "{path}");
+        assert_eq!(reply.header("content-length"), got.text.len().to_string(), "{path}");
+    }
+    assert!(user.seen().iter().all(|asked| asked.method == "GET"));
+    call("HEAD", &url(&gateway, "/docs")).await;
+    assert_eq!(call("HEAD", &url(&gateway, "/api/v1/process")).await.status, 405);
+    assert_eq!(call("HEAD", &url(&gateway, "/api/v1/ask")).await.status, 405);
     gateway.stop().await;
 }
 

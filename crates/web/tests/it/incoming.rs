@@ -218,3 +218,40 @@ async fn a_body_that_comes_slowly_gives_its_place_back() {
     }
     server.stop().await;
 }
+
+#[actix_web::test]
+async fn head_is_get_without_the_body() {
+    let (server, _) = service(Readiness::new());
+    for (path, status) in [
+        ("/openapi.json", 200),
+        ("/number/5", 200),
+        ("/headers", 200),
+        ("/metrics", 200),
+        ("/health/live", 200),
+        ("/own-error", 400),
+        ("/nowhere", 404),
+        ("/echo", 405),
+    ] {
+        let mut socket = tokio::net::TcpStream::connect(server.addr()).await.unwrap();
+        let head = format!("HEAD {path} HTTP/1.1\r\nhost: test\r\nconnection: close\r\n\r\n");
+        socket.write_all(head.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        socket.read_to_string(&mut answer).await.unwrap();
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        assert!(head.starts_with(&format!("HTTP/1.1 {status} ")), "{path}: {answer}");
+        assert_eq!(body, "", "{path}");
+        let length = head
+            .lines()
+            .find_map(|line| line.to_ascii_lowercase().strip_prefix("content-length: ")?.parse::<usize>().ok());
+        assert!(length.unwrap() > 0, "the length that a GET would have: {head}");
+    }
+    // An answer without an end is not waited for.
+    let mut socket = tokio::net::TcpStream::connect(server.addr()).await.unwrap();
+    socket.write_all(b"HEAD /endless HTTP/1.1\r\nhost: test\r\nconnection: close\r\n\r\n").await.unwrap();
+    let mut answer = String::new();
+    socket.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200 ") && answer.ends_with("\r\n\r\n"), "{answer}");
+    server.stop().await;
+    let labels = [("method", "HEAD"), ("route", "/number/{number}"), ("status_code", "200")];
+    assert_eq!(metric_values("http_server_request_duration_seconds_count", &labels), [1.0]);
+}

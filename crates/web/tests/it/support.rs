@@ -28,6 +28,10 @@ async fn number(path: web::Path<u32>) -> String {
     path.to_string()
 }
 
+async fn endless() -> HttpResponse {
+    HttpResponse::Ok().streaming(futures_util::stream::pending::<Result<web::Bytes, Problem>>())
+}
+
 async fn slow() -> &'static str {
     tokio::time::sleep(Duration::from_secs(60)).await;
     "late"
@@ -77,6 +81,7 @@ pub(crate) fn service(readiness: Readiness) -> (RunningServer, Arc<Calls>) {
             .app_data(data.clone())
             .route("/echo", web::post().to(echo))
             .route("/number/{number}", web::get().to(number))
+            .route("/endless", web::get().to(endless))
             .route("/hook/{token}/run", web::get().to(|| async { "ok" }))
             .route("/slow", web::get().to(slow))
             .route("/refuse", web::get().to(refuse))
