@@ -25,7 +25,7 @@ impl ChainError for AuditError {
         match self {
             Self::Storage(error) => error.label(),
             Self::Next(error) => error.label(),
-            Self::Page(_) => "bad_page",
+            Self::Page(error) => error.code(),
             Self::Kept(_) => "bad_row",
             Self::Json(_) => "bad_json",
         }
@@ -45,7 +45,7 @@ impl From<AuditError> for Problem {
         match error {
             AuditError::Storage(error) => error.into(),
             AuditError::Next(error) => error.into(),
-            AuditError::Page(error) => Self::new(StatusCode::BAD_REQUEST, "bad_page", format!("The {error}.")),
+            AuditError::Page(error) => Self::new(StatusCode::BAD_REQUEST, error.code(), format!("The {error}.")),
             AuditError::Kept(_) | AuditError::Json(_) => Self::internal(),
         }
     }

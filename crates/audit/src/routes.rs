@@ -6,7 +6,7 @@ use actix_web::{HttpResponse, post};
 use domain::{AuditEntry, ChainReply, Page, PageQuery, ProcessRequest, UserId};
 use serde::Deserialize;
 use utoipa::OpenApi;
-use web::{Problem, ProblemBody};
+use web::{JsonBody, Problem, ProblemBody};
 
 use crate::process::Processor;
 use crate::trail::{Filter, Trail};
@@ -33,14 +33,20 @@ pub(crate) fn configure(routes: &mut ServiceConfig) {
     request_body = ProcessRequest,
     responses(
         (status = 200, body = ChainReply),
-        (status = 400, description = "`bad_json`, `bad_body`", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 503, description = "The database is away", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 400, description = "`bad_json`, `bad_body`, `bad_context`", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 413, description = "`body_too_large`", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 415, description = "`unsupported_media_type`: no application/json, or encoded", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 502, description = "The service behind, where there is one, answered with an error; `upstream` names it", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 503, description = "The database, or the service behind, is away", body = ProblemBody, content_type = "application/problem+json"),
         (status = 504, description = "No answer in time", body = ProblemBody, content_type = "application/problem+json"),
     )
 )]
 #[post("/process")]
-async fn process(processor: Data<Processor>, request: Json<ProcessRequest>) -> Result<HttpResponse, Problem> {
-    let request = web::accepted(request.into_inner())?;
+async fn process(
+    processor: Data<Processor>,
+    JsonBody(request): JsonBody<ProcessRequest>,
+) -> Result<HttpResponse, Problem> {
+    let request = web::accepted(request)?;
     Ok(web::detached(async move { processor.process(request).await }).await??.into())
 }
 
@@ -49,7 +55,9 @@ async fn process(processor: Data<Processor>, request: Json<ProcessRequest>) -> R
 #[into_params(parameter_in = Query)]
 struct Which {
     /// Only this user's
-    user_id: Option<i64>,
+    // A text, so that what is wrong with it can be said in words.
+    #[param(value_type = Option<i64>, minimum = 1)]
+    user_id: Option<String>,
     /// Only those of this trace, 32 hex digits
     trace_id: Option<String>,
 }
@@ -62,7 +70,7 @@ struct Which {
     params(PageQuery, Which),
     responses(
         (status = 200, body = Page<AuditEntry>),
-        (status = 400, description = "`bad_page`, `bad_query`", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 400, description = "`bad_limit`, `bad_cursor`, `bad_query`", body = ProblemBody, content_type = "application/problem+json"),
         (status = 503, description = "The database is away", body = ProblemBody, content_type = "application/problem+json"),
     )
 )]
@@ -75,7 +83,8 @@ async fn list_audit(
     let refused = |why: String| {
         Problem::new(StatusCode::BAD_REQUEST, "bad_query", format!("The query cannot be understood: {why}."))
     };
-    let user_id = user_id.map(UserId::try_from).transpose().map_err(|error| refused(error.to_string()))?;
+    let user_id =
+        user_id.as_deref().map(str::parse::<UserId>).transpose().map_err(|error| refused(error.to_string()))?;
     let trace_id = trace_id.map(|id| id.to_ascii_lowercase());
     if trace_id.as_ref().is_some_and(|id| id.len() != 32 || !id.bytes().all(|byte| byte.is_ascii_hexdigit())) {
         return Err(refused("a trace_id has 32 hex digits".to_owned()));

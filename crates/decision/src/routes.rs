@@ -4,7 +4,7 @@ use actix_web::web::{Data, Json, ServiceConfig, post};
 use domain::{Decision, DecisionRequest};
 use serde_json::{Value, json};
 use utoipa::OpenApi;
-use web::{Problem, ProblemBody};
+use web::{JsonBody, Problem, ProblemBody};
 
 use crate::decider::Decider;
 
@@ -75,7 +75,10 @@ pub(crate) fn configure(app: &mut ServiceConfig) {
                 "The request took longer than 30000 ms and was given up.")))
     )
 )]
-async fn decide(decider: Data<Decider>, request: Json<DecisionRequest>) -> Result<Json<Decision>, Problem> {
+async fn decide(
+    decider: Data<Decider>,
+    JsonBody(request): JsonBody<DecisionRequest>,
+) -> Result<Json<Decision>, Problem> {
     Ok(Json(decider.decide(&request).await?))
 }
 

@@ -33,7 +33,7 @@ pub struct ProcessRequest {
     #[schema(value_type = String, max_length = 64, example = "purchase")]
     pub action: OrderAction,
     /// What is ordered, 50 items at most; left out or empty, the action decides.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "crate::objects::list")]
     #[schema(required = false, max_items = 50)]
     pub items: Vec<OrderItemRequest>,
     /// The decision that this follows, if one does.
@@ -430,6 +430,17 @@ mod tests {
         assert_eq!(worst(&[PartStatus::Done, PartStatus::Done]), PartStatus::Done);
         assert_eq!(worst(&[PartStatus::Deferred, PartStatus::Done]), PartStatus::Deferred);
         assert_eq!(worst(&[PartStatus::Refused, PartStatus::Deferred]), PartStatus::Refused);
+    }
+
+    #[test]
+    fn an_item_is_an_object() {
+        let read = |items: &str| {
+            serde_json::from_str::<ProcessRequest>(&format!(r#"{{"user_id": 1, "action": "buy", "items": {items}}}"#))
+        };
+        assert_eq!(read(r#"[{"symbol": "BTCUSDT", "quantity": 0.1}]"#).unwrap().items.len(), 1);
+        for bad in [r#"[["BTCUSDT", "0.1"]]"#, "[7]", "{}"] {
+            assert!(read(bad).is_err(), "{bad}");
+        }
     }
 
     #[test]

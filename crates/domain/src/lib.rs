@@ -8,6 +8,7 @@ pub mod chain;
 pub mod decision;
 pub mod id;
 pub mod market;
+mod objects;
 pub mod page;
 pub mod party;
 pub mod strategy;

@@ -7,9 +7,10 @@ use serde::{Deserialize, Serialize};
 #[into_params(parameter_in = Query)]
 pub struct PageQuery {
     /// Most entries, 1 to 200; 50 when left out
+    // A text, so that whatever is wrong with it is said in the same words.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[param(minimum = 1, maximum = 200)]
-    pub limit: Option<u16>,
+    #[param(value_type = Option<u16>, minimum = 1, maximum = 200)]
+    pub limit: Option<String>,
     /// `next_cursor` of the page before; the newest entries when left out
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cursor: Option<String>,
@@ -18,12 +19,23 @@ pub struct PageQuery {
 /// Why a page cannot be given.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PageError {
-    /// Outside the bounds.
-    #[error("limit is a number from 1 to {max}, not {0}", max = PageQuery::MAX_LIMIT)]
-    Limit(u16),
+    /// No number within the bounds.
+    #[error("limit is a whole number from 1 to {max}", max = PageQuery::MAX_LIMIT)]
+    Limit,
     /// Not one that was given out.
     #[error("cursor is none that a page gave as its next_cursor")]
     Cursor,
+}
+
+impl PageError {
+    /// A bounded word for machines: the same in every list.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Limit => "bad_limit",
+            Self::Cursor => "bad_cursor",
+        }
+    }
 }
 
 impl PageQuery {
@@ -35,12 +47,10 @@ impl PageQuery {
     /// Entries wanted.
     ///
     /// # Errors
-    /// When `limit` is out of bounds.
+    /// When `limit` is no number within the bounds.
     pub fn limit(&self) -> Result<u16, PageError> {
-        match self.limit.unwrap_or(Self::DEFAULT_LIMIT) {
-            limit @ 1..=Self::MAX_LIMIT => Ok(limit),
-            limit => Err(PageError::Limit(limit)),
-        }
+        let Some(limit) = &self.limit else { return Ok(Self::DEFAULT_LIMIT) };
+        limit.parse().ok().filter(|limit| (1..=Self::MAX_LIMIT).contains(limit)).ok_or(PageError::Limit)
     }
 
     /// The number behind which the page begins, for lists that run from the highest number down.
@@ -88,9 +98,11 @@ mod tests {
 
     #[test]
     fn bounds_hold() {
-        let limit = |limit| PageQuery { limit, cursor: None }.limit();
-        assert_eq!((limit(None), limit(Some(200))), (Ok(50), Ok(200)));
-        assert!(limit(Some(0)).is_err() && limit(Some(201)).is_err());
+        let limit = |limit: &str| PageQuery { limit: Some(limit.to_owned()), cursor: None }.limit();
+        assert_eq!((PageQuery::default().limit(), limit("1"), limit("200")), (Ok(50), Ok(1), Ok(200)));
+        for bad in ["0", "201", "999999", "99999999999999999999", "-1", "1.5", "ten", ""] {
+            assert_eq!(limit(bad), Err(PageError::Limit), "{bad}");
+        }
         let before = |cursor: &str| PageQuery { limit: None, cursor: Some(cursor.to_owned()) }.before();
         assert_eq!(before("17"), Ok(17));
         assert_eq!(before("x"), Err(PageError::Cursor));

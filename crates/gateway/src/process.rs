@@ -1,14 +1,14 @@
 //! The way into the business chain: `POST /api/v1/process` (spec E1).
 
 use actix_web::http::StatusCode;
-use actix_web::web::{Data, Json};
+use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse, post};
 use domain::chain::MAX_ITEMS;
 use domain::{ChainContext, ChainPart, ProcessRequest, ProcessResponse};
 use opentelemetry::trace::FutureExt as _;
 use serde_json::json;
 use tracing_opentelemetry::OpenTelemetrySpanExt as _;
-use web::{HandedOn, NextLink, Problem, ProblemBody, REPLAYED, Work};
+use web::{HandedOn, JsonBody, NextLink, Problem, ProblemBody, REPLAYED, Work};
 
 use crate::NAME;
 use crate::door::Caller;
@@ -36,8 +36,11 @@ const MAX_KEY: usize = 128;
     responses(
         (status = 200, body = ProcessResponse),
         (status = 400, description = "`bad_json`, `bad_body`, `bad_idempotency_key`, `context_not_allowed`, `too_many_items`, and what the services refuse", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 404, description = "What a service does not find, such as `unknown_symbol`: an item's symbol is not served", body = ProblemBody, content_type = "application/problem+json"),
         (status = 409, description = "`key_in_progress`: a request with this key is being worked on", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 422, description = "`key_mismatch`: the key was used for another request", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 413, description = "`body_too_large`", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 415, description = "`unsupported_media_type`: no application/json, or encoded", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 422, description = "`key_mismatch`: the key was used for another request; and what a service refuses, such as `mixed_currencies`, `total_too_large`", body = ProblemBody, content_type = "application/problem+json"),
         (status = 502, description = "A service of the chain answered with an error; `upstream` names it", body = ProblemBody, content_type = "application/problem+json"),
         (status = 503, description = "A service of the chain, or what it needs, is away", body = ProblemBody, content_type = "application/problem+json"),
         (status = 504, description = "No answer in time", body = ProblemBody, content_type = "application/problem+json"),
@@ -47,12 +50,12 @@ const MAX_KEY: usize = 128;
 pub(crate) async fn process(
     http: HttpRequest,
     link: Data<NextLink>,
-    body: Json<ProcessRequest>,
+    JsonBody(body): JsonBody<ProcessRequest>,
 ) -> Result<HttpResponse, Problem> {
     let mut work = Work::begin(NAME);
     let caller = Caller::of(&http)?;
     let key = idempotency_key(&http)?;
-    let mut request = checked(body.into_inner())?;
+    let mut request = checked(body)?;
     let span = tracing::Span::current();
     span.set_attribute("user.id", request.user_id.get());
     span.set_attribute("order.action", request.action.as_str().to_owned());

@@ -4,7 +4,7 @@ use actix_web::web::{Data, Json, ServiceConfig};
 use actix_web::{get, post};
 use domain::{AskRequest, AskResponse, Symbol, SymbolList};
 use utoipa::OpenApi;
-use web::{Problem, ProblemBody};
+use web::{JsonBody, Problem, ProblemBody};
 
 use crate::ask::{Asker, Channel};
 use crate::backends::Backends;
@@ -48,16 +48,21 @@ pub(crate) fn routes(config: &mut ServiceConfig) {
     request_body = AskRequest,
     responses(
         (status = 200, body = AskResponse),
-        (status = 400, description = "A body, question or symbol that cannot be read ", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 400, description = "A body, question or symbol that cannot be read", body = ProblemBody, content_type = "application/problem+json"),
         (status = 404, description = "A symbol that is not served; the problem names those that are", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 413, description = "`body_too_large`", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 415, description = "`unsupported_media_type`: no application/json, or encoded", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 422, description = "What decision-service cannot decide on, such as `not_enough_candles`", body = ProblemBody, content_type = "application/problem+json"),
         (status = 502, description = "A service or the exchange answered with an error; the problem's `upstream` names it", body = ProblemBody, content_type = "application/problem+json"),
         (status = 503, description = "A service or the exchange is away, or its price is too old", body = ProblemBody, content_type = "application/problem+json"),
         (status = 504, description = "No answer in time", body = ProblemBody, content_type = "application/problem+json"),
     )
 )]
 #[post("/v1/ask")]
-pub(crate) async fn ask(state: Data<State>, request: Json<AskRequest>) -> Result<Json<AskResponse>, Problem> {
-    let request = request.into_inner();
+pub(crate) async fn ask(
+    state: Data<State>,
+    JsonBody(request): JsonBody<AskRequest>,
+) -> Result<Json<AskResponse>, Problem> {
     let symbols = symbols_of(&state, &request)?;
     let asked = state.asker.ask(&symbols, request.strategy, Channel::Http).await;
     asked.into_response().map(Json)
@@ -94,7 +99,9 @@ fn symbols_of(state: &State, request: &AskRequest) -> Result<Vec<Symbol>, AskRef
 /// The symbols that can be asked about.
 #[utoipa::path(responses(
     (status = 200, body = SymbolList),
-    (status = 503, description = "market-data-service is away", body = ProblemBody, content_type = "application/problem+json"),
+    (status = 502, description = "market-data-service answered with an error", body = ProblemBody, content_type = "application/problem+json"),
+    (status = 503, description = "market-data-service is away, or does not know its symbols yet", body = ProblemBody, content_type = "application/problem+json"),
+    (status = 504, description = "No answer in time", body = ProblemBody, content_type = "application/problem+json"),
 ))]
 #[get("/v1/symbols")]
 pub(crate) async fn list_symbols(state: Data<State>) -> Result<Json<SymbolList>, Problem> {

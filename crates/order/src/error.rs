@@ -49,7 +49,7 @@ impl ChainError for OrderError {
             Self::TooManyItems(_) => "too_many_items",
             Self::BadId(_) => "bad_order_id",
             Self::Unknown(_) => "unknown_order",
-            Self::Page(_) => "bad_page",
+            Self::Page(error) => error.code(),
             Self::Kept(_) => "bad_row",
             Self::Json(_) => "bad_json",
         }
@@ -91,7 +91,7 @@ impl From<OrderError> for Problem {
             OrderError::Unknown(id) => {
                 Self::new(StatusCode::NOT_FOUND, "unknown_order", format!("There is no order {id}."))
             }
-            OrderError::Page(error) => Self::new(StatusCode::BAD_REQUEST, "bad_page", format!("The {error}.")),
+            OrderError::Page(error) => Self::new(StatusCode::BAD_REQUEST, error.code(), format!("The {error}.")),
             OrderError::Kept(_) | OrderError::Json(_) => Self::internal(),
         }
     }

@@ -5,7 +5,7 @@ use actix_web::{HttpResponse, get, post};
 use domain::{ChainReply, Order, Page, PageQuery, ProcessRequest, UserId};
 use serde::Deserialize;
 use utoipa::OpenApi;
-use web::{Problem, ProblemBody};
+use web::{JsonBody, Problem, ProblemBody};
 
 use crate::error::OrderError;
 use crate::orders::Orders;
@@ -35,17 +35,22 @@ pub(crate) fn configure(routes: &mut ServiceConfig) {
     request_body = ProcessRequest,
     responses(
         (status = 200, body = ChainReply),
-        (status = 400, description = "`bad_json`, `bad_body`, `too_many_items`", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 400, description = "`bad_json`, `bad_body`, `bad_context`, `too_many_items`", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 413, description = "`body_too_large`", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 415, description = "`unsupported_media_type`: no application/json, or encoded", body = ProblemBody, content_type = "application/problem+json"),
         (status = 404, description = "`unknown_symbol`: an item's symbol is not served", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 422, description = "`mixed_currencies`, `total_too_large`", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 422, description = "`mixed_currencies`, `total_too_large`, `key_mismatch`", body = ProblemBody, content_type = "application/problem+json"),
         (status = 502, description = "market-data-service answered with an error", body = ProblemBody, content_type = "application/problem+json"),
         (status = 503, description = "The database, market-data-service or the exchange is away", body = ProblemBody, content_type = "application/problem+json"),
         (status = 504, description = "No answer in time", body = ProblemBody, content_type = "application/problem+json"),
     )
 )]
 #[post("/process")]
-async fn process(processor: Data<Processor>, request: Json<ProcessRequest>) -> Result<HttpResponse, Problem> {
-    let request = web::accepted(request.into_inner())?;
+async fn process(
+    processor: Data<Processor>,
+    JsonBody(request): JsonBody<ProcessRequest>,
+) -> Result<HttpResponse, Problem> {
+    let request = web::accepted(request)?;
     Ok(web::detached(async move { processor.process(request).await }).await??.into())
 }
 
@@ -54,7 +59,9 @@ async fn process(processor: Data<Processor>, request: Json<ProcessRequest>) -> R
 #[into_params(parameter_in = Query)]
 struct Whose {
     /// Only this user's
-    user_id: Option<i64>,
+    // A text, so that what is wrong with it can be said in words.
+    #[param(value_type = Option<i64>, minimum = 1)]
+    user_id: Option<String>,
 }
 
 /// Orders, newest first.
@@ -65,7 +72,7 @@ struct Whose {
     params(PageQuery, Whose),
     responses(
         (status = 200, body = Page<Order>),
-        (status = 400, description = "`bad_page`, `bad_query`", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 400, description = "`bad_limit`, `bad_cursor`, `bad_query`", body = ProblemBody, content_type = "application/problem+json"),
         (status = 503, description = "The database is away", body = ProblemBody, content_type = "application/problem+json"),
     )
 )]
@@ -74,7 +81,7 @@ async fn list_orders(
     query: Query<PageQuery>,
     whose: Query<Whose>,
 ) -> Result<Json<Page<Order>>, Problem> {
-    let user_id = whose.user_id.map(UserId::try_from).transpose().map_err(|error| {
+    let user_id = whose.user_id.as_deref().map(str::parse::<UserId>).transpose().map_err(|error| {
         Problem::new(
             actix_web::http::StatusCode::BAD_REQUEST,
             "bad_query",

@@ -36,7 +36,7 @@ impl ChainError for UserError {
             Self::KeyInProgress { .. } => "key_in_progress",
             Self::KeyMismatch => "key_mismatch",
             Self::Unknown(_) => "unknown_user",
-            Self::Page(_) => "bad_page",
+            Self::Page(error) => error.code(),
             Self::Kept(_) => "bad_row",
             Self::Reply(_) => "bad_reply",
         }
@@ -66,7 +66,7 @@ impl From<UserError> for Problem {
             UserError::Unknown(id) => {
                 Self::new(StatusCode::NOT_FOUND, "unknown_user", format!("There is no user {id}."))
             }
-            UserError::Page(error) => Self::new(StatusCode::BAD_REQUEST, "bad_page", format!("The {error}.")),
+            UserError::Page(error) => Self::new(StatusCode::BAD_REQUEST, error.code(), format!("The {error}.")),
             UserError::Kept(_) | UserError::Reply(_) => Self::internal(),
         }
     }

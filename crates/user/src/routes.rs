@@ -1,10 +1,11 @@
 //! The API, and its description.
 
+use actix_web::http::StatusCode;
 use actix_web::web::{Data, Json, Path, Query, ServiceConfig};
 use actix_web::{HttpResponse, get, post};
 use domain::{ChainReply, Page, PageQuery, ProcessRequest, User, UserId};
 use utoipa::OpenApi;
-use web::{Problem, ProblemBody};
+use web::{JsonBody, Problem, ProblemBody};
 
 use crate::error::UserError;
 use crate::process::Processor;
@@ -33,17 +34,23 @@ pub(crate) fn configure(routes: &mut ServiceConfig) {
     request_body = ProcessRequest,
     responses(
         (status = 200, body = ChainReply),
-        (status = 400, description = "`bad_json`, `bad_body`", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 400, description = "`bad_json`, `bad_body`, `bad_context`, and what a service behind refuses", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 413, description = "`body_too_large`", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 415, description = "`unsupported_media_type`: no application/json, or encoded", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 404, description = "What a service behind does not find, such as order-service's `unknown_symbol`", body = ProblemBody, content_type = "application/problem+json"),
         (status = 409, description = "`key_in_progress`: a request with this key is being worked on", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 422, description = "`key_mismatch`: the key was used for another request", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 422, description = "`key_mismatch`: the key was used for another request; and what a service behind refuses, such as order-service's `mixed_currencies`, `total_too_large`", body = ProblemBody, content_type = "application/problem+json"),
         (status = 502, description = "A service behind answered with an error; `upstream` names it", body = ProblemBody, content_type = "application/problem+json"),
         (status = 503, description = "The database or a service behind is away", body = ProblemBody, content_type = "application/problem+json"),
         (status = 504, description = "No answer in time", body = ProblemBody, content_type = "application/problem+json"),
     )
 )]
 #[post("/process")]
-async fn process(processor: Data<Processor>, request: Json<ProcessRequest>) -> Result<HttpResponse, Problem> {
-    let request = web::accepted(request.into_inner())?;
+async fn process(
+    processor: Data<Processor>,
+    JsonBody(request): JsonBody<ProcessRequest>,
+) -> Result<HttpResponse, Problem> {
+    let request = web::accepted(request)?;
     Ok(web::detached(async move { processor.process(request).await }).await??.into())
 }
 
@@ -55,7 +62,7 @@ async fn process(processor: Data<Processor>, request: Json<ProcessRequest>) -> R
     params(PageQuery),
     responses(
         (status = 200, body = Page<User>),
-        (status = 400, description = "`bad_page`, `bad_query`", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 400, description = "`bad_limit`, `bad_cursor`, `bad_query`", body = ProblemBody, content_type = "application/problem+json"),
         (status = 503, description = "The database is away", body = ProblemBody, content_type = "application/problem+json"),
     )
 )]
@@ -77,7 +84,10 @@ async fn list_users(users: Data<Users>, query: Query<PageQuery>) -> Result<Json<
     )
 )]
 #[get("/users/{id}")]
-async fn user(users: Data<Users>, id: Path<UserId>) -> Result<Json<User>, Problem> {
-    let id = id.into_inner();
+async fn user(users: Data<Users>, id: Path<String>) -> Result<Json<User>, Problem> {
+    // A text until here, so that what is wrong with it can be said in words.
+    let id: UserId = id.parse().map_err(|error| {
+        Problem::new(StatusCode::BAD_REQUEST, "bad_path", format!("The path cannot be understood: {error}."))
+    })?;
     Ok(users.find(id).await?.map(Json).ok_or(UserError::Unknown(id))?)
 }

@@ -12,7 +12,9 @@ mod error_body;
 mod head;
 mod health;
 mod in_flight;
+mod json_body;
 mod metrics_middleware;
+mod plain_words;
 mod problem;
 mod root_span;
 mod server;
@@ -30,6 +32,7 @@ pub use chain::{
 pub use detached::detached;
 pub use edge::Edge;
 pub use health::Readiness;
+pub use json_body::{JsonBody, check_json_headers};
 pub use problem::{Problem, ProblemBody};
 pub use server::{RunningServer, Service, StartError, start};
 pub use settings::ServerSettings;

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use actix_web::dev::{Server, ServerHandle};
-use actix_web::error::{JsonPayloadError, PathError, QueryPayloadError};
+use actix_web::error::{PathError, QueryPayloadError};
 use actix_web::http::StatusCode;
 use actix_web::middleware::from_fn;
 use actix_web::rt::task::JoinHandle;
@@ -16,7 +16,9 @@ use crate::body_limit::BodyTimeout;
 use crate::error_body::{RequestTimeout, problems};
 use crate::head::head_as_get;
 use crate::in_flight::InFlight;
+use crate::json_body::BodyLimit;
 use crate::metrics_middleware::measure;
+use crate::plain_words::wrong_in_address;
 use crate::root_span::ServerSpan;
 use crate::{Background, Problem, Readiness, ServerSettings, health};
 
@@ -94,7 +96,9 @@ pub fn start(
             .app_data(body_timeout)
             .app_data(in_flight.clone())
             .app_data(web::PayloadConfig::new(max_body_bytes))
-            .app_data(json_config(max_body_bytes))
+            .app_data(BodyLimit(max_body_bytes))
+            // For handlers that take actix's own extractor.
+            .app_data(web::JsonConfig::default().limit(max_body_bytes))
             .app_data(web::QueryConfig::default().error_handler(|error, _| query_problem(&error).into()))
             .app_data(web::PathConfig::default().error_handler(|error, _| path_problem(&error).into()))
             .wrap(from_fn(head_as_get))
@@ -185,44 +189,16 @@ async fn metrics() -> Result<HttpResponse, Problem> {
         })
 }
 
-fn json_config(limit_bytes: usize) -> web::JsonConfig {
-    web::JsonConfig::default().limit(limit_bytes).error_handler(|error, _| json_problem(&error).into())
-}
-
-fn json_problem(error: &JsonPayloadError) -> Problem {
-    match error {
-        JsonPayloadError::OverflowKnownLength { length, limit } => Problem::new(
-            StatusCode::PAYLOAD_TOO_LARGE,
-            "body_too_large",
-            format!("The body has {length} bytes; at most {limit} are taken."),
-        ),
-        JsonPayloadError::Overflow { limit } => Problem::new(
-            StatusCode::PAYLOAD_TOO_LARGE,
-            "body_too_large",
-            format!("The body is too large; at most {limit} bytes are taken."),
-        ),
-        JsonPayloadError::ContentType => Problem::new(
-            StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            "unsupported_media_type",
-            "The body must be JSON with Content-Type: application/json.",
-        ),
-        JsonPayloadError::Deserialize(error) if error.is_eof() => {
-            Problem::new(StatusCode::BAD_REQUEST, "bad_json", "The body is empty or ends too early; JSON is expected.")
-        }
-        JsonPayloadError::Deserialize(error) if error.is_data() => {
-            Problem::new(StatusCode::BAD_REQUEST, "bad_body", format!("The body is not what this call takes: {error}."))
-        }
-        JsonPayloadError::Deserialize(error) => {
-            Problem::new(StatusCode::BAD_REQUEST, "bad_json", format!("The body is no valid JSON: {error}."))
-        }
-        _ => Problem::new(StatusCode::BAD_REQUEST, "bad_body", "The body could not be read."),
-    }
-}
-
 fn query_problem(error: &QueryPayloadError) -> Problem {
-    Problem::new(StatusCode::BAD_REQUEST, "bad_query", format!("The query cannot be understood: {error}."))
+    let wrong = match error {
+        QueryPayloadError::Deserialize(error) => wrong_in_address(&error.to_string()),
+        _ => "it cannot be read".to_owned(),
+    };
+    Problem::new(StatusCode::BAD_REQUEST, "bad_query", format!("The query cannot be understood: {wrong}."))
 }
 
-fn path_problem(error: &PathError) -> Problem {
-    Problem::new(StatusCode::BAD_REQUEST, "bad_path", format!("The path cannot be understood: {error}."))
+fn path_problem(_error: &PathError) -> Problem {
+    // What the error says is about types of Rust; a path has few parts, and the description says what each takes.
+    let detail = "A part of the path is not what this call takes. GET /openapi.json says what is.";
+    Problem::new(StatusCode::BAD_REQUEST, "bad_path", detail)
 }

@@ -172,13 +172,23 @@ pub(crate) async fn the_trail_is_read_in_pages(database: TestDatabase) {
 
 pub(crate) async fn bad_input_gets_a_sentence(database: TestDatabase) {
     let server = start(&database).await;
-    for query in ["limit=0", "limit=201", "cursor=x", "user_id=-1", "user_id=x", "trace_id=zz", "limit=-1"] {
-        let reply = get(&url(&server, &format!("/audit?{query}"))).await;
-        assert_eq!(reply.status, 400, "{query}: {}", reply.text);
-        assert!(reply.json()["detail"].as_str().unwrap().len() > 15, "{query}: {}", reply.text);
+    for (query, code, says) in [
+        ("limit=0", "bad_limit", "from 1 to 200"),
+        ("limit=201", "bad_limit", "from 1 to 200"),
+        ("limit=-1", "bad_limit", "from 1 to 200"),
+        ("limit=999999", "bad_limit", "from 1 to 200"),
+        ("cursor=x", "bad_cursor", "next_cursor"),
+        ("user_id=-1", "bad_query", "user_id is a whole number"),
+        ("user_id=x", "bad_query", "user_id is a whole number"),
+        ("trace_id=zz", "bad_query", "32 hex digits"),
+    ] {
+        let problem = get(&url(&server, &format!("/audit?{query}"))).await.problem(400, code);
+        assert!(problem["detail"].as_str().unwrap().contains(says), "{query}: {problem}");
     }
     let json_type = [("content-type", "application/json")];
-    for body in ["", "[]", "{}", r#"{"user_id": 1}"#, r#"{"user_id": 1, "action": "x", "extra": 1}"#] {
+    for body in
+        ["", "[]", "{}", r#"[1, null, null, "x"]"#, r#"{"user_id": 1}"#, r#"{"user_id": 1, "action": "x", "extra": 1}"#]
+    {
         assert_eq!(post_text(&url(&server, "/process"), &json_type, body).await.status, 400, "{body}");
     }
     assert_eq!(get(&url(&server, "/audit")).await.ok()["items"].as_array().unwrap().len(), 0);

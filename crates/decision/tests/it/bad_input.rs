@@ -110,7 +110,7 @@ async fn a_strategy_that_is_none() {
     let reply = service.post(body.to_string()).await;
     let (status, code, detail) = reply.problem();
     assert_eq!((status, code), (400, "bad_body"));
-    assert!(detail.contains("expected one of `technical`, `llm`, `random`"), "{detail}");
+    assert!(detail.contains("strategy is one of technical, llm, random, not fortune-teller"), "{detail}");
     service.stop().await;
 }
 
@@ -121,8 +121,9 @@ async fn bodies_that_are_no_request() {
         ("", "bad_json", "empty or ends too early"),
         ("{", "bad_json", "empty or ends too early"),
         ("nonsense", "bad_json", "no valid JSON"),
-        ("{}", "bad_body", "missing field `price`"),
-        (r#"{"price": 46000}"#, "bad_body", "invalid type"),
+        ("{}", "bad_body", "price is missing"),
+        (r#"{"price": 46000}"#, "bad_body", "price is an object"),
+        ("[]", "bad_body", "must be a JSON object"),
         (r#"{"price": {"symbol": "BTC/USDT"}}"#, "bad_body", "letters A-Z and digits"),
     ] {
         let reply = service.post(body).await;

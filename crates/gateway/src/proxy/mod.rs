@@ -13,7 +13,7 @@ use actix_web::body::{BodyStream, SizedStream};
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderName};
 use actix_web::web::{self, Bytes, Data, ServiceConfig};
-use actix_web::{Error, HttpMessage as _, HttpRequest, HttpResponse};
+use actix_web::{Error, HttpRequest, HttpResponse};
 use futures_util::StreamExt as _;
 use telemetry::metrics::gateway::REQUESTS_REJECTED;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -97,13 +97,7 @@ impl Proxy {
         let mut call = match way.kind {
             Kind::Read | Kind::Events => service.get(way.path),
             Kind::Ask => {
-                if !request.content_type().eq_ignore_ascii_case("application/json") {
-                    return Err(Problem::new(
-                        StatusCode::UNSUPPORTED_MEDIA_TYPE,
-                        "unsupported_media_type",
-                        "The body must be JSON with Content-Type: application/json.",
-                    ));
-                }
+                ::web::check_json_headers(request)?;
                 service.post(way.path).timeout(self.ask_timeout).body("application/json", body)
             }
         };

@@ -98,7 +98,17 @@ async fn what_a_client_may_not_say_reaches_nobody() {
     post(&address, &context).await.refused(400, "context_not_allowed");
     text("").await.refused(400, "bad_json");
     text("{").await.refused(400, "bad_json");
-    text("[]").await.refused(400, "bad_body");
+    for array in ["[]", r#"[1001, "Ann", null, "buy"]"#] {
+        text(array).await.refused(400, "bad_body");
+    }
+    let positional = r#"{"user_id": 1, "action": "buy", "items": [["BTCUSDT", "1"]]}"#;
+    let problem = text(positional).await.problem(400, "bad_body");
+    assert!(problem["detail"].as_str().unwrap().contains("items[0] is an object"), "{problem}");
+    let valid = r#"{"user_id": 1, "action": "buy"}"#;
+    post_text(&address, &[("content-type", "application/vnd.api+json")], valid)
+        .await
+        .refused(415, "unsupported_media_type");
+    post_text(&address, &[json_text, ("content-encoding", "gzip")], valid).await.refused(415, "unsupported_media_type");
     for (wrong, named) in [
         (json!({"user_id": 1, "action": "buy", "itmes": []}), "itmes"),
         (json!({"action": "buy"}), "user_id"),
@@ -106,11 +116,16 @@ async fn what_a_client_may_not_say_reaches_nobody() {
         (json!({"user_id": 1, "action": "<script>"}), "action"),
         (json!({"user_id": 1, "action": "buy", "user_email": "nobody"}), "user_email"),
         (json!({"user_id": 1, "action": "buy", "user_name": "a\u{0}b"}), "name"),
+        (json!({"user_id": 1, "action": "buy", "user_name": "nnA\u{202e}"}), "user_name"),
+        (json!({"user_id": "1", "action": "buy"}), "user_id"),
         (json!({"user_id": 1, "action": "buy", "items": [{"symbol": "BTCUSDT", "quantity": "-1"}]}), "quantity"),
     ] {
         let problem = post(&address, &wrong).await.problem(400, "bad_body");
         let detail = problem["detail"].as_str().unwrap();
         assert!(detail.contains(named), "{named}: {detail}");
+        for internal in ["i64", "struct", "invalid type", "`", "at line"] {
+            assert!(!detail.contains(internal), "{internal}: {detail}");
+        }
     }
     let items: Vec<Value> = (0..51).map(|_| json!({"symbol": "BTCUSDT", "quantity": "1"})).collect();
     post(&address, &json!({"user_id": 1, "action": "buy", "items": items})).await.refused(400, "too_many_items");

@@ -211,6 +211,9 @@ async fn what_services_refuse_is_passed_on_and_what_fails_is_named() {
     assert_eq!(reply("/api/v1/orders").await.problem(503, "upstream_unreachable")["upstream"], "order-service");
     let ask = url(&gateway, "/api/v1/ask");
     post_text(&ask, &[("content-type", "text/plain")], "{}").await.refused(415, "unsupported_media_type");
+    post_text(&ask, &[("content-type", "application/vnd.api+json")], "{}").await.refused(415, "unsupported_media_type");
+    let packed = [("content-type", "application/json"), ("content-encoding", "gzip")];
+    post_text(&ask, &packed, "{}").await.refused(415, "unsupported_media_type");
     let large = format!("\"{}\"", "a".repeat(1024 * 1024));
     post_text(&ask, &[("content-type", "application/json")], &large).await.refused(413, "body_too_large");
     gateway.stop().await;

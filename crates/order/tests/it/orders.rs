@@ -185,8 +185,16 @@ pub(crate) async fn bad_input_gets_a_sentence(database: TestDatabase) {
     }
     drop(get(&url(&server, "/orders/1")).await.problem(400, "bad_order_id"));
     drop(get(&url(&server, &format!("/orders/{}", "0".repeat(32)))).await.problem(404, "unknown_order"));
-    for query in ["limit=0", "limit=1000", "cursor=x", "user_id=0", "user_id=x"] {
-        assert_eq!(get(&url(&server, &format!("/orders?{query}"))).await.status, 400, "{query}");
+    for (query, code, says) in [
+        ("limit=0", "bad_limit", "from 1 to 200"),
+        ("limit=1000", "bad_limit", "from 1 to 200"),
+        ("limit=999999", "bad_limit", "from 1 to 200"),
+        ("cursor=x", "bad_cursor", "next_cursor"),
+        ("user_id=0", "bad_query", "user_id is a whole number"),
+        ("user_id=x", "bad_query", "user_id is a whole number"),
+    ] {
+        let problem = get(&url(&server, &format!("/orders?{query}"))).await.problem(400, code);
+        assert!(problem["detail"].as_str().unwrap().contains(says), "{query}: {problem}");
     }
     assert!(rows(&server, "/orders").await.is_empty(), "nothing of it was written");
     server.stop().await;

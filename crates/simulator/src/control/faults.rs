@@ -1,6 +1,6 @@
 //! Faults: switched on for a while, listed, switched off.
 
-use ::web::Problem;
+use ::web::{JsonBody, Problem};
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::web::{self, Data, Json, Path, ServiceConfig};
@@ -41,15 +41,17 @@ pub struct FaultsRemoved {
     request_body = FaultRequest,
     responses(
         (status = 201, description = "The fault is on", body = Fault),
+        (status = 415, description = "`unsupported_media_type`: no application/json, or encoded", body = ::web::ProblemBody, content_type = "application/problem+json"),
         (status = 400, description = "A value is out of bounds or does not go with the kind", body = ::web::ProblemBody, content_type = "application/problem+json"),
         (status = 409, description = "Too many faults are on", body = ::web::ProblemBody, content_type = "application/problem+json"),
     )
 )]
-pub(super) async fn add(world: Data<World>, request: Json<FaultRequest>) -> Result<HttpResponse, Problem> {
-    let request = request
-        .into_inner()
-        .checked()
-        .map_err(|error| Problem::new(StatusCode::BAD_REQUEST, "bad_fault", format!("{error}.")))?;
+pub(super) async fn add(
+    world: Data<World>,
+    JsonBody(request): JsonBody<FaultRequest>,
+) -> Result<HttpResponse, Problem> {
+    let request =
+        request.checked().map_err(|error| Problem::new(StatusCode::BAD_REQUEST, "bad_fault", format!("{error}.")))?;
     match world.faults.add(request, now_ms()) {
         Some(fault) => Ok(HttpResponse::Created().json(fault)),
         None => Err(Problem::new(

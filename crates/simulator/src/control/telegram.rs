@@ -1,6 +1,6 @@
 //! The people's side of Telegram: what they write and press, and what the bot sent them.
 
-use ::web::Problem;
+use ::web::{JsonBody, Problem};
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{CACHE_CONTROL, X_CONTENT_TYPE_OPTIONS};
@@ -99,12 +99,15 @@ fn problem(error: &PersonError) -> Problem {
     request_body = UpdateRequest,
     responses(
         (status = 201, description = "The update waits for the bot", body = UpdateInjected),
+        (status = 415, description = "`unsupported_media_type`: no application/json, or encoded", body = ::web::ProblemBody, content_type = "application/problem+json"),
         (status = 400, description = "Neither a text nor a press of a button", body = ::web::ProblemBody, content_type = "application/problem+json"),
         (status = 404, description = "No such message with buttons", body = ::web::ProblemBody, content_type = "application/problem+json"),
     )
 )]
-pub(super) async fn inject_update(world: Data<World>, request: Json<UpdateRequest>) -> Result<HttpResponse, Problem> {
-    let request = request.into_inner();
+pub(super) async fn inject_update(
+    world: Data<World>,
+    JsonBody(request): JsonBody<UpdateRequest>,
+) -> Result<HttpResponse, Problem> {
     let injected = match (request.text, request.callback_data, request.message_id) {
         (Some(text), None, None) => {
             let said = world.telegram.say(request.user_id, &text).map_err(|error| problem(&error))?;

@@ -67,15 +67,25 @@ pub(crate) async fn bad_input_gets_a_sentence(database: TestDatabase) {
         r#"{"user_id": 1, "action": "x", "user_name": "a\u0000b"}"#,
         r#"{"user_id": 1, "action": "two words"}"#,
         r#"{"user_id": 1, "action": "x", "unknown": true}"#,
+        r#"[1, "Ann", null, "x"]"#,
+        r#"{"user_id": 1, "action": "x", "items": [["BTCUSDT", "1"]]}"#,
+        "{\"user_id\": 1, \"action\": \"x\", \"user_name\": \"Ann\u{202e}\"}",
+        "{\"user_id\": 1, \"action\": \"x\", \"user_email\": \"a\u{200b}nn@example.com\"}",
     ] {
         let reply = post_text(&url(&server, "/process"), &json_type, body).await;
         assert_eq!(reply.status, 400, "{body}: {}", reply.text);
         assert!(reply.json()["detail"].as_str().unwrap().len() > 15, "{body}: {}", reply.text);
     }
     get(&url(&server, "/users/1")).await.problem(404, "unknown_user");
-    for path in ["/users/0", "/users/x", "/users?limit=0", "/users?cursor=x"] {
-        assert_eq!(get(&url(&server, path)).await.status, 400, "{path}");
+    for path in ["/users/0", "/users/x", "/users/99999999999999999999"] {
+        let problem = get(&url(&server, path)).await.problem(400, "bad_path");
+        assert!(problem["detail"].as_str().unwrap().contains("user_id is a whole number"), "{problem}");
     }
+    for limit in ["0", "201", "999999", "-1", "x", ""] {
+        let problem = get(&url(&server, &format!("/users?limit={limit}"))).await.problem(400, "bad_limit");
+        assert_eq!(problem["detail"], "The limit is a whole number from 1 to 200.", "{limit}");
+    }
+    get(&url(&server, "/users?cursor=x")).await.problem(400, "bad_cursor");
     assert_eq!(get(&url(&server, "/users")).await.ok()["items"], json!([]), "nothing of it was written");
     server.stop().await;
 }

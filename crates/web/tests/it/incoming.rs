@@ -220,6 +220,62 @@ async fn a_body_that_comes_slowly_gives_its_place_back() {
 }
 
 #[actix_web::test]
+async fn a_body_is_a_json_object_and_what_is_wrong_is_said_in_plain_words() {
+    let (server, _) = service(Readiness::new());
+    let post = async |content_type: &str, encoding: &str, body: &str| {
+        let body = Some((content_type, body.as_bytes().to_vec()));
+        let headers: &[(&str, &str)] = if encoding.is_empty() { &[] } else { &[("content-encoding", encoding)] };
+        call_with(&server, Method::POST, "/echo", body, headers).await
+    };
+    let good = r#"{"number": 1}"#;
+    for (content_type, encoding) in
+        [(JSON, ""), ("application/json; charset=utf-8", ""), ("Application/JSON", ""), (JSON, "identity")]
+    {
+        assert_eq!(post(content_type, encoding, good).await.status, 200, "{content_type} {encoding}");
+    }
+    for (content_type, encoding, body, status, code, says) in [
+        ("application/vnd.api+json", "", good, 415, "unsupported_media_type", "application/json"),
+        ("text/json", "", good, 415, "unsupported_media_type", "application/json"),
+        (JSON, "gzip", good, 415, "unsupported_media_type", "Content-Encoding"),
+        (JSON, "identity, gzip", good, 415, "unsupported_media_type", "Content-Encoding"),
+        (JSON, "", "[1]", 400, "bad_body", "a JSON object"),
+        (JSON, "", " \n[]", 400, "bad_body", "a JSON object"),
+        (JSON, "", "1", 400, "bad_body", "a JSON object"),
+        (JSON, "", "null", 400, "bad_body", "a JSON object"),
+        (JSON, "", "{}", 400, "bad_body", "number is missing"),
+        (JSON, "", r#"{"number": "x"}"#, 400, "bad_body", "number is a whole number"),
+        (JSON, "", r#"{"number": -1}"#, 400, "bad_body", "number is a whole number"),
+        (JSON, "", r#"{"number": 5000000000}"#, 400, "bad_body", "number is a whole number"),
+        (JSON, "", r#"{"number": [{"a": "b"}]}"#, 400, "bad_body", "number is a whole number"),
+        (JSON, "", r#"{"number": null}"#, 400, "bad_body", "number is a whole number"),
+        (JSON, "", r#"{"number": 1, "number": 2}"#, 400, "bad_body", "number is given twice"),
+        (JSON, "", "nonsense", 400, "bad_json", "line 1"),
+        (JSON, "", "", 400, "bad_json", "empty"),
+        (JSON, "", r#"{"number": 1} x"#, 400, "bad_json", "line 1"),
+    ] {
+        let answer = post(content_type, encoding, body).await;
+        let problem = answer.json();
+        let case = format!("{content_type} {encoding} {body}: {}", answer.text);
+        assert_eq!((answer.status, problem["code"].as_str()), (status, Some(code)), "{case}");
+        let detail = problem["detail"].as_str().unwrap();
+        assert!(detail.contains(says), "{case}");
+        for internal in ["u32", "struct", "invalid type", "sequence", "Deserialize", "Echo", "`"] {
+            assert!(!detail.contains(internal), "{internal}: {case}");
+        }
+    }
+    for path in
+        ["/number/x", "/number/-1", "/number/99999999999", "/listed?limit=x", "/listed?limit=1&limit=2", "/listed?x=1"]
+    {
+        let answer = call(&server, Method::GET, path, None).await;
+        assert_eq!(answer.status, 400, "{path}");
+        for internal in ["u32", "u16", "digit", "struct", "eserialize", "parse", "`"] {
+            assert!(!answer.text.contains(internal), "{internal}: {}", answer.text);
+        }
+    }
+    server.stop().await;
+}
+
+#[actix_web::test]
 async fn head_is_get_without_the_body() {
     let (server, _) = service(Readiness::new());
     for (path, status) in [

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use ::web::{Background, Problem, Readiness, RunningServer, ServerSettings, Service};
+use ::web::{Background, JsonBody, Problem, Readiness, RunningServer, ServerSettings, Service};
 use actix_web::http::{Method, StatusCode};
 use actix_web::{HttpResponse, web};
 use serde::{Deserialize, Serialize};
@@ -20,12 +20,22 @@ pub(crate) struct Echo {
 #[derive(Default)]
 pub(crate) struct Calls(pub(crate) AtomicU32);
 
-async fn echo(body: web::Json<Echo>) -> web::Json<Echo> {
-    body
+async fn echo(JsonBody(body): JsonBody<Echo>) -> web::Json<Echo> {
+    web::Json(body)
 }
 
 async fn number(path: web::Path<u32>) -> String {
     path.to_string()
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Listed {
+    limit: Option<u16>,
+}
+
+async fn listed(query: web::Query<Listed>) -> String {
+    query.limit.unwrap_or_default().to_string()
 }
 
 async fn endless() -> HttpResponse {
@@ -81,6 +91,7 @@ pub(crate) fn service(readiness: Readiness) -> (RunningServer, Arc<Calls>) {
             .app_data(data.clone())
             .route("/echo", web::post().to(echo))
             .route("/number/{number}", web::get().to(number))
+            .route("/listed", web::get().to(listed))
             .route("/endless", web::get().to(endless))
             .route("/hook/{token}/run", web::get().to(|| async { "ok" }))
             .route("/slow", web::get().to(slow))

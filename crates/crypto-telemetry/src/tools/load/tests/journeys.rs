@@ -61,7 +61,7 @@ async fn process(seen: Data<Shared>, request: HttpRequest, body: Bytes) -> HttpR
 }
 
 async fn orders(seen: Data<Shared>, request: HttpRequest, query: Query<PageQuery>) -> HttpResponse {
-    assert_eq!(query.limit, Some(20));
+    assert_eq!(query.limit.as_deref(), Some("20"));
     let Some(cursor) = query.into_inner().cursor else {
         see(&seen, &request, "orders");
         return HttpResponse::Ok().json(json!({"items": [{"user_id": 1001}, {"user_id": 1002}], "next_cursor": "a&b"}));
