@@ -115,7 +115,10 @@ async fn candles(
 
 /// Every symbol that is served.
 #[utoipa::path(get, path = "/v1/symbols",
-    responses((status = 200, description = "The symbols", body = SymbolList)))]
+    responses(
+        (status = 200, description = "The symbols", body = SymbolList),
+        (status = 503, description = "`symbols_unknown`: Binance has not said yet what its symbols are made of", body = ProblemBody, content_type = "application/problem+json"),
+    ))]
 async fn symbols(market: Data<Market>) -> Result<Json<SymbolList>, Problem> {
     let symbols = market.store.infos();
     if symbols.len() < market.store.symbols().count() {

@@ -6,6 +6,7 @@
 mod background;
 mod body_limit;
 mod chain;
+mod described;
 mod detached;
 mod edge;
 mod error_body;
@@ -29,6 +30,7 @@ pub use chain::{
     ChainError, ChainSettings, HandedOn, Next, NextLink, Processed, REPLAYED, Work, accepted, fingerprint,
     key_mismatch, observed,
 };
+pub use described::described;
 pub use detached::detached;
 pub use edge::Edge;
 pub use health::Readiness;

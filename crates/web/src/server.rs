@@ -13,6 +13,7 @@ use tracing_actix_web::TracingLogger;
 use url::Url;
 
 use crate::body_limit::BodyTimeout;
+use crate::described::described;
 use crate::error_body::{RequestTimeout, problems};
 use crate::head::head_as_get;
 use crate::in_flight::InFlight;
@@ -84,7 +85,7 @@ pub fn start(
 ) -> Result<RunningServer, StartError> {
     let Service { name, default_port, openapi, readiness } = service;
     let address = SocketAddr::new(settings.host, settings.port.unwrap_or(default_port));
-    let description = openapi.to_json()?;
+    let description = described(openapi).to_json()?;
     let timeout = RequestTimeout(settings.request_timeout());
     let body_timeout = BodyTimeout(settings.body_timeout());
     let in_flight = InFlight::new(settings.max_in_flight);

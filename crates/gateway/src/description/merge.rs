@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value, json};
 
-use crate::proxy::table::{Behind, WAYS};
+use crate::proxy::table::{Behind, Kind, WAYS, Way};
 
 const SCHEMAS: &str = "#/components/schemas/";
 
@@ -29,6 +29,7 @@ pub(super) fn merged(own: &Value, known: &[(Behind, Value)]) -> Value {
             ids.insert(id.clone());
             operation.insert("operationId".to_owned(), id.into());
             operation.insert("tags".to_owned(), json!([behind.name()]));
+            add_missing(&mut operation, &on_the_way(way));
             there.insert(way.from.to_owned(), json!({ way.kind.method(): operation }));
         }
         let taken = take_schemas(&mut schemas, &schemas_of(theirs), &Value::Object(there.clone()), behind.name());
@@ -159,6 +160,34 @@ fn camel(name: &str) -> String {
         .collect()
 }
 
+/// An answer that is a problem.
+fn problem(words: &str) -> Value {
+    json!({"description": words, "content": {"application/problem+json": {"schema": {"$ref": format!("{SCHEMAS}ProblemBody")}}}})
+}
+
+/// What the way through can answer itself, whatever the service says.
+fn on_the_way(way: &Way) -> Vec<(&'static str, Value)> {
+    let mut answers = vec![
+        ("400", problem("`bad_path`, `bad_query`: what is not handed on")),
+        ("502", problem("The service answered with an error; `upstream` names it")),
+        ("503", problem("The service is away; `upstream` names it")),
+        ("504", problem("No answer in time")),
+    ];
+    if way.kind == Kind::Ask {
+        answers.push(("413", problem("`body_too_large`")));
+        answers.push(("415", problem("`unsupported_media_type`: no application/json, or encoded")));
+    }
+    answers
+}
+
+/// Adds answers of statuses that an operation does not speak of.
+fn add_missing(operation: &mut Map<String, Value>, answers: &[(&str, Value)]) {
+    let Some(known) = operation.entry("responses").or_insert_with(|| json!({})).as_object_mut() else { return };
+    for (status, answer) in answers {
+        known.entry(*status).or_insert_with(|| answer.clone());
+    }
+}
+
 /// What the door adds to every operation: keys, and who is turned away.
 fn guard(description: &mut Value) {
     description["components"]["securitySchemes"] = json!({
@@ -167,9 +196,9 @@ fn guard(description: &mut Value) {
     });
     // Either, or none where the gateway asks for none.
     description["security"] = json!([{"api_key": []}, {"bearer": []}, {}]);
-    let problem = |words: &str| json!({"description": words, "content": {"application/problem+json": {"schema": {"$ref": format!("{SCHEMAS}ProblemBody")}}}});
     let refusals = [
         ("401", problem("`unauthorized`: no API key, or none that is known")),
+        ("421", problem("`foreign_host`: without API keys only a caller on this machine is answered, under its names")),
         (
             "429",
             problem("`rate_limited`, `too_many_failures`: too many requests; `Retry-After` says when to come again"),
@@ -226,6 +255,12 @@ mod tests {
         for operation in operations(&merged) {
             assert!(operation["responses"]["401"].is_object() && operation["responses"]["429"].is_object());
         }
+        let users = merged["paths"]["/api/v1/users"]["get"]["responses"].as_object().unwrap();
+        assert_eq!(
+            users.keys().collect::<Vec<_>>(),
+            ["200", "400", "401", "421", "429", "502", "503", "504"],
+            "what the way through answers is said too"
+        );
         let words = merged["info"]["description"].as_str().unwrap();
         assert!(
             words.starts_with("All of it.") && words.contains("order-service") && !words.contains("user-service"),

@@ -16,7 +16,7 @@ use serde_json::Value;
 use telemetry::metrics::gateway::DESCRIBED_SERVICES;
 use tracing::instrument::WithSubscriber as _;
 use utoipa::OpenApi;
-use web::{BreakerSettings, CancellationToken, StartError, Upstream, UpstreamSettings};
+use web::{BreakerSettings, CancellationToken, StartError, Upstream, UpstreamSettings, described};
 
 use crate::proxy::Proxy;
 use crate::proxy::table::Behind;
@@ -52,7 +52,7 @@ impl Description {
     /// # Errors
     /// When it cannot be written as JSON.
     pub(crate) fn new(proxy: &Proxy) -> Result<Self, StartError> {
-        let own = serde_json::to_value(Own::openapi())?;
+        let own = serde_json::to_value(described(Own::openapi()))?;
         let text = merge::merged(&own, &[]).to_string();
         let services = Behind::ALL.into_iter().filter_map(|behind| {
             let limit = Duration::from_secs(3);

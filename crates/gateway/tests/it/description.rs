@@ -96,6 +96,12 @@ async fn with_everything_away_the_gateway_describes_itself() {
     let description = description(&gateway).await;
     assert_eq!(description["paths"].as_object().unwrap().len(), 3);
     assert_eq!(description["info"]["title"], "crypto-telemetry");
+    let statuses: Vec<&String> =
+        description["paths"]["/api/v1/process"]["post"]["responses"].as_object().unwrap().keys().collect();
+    assert_eq!(
+        statuses,
+        ["200", "400", "401", "404", "408", "409", "413", "415", "421", "422", "429", "502", "503", "504"]
+    );
     assert!(words(&description).contains("decision-service"));
     gateway.stop().await;
 }

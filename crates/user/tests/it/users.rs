@@ -86,6 +86,11 @@ pub(crate) async fn bad_input_gets_a_sentence(database: TestDatabase) {
         assert_eq!(problem["detail"], "The limit is a whole number from 1 to 200.", "{limit}");
     }
     get(&url(&server, "/users?cursor=x")).await.problem(400, "bad_cursor");
+    // What can come is described, what the services behind refuse too.
+    let described = get(&url(&server, "/openapi.json")).await.ok();
+    let answers = described["paths"]["/process"]["post"]["responses"].as_object().unwrap();
+    let statuses: Vec<&str> = answers.keys().map(String::as_str).collect();
+    assert_eq!(statuses, ["200", "400", "404", "408", "409", "413", "415", "422", "502", "503", "504"]);
     assert_eq!(get(&url(&server, "/users")).await.ok()["items"], json!([]), "nothing of it was written");
     server.stop().await;
 }
