@@ -1,8 +1,12 @@
 //! The whole stack: the real Collector, Prometheus, Tempo and Loki, the simulator and the services, started by
 //! process-compose from the repository's own file on ports and data of their own.
 //!
-//! One stack serves all trials, so this has a main function instead of the usual harness. The trials that stop
-//! backends run after the others, one by one; the last one stops the stack and looks for what is left.
+//! A stack serves many trials, so this has a main function instead of the usual harness. The trials that stop backends run
+//! after the others, one by one; the last one stops the stack and looks for what is left.
+//!
+//! There are two stacks, one after the other: as it comes, with SQLite, and, for trials of the business chain
+//! (`postgresql::…`), on PostgreSQL with a service of somebody else in the chain. A stack that no chosen trial is about is
+//! not started.
 
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 #![expect(clippy::print_stderr, reason = "what was not run is said, plainly")]
@@ -12,6 +16,8 @@ mod backends;
 mod browser;
 mod chain;
 mod doctor;
+#[path = "../../../user/tests/it/fraud_check.rs"]
+mod fraud_check;
 mod fuzz;
 mod outage;
 mod signals;
@@ -23,10 +29,13 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use libtest_mimic::{Arguments, Trial};
+use storage::testing::{Cluster, MISSING};
 
 use stack::Stack;
 
 type Check = fn(&Stack);
+
+const FUZZ: &str = "random_requests_cause_no_server_error";
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
@@ -69,54 +78,97 @@ fn main() -> ExitCode {
     // By itself, because the other trials write into the same chat.
     let chat: [(&str, Check); 2] =
         [("the_chat_in_a_browser", browser::chat), ("texts_are_no_code_in_a_browser", browser::texts_are_no_code)];
-    let fuzz: [(&str, Check); 1] = [("random_requests_cause_no_server_error", fuzz::no_server_errors)];
-    // Nothing is skipped in CI: there a missing browser, or a missing Schemathesis, fails these trials.
-    let skip_fuzz = !fuzz::available() && std::env::var_os("CI").is_none();
-    let skip_pages = !browser::available() && std::env::var_os("CI").is_none();
+    let fuzz: [(&str, Check); 1] = [(FUZZ, fuzz::no_server_errors)];
+    let on_postgres: [(&str, Check); 6] = [
+        ("postgresql::the_documented_requests_go_through_the_chain", chain::documented_requests),
+        ("postgresql::a_service_of_somebody_else_stands_in_the_chain", chain::another_service),
+        ("postgresql::a_repetition_has_no_second_effect", chain::repetition),
+        ("postgresql::random_requests_cause_no_server_error", fuzz::no_server_errors_of_the_chain),
+        ("postgresql::an_order_stands_while_audit_is_away", chain::audit_away),
+        ("postgresql::killed_services_lose_and_double_nothing", chain::chain_killed),
+    ];
+    let names = |checks: &[(&'static str, Check)]| checks.iter().map(|(name, _)| *name).collect::<Vec<_>>();
+    let on_sqlite: Vec<&str> =
+        [&beside[..], &pages, &chat, &fuzz, &alone].into_iter().flat_map(|checks| names(checks)).collect();
     if arguments.list {
-        let nothing = |(name, _): (&str, Check)| Trial::test(name, || Ok(()));
-        return libtest_mimic::run(
-            &arguments,
-            beside.into_iter().chain(pages).chain(chat).chain(fuzz).chain(alone).map(nothing).collect(),
-        )
-        .exit_code();
+        let all = on_sqlite.into_iter().chain(names(&on_postgres));
+        return libtest_mimic::run(&arguments, all.map(|name| Trial::test(name, || Ok(()))).collect()).exit_code();
     }
-    let stack = Arc::new(Stack::start());
-    let trials = |checks: &[(&'static str, Check)]| {
-        checks
-            .iter()
-            .map(|&(name, check)| {
-                let stack = stack.clone();
-                Trial::test(name, move || {
-                    check(&stack);
-                    Ok(())
-                })
-            })
-            .collect::<Vec<_>>()
+    // Nothing is skipped in CI: there a missing browser, Schemathesis or PostgreSQL fails these trials.
+    let may_skip = std::env::var_os("CI").is_none();
+    let skip_fuzz = !fuzz::available() && may_skip;
+    let skip_pages = !browser::available() && may_skip;
+    let is_skipped = |name: &str| {
+        (skip_fuzz && name.ends_with(FUZZ))
+            || (skip_pages && [&pages[..], &chat].iter().any(|checks| names(checks).contains(&name)))
     };
-    let mut together: Vec<Trial> = trials(&beside);
-    together.extend(trials(&pages).into_iter().map(|trial| trial.with_ignored_flag(skip_pages)));
-    let first = libtest_mimic::run(&arguments, together);
+    let mut failed = false;
+    if on_sqlite.iter().any(|name| is_chosen(&arguments, name)) {
+        let together = [&beside[..], &pages].concat();
+        let in_turn = [&chat[..], &fuzz, &alone].concat();
+        failed |= play(&arguments, Stack::start(), "", &together, &in_turn, is_skipped);
+    }
+    if on_postgres.iter().any(|(name, _)| is_chosen(&arguments, name)) {
+        if Cluster::is_possible() {
+            let (together, in_turn) = on_postgres.split_at(3);
+            failed |= play(&arguments, Stack::start_on_postgres(), "postgresql::", together, in_turn, is_skipped);
+        } else {
+            let missing = |(name, _): (&str, Check)| Trial::test(name, || Err(MISSING.into()));
+            let trials = on_postgres.into_iter().map(missing).map(|trial| trial.with_ignored_flag(may_skip)).collect();
+            failed |= libtest_mimic::run(&arguments, trials).has_failed();
+            if may_skip {
+                eprintln!("NOT RUN on PostgreSQL: {MISSING}");
+            }
+        }
+    }
     if skip_pages {
         eprintln!("NOT RUN: the pages in a browser, because there is no chromedriver on PATH");
     }
-    let one_by_one = Arguments { test_threads: Some(1), ..arguments.clone() };
-    let mut in_turn: Vec<Trial> = trials(&chat).into_iter().map(|trial| trial.with_ignored_flag(skip_pages)).collect();
-    in_turn.extend(trials(&fuzz).into_iter().map(|trial| trial.with_ignored_flag(skip_fuzz)));
     if skip_fuzz {
         eprintln!("NOT RUN: requests at random, because there is no schemathesis on PATH (pip install schemathesis)");
     }
-    in_turn.extend(trials(&alone));
-    let second = libtest_mimic::run(&one_by_one, in_turn);
+    if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+}
+
+/// Whether the arguments ask for a trial, as libtest-mimic decides it.
+fn is_chosen(arguments: &Arguments, name: &str) -> bool {
+    let is_meant = |words: &String| if arguments.exact { name == words } else { name.contains(words.as_str()) };
+    arguments.filter.as_ref().is_none_or(is_meant) && !arguments.skip.iter().any(is_meant)
+}
+
+/// Plays trials on a stack, then stops it and looks for what is left; whether anything failed.
+fn play(
+    arguments: &Arguments,
+    stack: Stack,
+    prefix: &str,
+    together: &[(&'static str, Check)],
+    in_turn: &[(&'static str, Check)],
+    is_skipped: impl Fn(&str) -> bool,
+) -> bool {
+    let stack = Arc::new(stack);
+    let trials = |checks: &[(&'static str, Check)]| {
+        let trial = |&(name, check): &(&'static str, Check)| {
+            let stack = stack.clone();
+            let trial = Trial::test(name, move || {
+                check(&stack);
+                Ok(())
+            });
+            trial.with_ignored_flag(is_skipped(name))
+        };
+        checks.iter().map(trial).collect::<Vec<_>>()
+    };
+    let first = libtest_mimic::run(arguments, trials(together));
+    let one_by_one = Arguments { test_threads: Some(1), ..arguments.clone() };
+    let second = libtest_mimic::run(&one_by_one, trials(in_turn));
     let failed = first.has_failed() || second.has_failed();
-    let end = vec![Trial::test("after_ctrl_c_nothing_is_left", {
+    let end = {
         let stack = stack.clone();
-        move || {
+        Trial::test(format!("{prefix}after_ctrl_c_nothing_is_left"), move || {
             stack.stop_and_look(failed);
             Ok(())
-        }
-    })];
+        })
+    };
     let unfiltered = Arguments { filter: None, skip: Vec::new(), exact: false, ..one_by_one };
-    let third = libtest_mimic::run(&unfiltered, end);
-    if failed || third.has_failed() { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+    let third = libtest_mimic::run(&unfiltered, vec![end]);
+    failed || third.has_failed()
 }

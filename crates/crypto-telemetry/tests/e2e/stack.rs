@@ -6,6 +6,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::Mutex;
 
+use storage::testing::Cluster;
+
+use crate::fraud_check::FraudCheck;
 use crate::wait::until;
 
 /// Every port of process-compose.yaml, moved out of the way of a developer's own stack and below the range from
@@ -43,18 +46,64 @@ pub(crate) struct Stack {
     data: PathBuf,
     socket: PathBuf,
     pub(crate) http: reqwest::blocking::Client,
+    /// The engine of its databases, as spans name it.
+    pub(crate) engine: &'static str,
+    /// Who has a part in the answer of the business chain, first to last.
+    pub(crate) parts: Vec<&'static str>,
+    /// What it is started with beside what every stack is.
+    variables: Vec<(&'static str, String)>,
+    // Ended after process-compose, and with it the services that need them.
+    _cluster: Option<Cluster>,
+    _fraud_check: Option<FraudCheck>,
 }
 
 impl Stack {
-    /// Starts everything and waits until it is ready. A taken port or a missing program is a sentence.
+    /// As it comes: an SQLite file a service.
     pub(crate) fn start() -> Self {
-        let data = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("e2e-{}", std::process::id()));
+        Self::up("sqlite", CHAIN.to_vec(), Vec::new(), None, None)
+    }
+
+    /// With its databases in a PostgreSQL of its own, and with a service of somebody else between user- and
+    /// order-service, put there as docs/CHAIN.md says.
+    pub(crate) fn start_on_postgres() -> Self {
+        provide_crypto();
+        let cluster = Cluster::start();
+        let fraud_check = FraudCheck::start(&url("ORDER_PORT", ""));
+        let variables = vec![
+            ("DATABASE_URL", cluster.database()),
+            ("USER_NEXT_SERVICE_URL", fraud_check.url().to_owned()),
+            ("USER_NEXT_SERVICE_NAME", "fraud-check".to_owned()),
+        ];
+        let parts = vec!["api-gateway", "user-service", "fraud-check", "order-service", "audit-service"];
+        Self::up("postgresql", parts, variables, Some(cluster), Some(fraud_check))
+    }
+
+    /// Starts everything and waits until it is ready. A taken port or a missing program is a sentence.
+    fn up(
+        engine: &'static str,
+        parts: Vec<&'static str>,
+        variables: Vec<(&'static str, String)>,
+        cluster: Option<Cluster>,
+        fraud_check: Option<FraudCheck>,
+    ) -> Self {
+        let name = format!("e2e-{engine}-{}", std::process::id());
+        let data = Path::new(env!("CARGO_TARGET_TMPDIR")).join(&name);
         std::fs::create_dir_all(data.join("logs")).unwrap();
         // A socket's path may have about a hundred characters only, and a target folder can lie deep.
-        let socket = std::env::temp_dir().join(format!("ct-e2e-{}.sock", std::process::id()));
-        let _ = rustls::crypto::ring::default_provider().install_default();
+        let socket = std::env::temp_dir().join(format!("ct-{name}.sock"));
+        provide_crypto();
         let http = reqwest::blocking::Client::builder().no_proxy().build().unwrap();
-        let stack = Self { process_compose: Mutex::new(None), data, socket, http };
+        let stack = Self {
+            process_compose: Mutex::new(None),
+            data,
+            socket,
+            http,
+            engine,
+            parts,
+            variables,
+            _cluster: cluster,
+            _fraud_check: fraud_check,
+        };
         let preflight = stack.command("crypto-telemetry").arg("preflight").output().unwrap();
         assert!(preflight.status.success(), "the stack cannot start:\n{}", text(&preflight));
         let log = File::create(stack.data.join("logs/process-compose.out")).unwrap();
@@ -126,6 +175,10 @@ impl Stack {
         {
             command.env_remove(name);
         }
+        // Nobody's own database is written to.
+        for name in ["DATABASE_URL", "DATABASE_URL_FILE"] {
+            command.env_remove(name);
+        }
         command
             .env("PATH", path)
             .env("CRYPTO_TELEMETRY_ROOT", root())
@@ -140,6 +193,7 @@ impl Stack {
             .envs(PORTS.iter().map(|(name, port)| (name, port.to_string())))
             .env("NOTIFIER_URL", self.url("NOTIFIER_PORT", ""))
             .env("SIMULATOR_URL", self.url("SIMULATOR_PORT", ""))
+            .envs(self.variables.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())
             // In the test's process group: a Ctrl-C at the terminal reaches process-compose, which stops the stack.
             .current_dir(root());
@@ -154,8 +208,7 @@ impl Stack {
     }
 
     pub(crate) fn url(&self, port: &str, path: &str) -> String {
-        let port = PORTS.iter().find(|(name, _)| *name == port).unwrap().1;
-        format!("http://127.0.0.1:{port}{path}")
+        url(port, path)
     }
 
     pub(crate) fn is_ok(&self, url: &str) -> bool {
@@ -234,6 +287,16 @@ impl Drop for Stack {
             let _ = child.wait();
         }
     }
+}
+
+fn url(port: &str, path: &str) -> String {
+    let port = PORTS.iter().find(|(name, _)| *name == port).unwrap().1;
+    format!("http://127.0.0.1:{port}{path}")
+}
+
+/// What reqwest needs before its first client; the second time it is there already.
+fn provide_crypto() {
+    let _ = rustls::crypto::ring::default_provider().install_default();
 }
 
 fn health(process: &str) -> (&'static str, &'static str) {

@@ -1,10 +1,9 @@
 //! user-service → order-service → audit-service, and what can stand between them.
 
 use std::collections::BTreeSet;
-use std::sync::{Arc, OnceLock};
 
 use actix_web::HttpResponse;
-use domain::{ChainPart, ChainReply, PartStatus, ProcessRequest};
+use domain::{ChainPart, ChainReply, PartStatus};
 use futures_util::{StreamExt as _, stream};
 use opentelemetry::trace::{SpanKind, TraceId};
 use opentelemetry_sdk::trace::SpanData;
@@ -13,8 +12,10 @@ use storage::DatabaseSettings;
 use storage::testing::TestDatabase;
 use telemetry::testing::{attribute, finished_spans};
 use url::Url;
+use web::RunningServer;
 use web::testing::{eventually, fake, get, post, ready, url};
-use web::{Background, Readiness, RunningServer, Service};
+
+use crate::fraud_check::FraudCheck;
 
 /// Everything behind the gateway.
 struct Chain {
@@ -55,7 +56,11 @@ impl Chain {
 }
 
 fn purchase() -> serde_json::Value {
-    json!({"user_id": 1001, "user_name": "John Doe", "action": "purchase", "context": {"idempotency_key": "k"}})
+    purchase_of("k")
+}
+
+fn purchase_of(key: &str) -> serde_json::Value {
+    json!({"user_id": 1001, "user_name": "John Doe", "action": "purchase", "context": {"idempotency_key": key}})
 }
 
 fn services(reply: &serde_json::Value) -> Vec<&str> {
@@ -101,51 +106,48 @@ pub(crate) async fn the_whole_chain_is_one_trace(database: TestDatabase) {
     chain.stop().await;
 }
 
-/// A small service of somebody's own, as docs/CHAIN.md describes it: it scores the request and hands it on.
-fn fraud_check(next: &Url) -> RunningServer {
-    let link = web::NextLink::new("order-service", next.clone(), std::time::Duration::from_secs(5));
-    let service = Service {
-        name: "fraud-check",
-        default_port: 0,
-        openapi: utoipa::openapi::OpenApi::default(),
-        readiness: Readiness::new(),
-    };
-    let process = move |request: actix_web::web::Json<ProcessRequest>| {
-        let link = link.clone();
-        async move {
-            let mut request = request.into_inner();
-            let mut work = web::Work::begin("fraud-check");
-            let context = request.context.get_or_insert_default();
-            context.business.insert("fraud-check".to_owned(), json!({"score": 3}));
-            work.hand_over(context);
-            let behind = link.hand_on(&request).await.map_err(web::Problem::from)?;
-            Ok::<_, web::Problem>(actix_web::web::Json(work.reply(json!({"score": 3}), behind.reply.parts)))
-        }
-    };
-    web::start(&web::ServerSettings::ephemeral(), service, Background::new(), move |routes| {
-        routes.route("/process", actix_web::web::post().to(process.clone()));
-    })
-    .unwrap()
-}
-
+/// The service is made of what docs/CHAIN.md says and of nothing that is ours.
 pub(crate) async fn another_service_can_be_put_into_it(database: TestDatabase) {
-    let own: Arc<OnceLock<RunningServer>> = Arc::default();
-    let started = Arc::clone(&own);
-    let chain = Chain::start(&database.settings(), move |order| {
-        let server = fraud_check(&order);
-        let address = server.base_url();
-        assert!(started.set(server).is_ok());
-        address
+    let mut own = None;
+    let chain = Chain::start(&database.settings(), |order| {
+        let server = FraudCheck::start(order.as_str());
+        own.insert(server).url().parse().unwrap()
     })
     .await;
     chain.ready().await;
     let reply = post(&url(&chain.user, "/process"), &purchase()).await.ok();
     assert_eq!(services(&reply), ["user-service", "fraud-check", "order-service", "audit-service"]);
+    assert_eq!(reply["parts"][1]["data"]["score"], 3, "{reply}");
     let row = get(&url(&chain.audit, "/audit")).await.ok()["items"][0].clone();
     assert_eq!(row["context"]["context"]["business"]["fraud-check"]["score"], 3, "{row}");
-    whole_trace(row["trace_id"].as_str().unwrap(), 4).await;
-    chain.stop().await;
-    Arc::into_inner(own).unwrap().into_inner().unwrap().stop().await;
+    let spans = whole_trace(row["trace_id"].as_str().unwrap(), 3).await;
+    // It makes no spans, so order-service's hangs below the call that reached it.
+    let order = spans.iter().find(|span| span.name == "OrderService.process").unwrap();
+    let served = spans.iter().find(|span| span.span_context.span_id() == order.parent_span_id).unwrap();
+    let caller = spans.iter().find(|span| span.span_context.span_id() == served.parent_span_id);
+    assert_eq!(caller.map(|span| span.span_kind.clone()), Some(SpanKind::Client), "{spans:?}");
+    // That an answer is a repeated one is told on.
+    let direct = format!("{}/process", own.as_ref().unwrap().url());
+    for replayed in ["", "true"] {
+        let answer = post(&direct, &purchase_of("direct")).await;
+        assert_eq!((answer.status, answer.header("idempotent-replayed")), (200, replayed), "{}", answer.text);
+    }
+    // What the services behind it refuse comes back as they said it.
+    let unknown = json!({"user_id": 5, "action": "buy", "items": [{"symbol": "NOPEUSDT", "quantity": 1}]});
+    let _ = post(&url(&chain.user, "/process"), &unknown).await.problem(404, "unknown_symbol");
+    // One that fails behind it is named as it says.
+    chain.order.stop().await;
+    let problem = post(&url(&chain.user, "/process"), &purchase_of("another")).await;
+    assert_eq!((problem.status, problem.json()["upstream"].as_str()), (502, Some("order-service")), "{}", problem.text);
+    // Readiness tells of the service itself.
+    drop(own);
+    eventually("user-service is not ready without it", async || {
+        (get(&url(&chain.user, "/health/ready")).await.status == 503).then_some(())
+    })
+    .await;
+    for server in [chain.user, chain.audit, chain.market_data, chain.simulator] {
+        server.stop().await;
+    }
 }
 
 pub(crate) async fn a_link_that_fails_is_named(database: TestDatabase) {
