@@ -59,7 +59,6 @@ postgresql_start() {
   as_postgresql initdb -D "$postgresql_folder/data" --auth=trust --username=bench --encoding=UTF8 --locale=C >/dev/null
   as_postgresql pg_ctl -D "$postgresql_folder/data" -w -l "$postgresql_folder/log" \
     -o "-c listen_addresses= -c unix_socket_directories=$postgresql_folder" start >/dev/null
-  as_postgresql createdb -h "$postgresql_folder" -U bench bench
 }
 postgresql_stop() {
   if [ -f "$postgresql_folder/data/postmaster.pid" ]; then
@@ -81,8 +80,14 @@ stack_processes() {
   printf '%s' "${found//\/environ/}"
 }
 
+# Starts the stack with nothing in it: what an earlier part has left would slow a later one down.
 up() {
   local from
+  rm -rf "${CRYPTO_TELEMETRY_DATA:?}"/*
+  if [ -n "${DATABASE_URL:-}" ]; then
+    as_postgresql dropdb -h "$postgresql_folder" -U bench --if-exists bench
+    as_postgresql createdb -h "$postgresql_folder" -U bench bench
+  fi
   from=$(now_ms)
   DETACH=1 "$root/scripts/up.sh" >&2
   started=1
@@ -229,21 +234,24 @@ chain() {
     "$(latencies "$report") ms, $(jq -r .failed <<<"$report") failed" ""
   highest "highest rate held through the chain, $1" requests --gateway-url "$gateway" --journeys process
 }
-# dropped <when>: telemetry that services could not send, as they count it themselves
+# Telemetry that services could not send since they began, as they count it themselves and Prometheus knows it. A counter
+# is there from the first loss on, so it is made sure that the services' metrics are there at all.
 dropped() {
-  local counted
   sleep 16 # the next scrape
-  counted=$(curl -sSf -G "$prometheus/api/v1/query" --data-urlencode 'query=sum(telemetry_items_dropped_total) or vector(0)' |
-    jq -er '.data.result[0].value[1]')
-  row "spans, logs and metrics that services had to drop $1" "$counted" "0"
+  prometheus_value 'count(process_cpu_seconds_total{service_name=~".+-service|api-gateway"} > 0)' >/dev/null
+  prometheus_value 'sum(telemetry_items_dropped_total) or vector(0)'
+}
+prometheus_value() {
+  curl -sSf -G "$prometheus/api/v1/query" --data-urlencode "query=$1" | jq -er '.data.result[0].value[1]' ||
+    { note "Prometheus has no answer to $1"; exit 1; }
 }
 
-dropped "up to here"
 chain "SQLite, telemetry on"
 chain_on_rate=$rate
 if [ -n "$chain_on_rate" ]; then
   minute_rate=$((${chain_on_rate%.*} * 3 / 5))
   note "a minute at $minute_rate requests a second, then memory"
+  dropped_before=$(dropped)
   declare -A before
   for process in "${links[*]}" otelcol tempo loki prometheus process-compose; do
     # shellcheck disable=SC2086 # the services are several words
@@ -260,11 +268,11 @@ if [ -n "$chain_on_rate" ]; then
     row "processor time a request in that minute: $what" \
       "$(awk -v ms="$used" -v requests="$(jq -r .answered <<<"$report")" 'BEGIN { printf "%.2f", ms / requests }') ms" ""
   done
+  row "spans, log records and metric points that services dropped in that minute" "$(($(dropped) - dropped_before))" "0"
   for process in market-data-service api-gateway user-service order-service audit-service otelcol prometheus tempo loki process-compose; do
     row "memory of $process after that minute: resident (its share)" "$(memory_mib "$process" Rss) MiB ($(memory_mib "$process" Pss) MiB)" ""
   done
 fi
-dropped "up to here, with the highest rates looked for"
 down
 row "from SIGTERM to nothing left running, after that load" "$stopped_ms ms" "10,000 ms"
 

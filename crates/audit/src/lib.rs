@@ -25,12 +25,20 @@ pub const NAME: &str = "audit-service";
 pub const DEFAULT_PORT: u16 = 5003;
 
 fn migrations() -> Vec<Migration> {
-    vec![Migration {
-        version: 1,
-        name: "audit_logs",
-        sqlite: include_str!("../migrations/0001_audit_logs.sqlite.sql"),
-        postgres: include_str!("../migrations/0001_audit_logs.postgres.sql"),
-    }]
+    vec![
+        Migration {
+            version: 1,
+            name: "audit_logs",
+            sqlite: include_str!("../migrations/0001_audit_logs.sqlite.sql"),
+            postgres: include_str!("../migrations/0001_audit_logs.postgres.sql"),
+        },
+        Migration {
+            version: 2,
+            name: "rows_are_not_replaced",
+            sqlite: include_str!("../migrations/0002_rows_are_not_replaced.sqlite.sql"),
+            postgres: include_str!("../migrations/0002_rows_are_not_replaced.postgres.sql"),
+        },
+    ]
 }
 
 /// Starts the service. Call it inside an actix system; it is ready once its database is.

@@ -45,6 +45,7 @@ impl Processor {
     async fn work(&self, mut request: ProcessRequest) -> Result<Processed, AuditError> {
         let mut work = Work::begin(NAME);
         let context = request.context.get_or_insert_default();
+        web::show_context(context, self.trace_personal_data);
         // An order is an event; without one, the key tells two tries of a request from two requests.
         let event_id = match (&context.order, &context.idempotency_key) {
             (Some(order), _) => order.id.clone(),

@@ -8,13 +8,13 @@ use sqlx::postgres::PgConnectOptions;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 use web::{Readiness, StartError};
 
-use crate::checkpoint;
+use crate::checkpoint::{self, Written};
 use crate::error::Failure;
 use crate::health::{Health, Trouble};
 use crate::lease::{Control, GRACE, Lease, Pools, Row, Rows, writes};
 use crate::link::{PostgresManager, SqliteManager, pool};
 use crate::migration::{self, Migration};
-use crate::observe::{Described, Told, observed};
+use crate::observe::{Described, Told, measured, observed};
 use crate::settings::Limits;
 use crate::target::Target;
 use crate::{DatabaseSettings, Statement, StorageError, Transaction};
@@ -42,6 +42,7 @@ pub(crate) struct Inner {
     pub(crate) health: Arc<Health>,
     pub(crate) pools: Pools,
     pub(crate) described: Described,
+    pub(crate) written: Written,
 }
 
 impl Database {
@@ -81,7 +82,9 @@ impl Database {
             }
         };
         let described = Described::new(&target);
-        Ok(Self { inner: Arc::new(Inner { target, migrations, limits, health, pools, described }) })
+        Ok(Self {
+            inner: Arc::new(Inner { target, migrations, limits, health, pools, described, written: Written::new() }),
+        })
     }
 
     /// Every row.
@@ -176,15 +179,16 @@ impl Database {
         }
     }
 
-    /// Every row, neither traced nor measured: for loops that nobody waits for.
+    /// Every row, measured and not traced: for loops that nobody waits for, which would be traces without end.
     pub(crate) async fn quietly<T: Row>(&self, statement: Statement) -> Result<Vec<T>, StorageError> {
-        let rows = self.inner.rows(statement).await;
-        rows.and_then(|rows| rows.all()).map_err(|failure| failure.error)
+        measured(Told::statement(&statement), async { self.inner.rows(statement).await?.all() })
+            .await
+            .map_err(|failure| failure.error)
     }
 
-    /// Runs a statement, neither traced nor measured.
+    /// Runs a statement, measured and not traced.
     pub(crate) async fn execute_quietly(&self, statement: Statement) -> Result<u64, StorageError> {
-        self.inner.execute(statement).await.map_err(|failure| failure.error)
+        measured(Told::statement(&statement), self.inner.execute(statement)).await.map_err(|failure| failure.error)
     }
 
     /// Longest that a statement outside of a transaction can take, the wait for a connection and for an answer that
@@ -220,10 +224,13 @@ impl Inner {
         self.health.check().map_err(Failure::of)?;
         let epoch = self.health.epoch();
         let lease = self.pools.lease(writes, epoch).await;
+        if writes {
+            self.written.count();
+        }
         self.heed(epoch, lease)
     }
 
-    pub(crate) async fn rows(&self, statement: Statement) -> Result<Rows, Failure> {
+    async fn rows(&self, statement: Statement) -> Result<Rows, Failure> {
         debug_assert!(statement.is_complete(), "placeholders and values differ: {}", statement.sql);
         let mut lease = self.lease(writes(statement.query_type)).await?;
         let rows = lease.rows(statement, self.limits.statement).await;

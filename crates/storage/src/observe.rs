@@ -89,10 +89,7 @@ pub(crate) async fn observed<T>(
     work: Pin<Box<impl Future<Output = Result<(T, Option<usize>), Failure>>>>,
 ) -> Result<T, StorageError> {
     let span = told.span(database);
-    let started = Instant::now();
-    let result = work.instrument(span.clone()).await;
-    QUERY_DURATION.record(started.elapsed().as_secs_f64(), &[("query_type", told.label)]);
-    match result {
+    match measured(told, work.instrument(span.clone())).await {
         Ok((done, rows)) => {
             if let Some(rows) = rows {
                 span.record("db.response.returned_rows", i64::try_from(rows).unwrap_or(i64::MAX));
@@ -100,13 +97,22 @@ pub(crate) async fn observed<T>(
             Ok(done)
         }
         Err(failure) => {
-            let label = failure.error.label();
-            QUERY_ERRORS.add(1, &[("query_type", told.label), ("reason", label)]);
-            span.in_scope(|| telemetry::record_exception(label, &failure.error));
+            span.in_scope(|| telemetry::record_exception(failure.error.label(), &failure.error));
             if let Some(code) = failure.code {
                 span.record("db.response.status_code", code);
             }
             Err(failure.error)
         }
     }
+}
+
+/// Runs a statement and measures it.
+pub(crate) async fn measured<T>(told: Told, work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    let started = Instant::now();
+    let result = work.await;
+    QUERY_DURATION.record(started.elapsed().as_secs_f64(), &[("query_type", told.label)]);
+    if let Err(failure) = &result {
+        QUERY_ERRORS.add(1, &[("query_type", told.label), ("reason", failure.error.label())]);
+    }
+    result
 }

@@ -43,6 +43,19 @@ pub fn record_fallback(what_failed: &'static str, instead: &'static str, reason:
     );
 }
 
+/// Puts onto the current span what went wrong before, elsewhere, and was recovered from.
+pub fn record_recovered(service: &str, code: &str, detail: &str, recovery: &str) {
+    Span::current().add_event(
+        "recovered",
+        vec![
+            KeyValue::new("recovered.service", service.to_owned()),
+            KeyValue::new("recovered.code", code.to_owned()),
+            KeyValue::new("recovered.detail", detail.to_owned()),
+            KeyValue::new("recovered.by", recovery.to_owned()),
+        ],
+    );
+}
+
 /// An error and what caused it, first to last.
 #[must_use]
 pub fn causes(error: &(dyn Error + 'static)) -> Vec<String> {

@@ -18,7 +18,7 @@ mod setup;
 pub mod testing;
 
 pub use error::TelemetryError;
-pub use exception::{causes, record_exception, record_fallback};
+pub use exception::{causes, record_exception, record_fallback, record_recovered};
 pub use settings::{LogFormat, OtlpProtocol, TelemetrySettings};
 pub use setup::{Telemetry, init};
 

@@ -63,7 +63,7 @@ pub struct TelemetrySettings {
     #[arg(long, env = "TELEMETRY_OTLP_HEADERS_FILE")]
     pub telemetry_otlp_headers_file: Option<PathBuf>,
 
-    /// Share of new traces that is kept, 0 to 1; a caller's choice is respected [also: OTEL_TRACES_SAMPLER]
+    /// Share of new traces that is kept, 0 to 1; a caller that keeps its own is followed (and, but for api-gateway, one that does not) [also: OTEL_TRACES_SAMPLER]
     #[arg(long, env = "TELEMETRY_SAMPLE_RATIO")]
     pub telemetry_sample_ratio: Option<f64>,
 

@@ -12,6 +12,7 @@ use clap::Args;
 use domain::{ChainContext, ChainPart, ChainReply, Hop, PartStatus, ProcessRequest};
 use sha2::{Digest as _, Sha256};
 use tracing::{Instrument as _, Span};
+use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 use url::Url;
 
 use crate::{Probe, Problem, Readiness, Upstream, UpstreamError, UpstreamErrorKind, UpstreamSettings};
@@ -226,6 +227,31 @@ pub async fn observed<E: ChainError + 'static>(
     }
     .instrument(span)
     .await
+}
+
+/// Most of what other services hand on that is put onto a span, in bytes of JSON.
+const MOST_SHOWN: usize = 4_096;
+
+/// Most recoveries that are put onto a span.
+const MOST_RECOVERIES: usize = 16;
+
+/// Puts what a request has gathered on its way onto the current span: the services it came through, what was recovered
+/// from (an event each), and, where personal data may be seen, what services have handed on, for nobody knows what that is.
+pub fn show_context(context: &ChainContext, personal_data: bool) {
+    let span = Span::current();
+    if let Some(id) = &context.request_id {
+        span.set_attribute("request.id", id.clone());
+    }
+    let hops: Vec<String> = context.hops.iter().map(|hop| format!("{} {}", hop.service, hop.version)).collect();
+    span.set_attribute("chain.hops", hops.join(" > "));
+    if personal_data && !context.business.is_empty() {
+        let mut business = serde_json::Value::Object(context.business.clone()).to_string();
+        business.truncate(business.floor_char_boundary(MOST_SHOWN));
+        span.set_attribute("chain.business", business);
+    }
+    for error in context.errors.iter().take(MOST_RECOVERIES) {
+        telemetry::record_recovered(&error.service, &error.code, &error.detail, &error.recovery);
+    }
 }
 
 /// A key that was used for another request.

@@ -28,7 +28,7 @@ mod upstream;
 pub use background::Background;
 pub use chain::{
     ChainError, ChainSettings, HandedOn, Next, NextLink, Processed, REPLAYED, Work, accepted, fingerprint,
-    key_mismatch, observed,
+    key_mismatch, observed, show_context,
 };
 pub use described::described;
 pub use detached::detached;

@@ -11,6 +11,7 @@ use storage::test;
 fn main() -> ExitCode {
     storage::testing::run(&[
         test!(trail::a_request_is_recorded_with_its_context),
+        test!(trail::the_context_is_on_the_span),
         test!(trail::an_event_is_recorded_once),
         test!(trail::many_deliveries_at_once_make_one_row),
         test!(trail::rows_are_never_changed),

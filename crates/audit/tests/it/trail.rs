@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use actix_web::HttpResponse;
 use serde_json::{Value, json};
 use storage::testing::TestDatabase;
+use telemetry::testing::{attribute, finished_spans};
 use web::RunningServer;
 use web::testing::{call, eventually, fake, get, post, post_text, ready, url};
 
@@ -53,6 +54,46 @@ pub(crate) async fn a_request_is_recorded_with_its_context(database: TestDatabas
     assert_eq!(row["context"]["context"]["order"]["total"], "46.224");
     assert_eq!(row["context"]["user_name"], "Ann");
     server.stop().await;
+}
+
+/// Whoever looks at a late row's span sees that it was late and why, and which way the request came. What services hand on
+/// is shown only where personal data is.
+pub(crate) async fn the_context_is_on_the_span(database: TestDatabase) {
+    telemetry::testing::init();
+    for (number, switched_on) in [(1, false), (2, true)] {
+        let mut config = audit::Config::ephemeral(database.settings(), None);
+        config.chain.trace_personal_data = switched_on;
+        let server = audit::start(config).await.unwrap();
+        ready(&server).await;
+        let mut request = request(&order(number));
+        // The same orders are recorded on the other engine: the decision is this one's alone.
+        let decision = uuid::Uuid::new_v4().simple().to_string();
+        request["decision_id"] = json!(decision);
+        request["context"]["hops"] = json!([
+            {"service": "api-gateway", "version": "1.0.0", "at": "2026-01-01T00:00:00Z", "worked_ms": 1},
+            {"service": "order-service", "version": "1.2.0", "at": "2026-01-01T00:00:00Z", "worked_ms": 2},
+        ]);
+        request["context"]["errors"] = json!([{
+            "service": "order-service", "code": "next_service_deferred", "detail": "audit-service was away",
+            "recovery": "Handed on from the outbox.",
+        }]);
+        post(&url(&server, "/process"), &request).await.ok();
+        let span = eventually("the span", async || {
+            finished_spans().into_iter().find(|span| {
+                span.name == "AuditService.process"
+                    && attribute(span, "decision.id").as_deref() == Some(decision.as_str())
+            })
+        })
+        .await;
+        assert_eq!(attribute(&span, "request.id").as_deref(), Some("r-1"));
+        assert_eq!(attribute(&span, "chain.hops").as_deref(), Some("api-gateway 1.0.0 > order-service 1.2.0"));
+        let recovered = span.events.iter().find(|event| event.name == "recovered").unwrap();
+        let told = format!("{:?}", recovered.attributes);
+        assert!(told.contains("next_service_deferred") && told.contains("audit-service was away"), "{told}");
+        let business = attribute(&span, "chain.business");
+        assert_eq!(business.as_deref(), switched_on.then_some(r#"{"fraud-check":{"score":3}}"#));
+        server.stop().await;
+    }
 }
 
 pub(crate) async fn an_event_is_recorded_once(database: TestDatabase) {
@@ -115,6 +156,11 @@ pub(crate) async fn rows_are_never_changed(database: TestDatabase) {
     if database.engine() == "postgresql" {
         let refused = run(&database, "TRUNCATE audit_logs").await.unwrap_err().to_string();
         assert!(refused.contains("never"), "{refused}");
+    } else {
+        // REPLACE asks no trigger against deleting.
+        let replace = "INSERT OR REPLACE INTO audit_logs (id, event_id, user_id, action, context, recorded_at) \
+                       SELECT id, event_id, user_id, 'nothing', context, recorded_at FROM audit_logs";
+        run(&database, replace).await.unwrap();
     }
     assert_eq!(get(&url(&server, "/audit")).await.ok()["items"][0]["action"], "purchase");
     server.stop().await;

@@ -91,6 +91,7 @@ impl Outbox {
                 }
                 wait(stop, AGAIN).await;
             }
+            said = false;
         }
         let last = open.close();
         if !last.is_empty()

@@ -313,17 +313,35 @@ pub(crate) async fn what_was_written_reaches_the_file_beside_the_writers(test: T
     let path = std::path::Path::new(test.url().strip_prefix("sqlite://").unwrap()).join(format!("{SERVICE}.db"));
     let length = |path: &std::path::Path| std::fs::metadata(path).map_or(0, |file| file.len());
     let before = length(&path);
-    for id in 1..=80 {
+    for id in 1..=120 {
         let name = format!("{id}{}", "x".repeat(50_000));
         let insert = Statement::new(QueryType::Insert, "things", "INSERT INTO things (id, name) VALUES ($1, $2)");
         kept.database.execute(insert.bind(id).bind(name)).await.unwrap();
     }
     until("the file has it all", async || {
         let length = length(&path);
-        if length > before + 80 * 50_000 { Ok(()) } else { Err(length) }
+        if length > before + 100 * 50_000 { Ok(()) } else { Err(length) }
     })
     .await;
     kept.database.execute(insert(1_000)).await.unwrap();
+}
+
+/// Without its beginning anew the log would be as long as all that was written, and grow to 64 MiB.
+pub(crate) async fn the_log_begins_anew_while_somebody_writes(test: TestDatabase) {
+    let kept = Kept::ready(&test).await;
+    let folder = std::path::Path::new(test.url().strip_prefix("sqlite://").unwrap());
+    let log = folder.join(format!("{SERVICE}.db-wal"));
+    let (mut written, mut longest) = (0, 0);
+    for id in 1..=550 {
+        let name = format!("{id}{}", "x".repeat(50_000));
+        // Once into the table, once into the index of its unique column.
+        written += 2 * name.len();
+        let insert = Statement::new(QueryType::Insert, "things", "INSERT INTO things (id, name) VALUES ($1, $2)");
+        kept.database.execute(insert.bind(id).bind(name)).await.unwrap();
+        longest = longest.max(std::fs::metadata(&log).map_or(0, |log| log.len()));
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    assert!(written > 50 * 1024 * 1024 && longest < 45 * 1024 * 1024, "{longest} of {written}");
 }
 
 pub(crate) async fn a_file_that_is_no_database_is_told_until_it_is_gone(test: TestDatabase) {

@@ -51,7 +51,7 @@ pub static OUTBOX_BACKLOG: Gauge = Gauge::new(Spec {
     name: "outbox_backlog",
     unit: "{entry}",
     labels: &["outbox"],
-    help: "Entries of a durable outbox that are still to be delivered.",
+    help: "Entries of a durable outbox that wait to be delivered later; those that their request is delivering are not among them.",
 });
 
 /// How long the oldest entry has waited.
