@@ -118,14 +118,20 @@ impl Handover {
         self.outbox.ready()
     }
 
-    /// What the next service has refused for good, the oldest first.
-    pub(crate) async fn parked(&self, limit: u32) -> Result<Vec<ParkedEntry>, StorageError> {
-        self.outbox.parked(limit).await
+    /// What the next service has refused for good and stands before `before` in the list, the newest first.
+    pub(crate) async fn parked(&self, before: i64, limit: u32) -> Result<Vec<ParkedEntry>, StorageError> {
+        self.outbox.parked(before, limit).await
     }
 
     /// Lets an order's request be handed on again. Tells whether one was parked.
     pub(crate) async fn give_back(&self, order_id: &str) -> Result<bool, StorageError> {
         self.outbox.unpark(order_id).await
+    }
+
+    /// Gives up for good what is parked of an order. Tells whether there was anything.
+    pub(crate) async fn discard(&self, order_id: &str) -> Result<bool, StorageError> {
+        // Why it was parked is in the log.
+        Ok(self.outbox.discard(order_id).await?.is_some())
     }
 
     /// Delivers what could not be handed on at once, until the service stops.

@@ -85,6 +85,7 @@ impl Processor {
             Some(handover) => handover.now_or_later(entry, &request).await,
             None => Vec::new(),
         };
+        // The order decides: what the next service has had before was another attempt of this very request.
         Ok(Processed { reply: work.reply(json!({ "order": order }), behind), replayed })
     }
 

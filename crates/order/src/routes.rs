@@ -106,9 +106,12 @@ async fn list_orders(
 )]
 #[get("/orders/{id}")]
 async fn order(orders: Data<Orders>, id: Path<String>) -> Result<Json<Order>, Problem> {
-    let id = id.into_inner().to_ascii_lowercase();
-    if id.len() != 32 || !id.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-        return Err(OrderError::BadId(id).into());
-    }
+    let id = order_id(id)?;
     Ok(orders.find(&id).await?.map(|kept| Json(kept.order)).ok_or(OrderError::Unknown(id))?)
+}
+
+/// The order that a path names. Anything else never reaches a database: PostgreSQL fails at a NUL in a text.
+pub(crate) fn order_id(path: Path<String>) -> Result<String, OrderError> {
+    let id = path.into_inner().to_ascii_lowercase();
+    if id.len() == 32 && id.bytes().all(|byte| byte.is_ascii_hexdigit()) { Ok(id) } else { Err(OrderError::BadId(id)) }
 }

@@ -1,7 +1,7 @@
 //! A request of the chain: who asks is written down, and the request goes on.
 
 use chrono::Utc;
-use domain::{ChainReply, ProcessRequest, User};
+use domain::{ProcessRequest, User};
 use serde_json::json;
 use storage::Database;
 use storage::idempotency::{Begun, IdempotencyKeys};
@@ -38,12 +38,13 @@ impl Processor {
             decision.id = request.decision_id.as_ref().map(domain::DecisionId::as_str),
             idempotency.replayed = Empty,
         );
-        web::observed(span, self.once(request)).await
+        web::observed(span, Box::pin(self.once(request))).await
     }
 
     async fn once(&self, request: ProcessRequest) -> Result<Processed, UserError> {
         let Some(key) = request.context.as_ref().and_then(|context| context.idempotency_key.clone()) else {
-            return Ok(Processed { reply: self.work(request).await?, replayed: false });
+            // Nobody has asked twice: what the links behind repeat was another attempt of this very call.
+            return Ok(Processed { replayed: false, ..self.work(request).await? });
         };
         let lease = match self.keys.begin(&key, &web::fingerprint(&request)?).await? {
             Begun::New(lease) => lease,
@@ -52,13 +53,13 @@ impl Processor {
             Begun::Mismatch => return Err(UserError::KeyMismatch),
         };
         match self.keys.working(&lease, Box::pin(self.work(request))).await {
-            Ok(reply) => {
+            Ok(processed) => {
                 // The work is done: an answer that could not be kept is still the answer. The services behind know the
                 // key too, so that a repetition does nothing twice.
-                if let Err(error) = self.keys.complete(lease, &serde_json::to_value(&reply)?).await {
+                if let Err(error) = self.keys.complete(lease, &serde_json::to_value(&processed.reply)?).await {
                     tracing::warn!(error = %error, "the answer could not be kept for repetitions");
                 }
-                Ok(Processed { reply, replayed: false })
+                Ok(processed)
             }
             Err(error) => {
                 // A failure is no answer to keep: the next try is a new one.
@@ -70,7 +71,9 @@ impl Processor {
         }
     }
 
-    async fn work(&self, mut request: ProcessRequest) -> Result<ChainReply, UserError> {
+    /// The work, whether or not it was done before: a service behind may know a key for longer than it is kept here, and
+    /// says so.
+    async fn work(&self, mut request: ProcessRequest) -> Result<Processed, UserError> {
         let mut work = Work::begin(NAME);
         let user = self.users.seen(&request, Utc::now()).await?;
         self.show(&user);
@@ -79,14 +82,14 @@ impl Processor {
         context.idempotency_key.get_or_insert_with(|| format!("{NAME}:{}", uuid::Uuid::new_v4().simple()));
         context.user = Some(user.clone());
         work.hand_over(context);
-        let behind = match &self.next {
+        let (behind, replayed) = match &self.next {
             Some(next) => {
-                let HandedOn { reply, .. } = next.hand_on(&request).await.map_err(UserError::Next)?;
-                reply.parts
+                let HandedOn { reply, replayed } = next.hand_on(&request).await.map_err(UserError::Next)?;
+                (reply.parts, replayed)
             }
-            None => Vec::new(),
+            None => (Vec::new(), false),
         };
-        Ok(work.reply(json!({ "user": user }), behind))
+        Ok(Processed { reply: work.reply(json!({ "user": user }), behind), replayed })
     }
 
     fn show(&self, user: &User) {

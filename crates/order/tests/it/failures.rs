@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 
 use serde_json::{Value, json};
 use storage::testing::TestDatabase;
-use web::testing::{eventually, post, ready, url};
+use web::testing::{call, eventually, get, post, ready, url};
 
 use crate::world::{Market, Next, audit_service, order_of, order_service, rows};
 
@@ -190,19 +190,94 @@ pub(crate) async fn what_is_refused_for_good_is_said_so_and_holds_up_nobody(data
     // Whoever looks after it sees why, and lets one go again when the reason is gone.
     let parked = rows(&server, "/outbox/parked").await;
     assert_eq!(parked.len(), 2, "{parked:?}");
-    let (first, id) = (&parked[0], parked[0]["order_id"].as_str().unwrap());
+    let (first, id) = (&parked[1], parked[1]["order_id"].as_str().unwrap());
+    assert_eq!(id, order_of(&reply)["id"], "the newest first");
     assert_eq!(
         (&first["user_id"], &first["attempts"], &first["request"]["action"]),
         (&json!("7"), &json!(1), &json!("poison"))
     );
     assert!(first["reason"].as_str().unwrap().contains("HTTP 422"), "{first}");
     next.refused.lock().unwrap().clear();
-    let retry = url(&server, &format!("/outbox/parked/{id}/retry"));
+    // An id is an id whatever its letters, as in /orders/{id}.
+    let retry = url(&server, &format!("/outbox/parked/{}/retry", id.to_ascii_uppercase()));
     assert_eq!(post(&retry, &json!({})).await.status, 202);
     eventually("it is handed on", async || (next.handed().len() == 4).then_some(())).await;
     assert_eq!(next.handed()[3], "poison");
     assert_eq!(rows(&server, "/outbox/parked").await.len(), 1);
     post(&retry, &json!({})).await.problem(404, "not_parked");
+    server.stop().await;
+    market.stop().await;
+}
+
+pub(crate) async fn what_is_set_aside_is_read_in_pages_and_can_be_discarded(database: TestDatabase) {
+    let market = Market::start().await;
+    let next = Next::default();
+    let server = order_service(&database, &market, Some(next.start())).await;
+    "poison".clone_into(&mut next.refused.lock().unwrap());
+    let mut made = Vec::new();
+    for _ in 0..5 {
+        let reply = order(&server, "poison").await;
+        assert_eq!(reply["parts"][1]["status"], "refused", "{reply}");
+        made.push(order_of(&reply)["id"].as_str().unwrap().to_owned());
+    }
+    let (mut seen, mut cursor) = (Vec::new(), String::new());
+    loop {
+        let page = get(&url(&server, &format!("/outbox/parked?limit=2{cursor}"))).await.ok();
+        seen.extend(page["items"].as_array().unwrap().iter().map(|one| one["order_id"].as_str().unwrap().to_owned()));
+        match page["next_cursor"].as_str() {
+            Some(next) => cursor = format!("&cursor={next}"),
+            None => break,
+        }
+    }
+    seen.reverse();
+    assert_eq!(seen, made, "newest first, each once");
+
+    // One that will never be taken is got rid of; its order stands, and nothing else is touched.
+    let one = url(&server, &format!("/outbox/parked/{}", made[2].to_ascii_uppercase()));
+    let reply = call("DELETE", &one).await;
+    assert_eq!((reply.status, reply.text.as_str()), (204, ""));
+    let _ = call("DELETE", &one).await.problem(404, "not_parked");
+    let _ = post(&format!("{one}/retry"), &json!({})).await.problem(404, "not_parked");
+    assert_eq!(rows(&server, "/outbox/parked").await.len(), 4);
+    assert_eq!(rows(&server, "/orders").await.len(), 5);
+    server.stop().await;
+    market.stop().await;
+}
+
+pub(crate) async fn what_is_no_order_s_id_reaches_no_database(database: TestDatabase) {
+    let market = Market::start().await;
+    let address = Next::default().start();
+    let server = order_service(&database, &market, Some(address)).await;
+    let unknown = "0".repeat(32);
+    for id in ["%00", "1", "x", &"g".repeat(32), &format!("{unknown}0"), &format!("{}%00", &unknown[1..])] {
+        let _ = get(&url(&server, &format!("/orders/{id}"))).await.problem(400, "bad_order_id");
+        let one = url(&server, &format!("/outbox/parked/{id}"));
+        let _ = post(&format!("{one}/retry"), &json!({})).await.problem(400, "bad_order_id");
+        let _ = call("DELETE", &one).await.problem(400, "bad_order_id");
+    }
+    let one = url(&server, &format!("/outbox/parked/{unknown}"));
+    let _ = post(&format!("{one}/retry"), &json!({})).await.problem(404, "not_parked");
+    let _ = call("DELETE", &one).await.problem(404, "not_parked");
+    for (query, code) in [
+        ("limit=0", "bad_limit"),
+        ("limit=201", "bad_limit"),
+        ("limit=%00", "bad_limit"),
+        ("cursor=x", "bad_cursor"),
+        ("cursor=%00", "bad_cursor"),
+    ] {
+        let _ = get(&url(&server, &format!("/outbox/parked?{query}"))).await.problem(400, code);
+        let _ = get(&url(&server, &format!("/orders?{query}"))).await.problem(400, code);
+    }
+    let _ = get(&url(&server, "/orders?user_id=%00")).await.problem(400, "bad_query");
+    let described = get(&url(&server, "/openapi.json")).await.ok();
+    for (path, method, statuses) in [
+        ("/outbox/parked", "get", &["200", "400", "503", "504"][..]),
+        ("/outbox/parked/{order_id}", "delete", &["204", "400", "404", "503", "504"]),
+        ("/outbox/parked/{order_id}/retry", "post", &["202", "400", "404", "503", "504"]),
+    ] {
+        let answers = described["paths"][path][method]["responses"].as_object().unwrap();
+        assert_eq!(answers.keys().collect::<Vec<_>>(), statuses, "{method} {path}");
+    }
     server.stop().await;
     market.stop().await;
 }

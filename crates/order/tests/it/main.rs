@@ -26,6 +26,8 @@ fn main() -> ExitCode {
         test!(failures::the_next_service_is_not_overtaken),
         test!(failures::users_do_not_wait_for_each_other),
         test!(failures::what_is_refused_for_good_is_said_so_and_holds_up_nobody),
+        test!(failures::what_is_set_aside_is_read_in_pages_and_can_be_discarded),
+        test!(failures::what_is_no_order_s_id_reaches_no_database),
         test!(spans::an_order_shows_its_items_its_queries_and_what_failed),
     ])
 }

@@ -56,24 +56,26 @@ impl Outbox {
         Ok(())
     }
 
-    /// The entries that are parked, oldest first, at most `limit`.
+    /// The entries that are parked and have a number below `before`, the newest first, at most `limit`.
     ///
     /// # Errors
     /// As [`StorageError`] says.
-    pub async fn parked(&self, limit: u32) -> Result<Vec<ParkedEntry>, StorageError> {
+    pub async fn parked(&self, before: i64, limit: u32) -> Result<Vec<ParkedEntry>, StorageError> {
         let statement = Statement::new(
             QueryType::Select,
             TABLE,
             "SELECT id, order_group, key, payload, attempts, last_error, created_at, parked_at FROM outbox_entries \
-             WHERE outbox = $1 AND parked ORDER BY id LIMIT $2",
+             WHERE outbox = $1 AND parked AND id < $2 ORDER BY id DESC LIMIT $3",
         )
         .bind(self.name)
+        .bind(before)
         .bind(i64::from(limit));
         self.database.fetch_all(statement).await
     }
 
-    /// Gives a parked entry back: it waits again, before all others of its group that have not been delivered. Tells
-    /// whether there was one with this key.
+    /// Gives a parked entry back: it waits again, at its old place, before all others of its group that wait. Whatever of
+    /// the group is under way at this moment (a request's own try, a turn of [`Outbox::run`] of up to 17 entries) goes on
+    /// beside it: to those it may come late. Tells whether there was one with this key.
     ///
     /// # Errors
     /// As [`StorageError`] says.
@@ -94,6 +96,33 @@ impl Outbox {
         self.shared.waiting.mark(&group);
         self.shared.waiting.changed.notify_one();
         Ok(true)
+    }
+
+    /// Throws a parked entry away, with what was to be delivered. The log keeps its key and why it was parked, which is
+    /// told to the caller, too; none when no entry with this key is parked.
+    ///
+    /// # Errors
+    /// As [`StorageError`] says.
+    pub async fn discard(&self, key: &str) -> Result<Option<String>, StorageError> {
+        let statement = Statement::new(
+            QueryType::Delete,
+            TABLE,
+            "DELETE FROM outbox_entries WHERE outbox = $1 AND key = $2 AND parked RETURNING id, attempts, last_error",
+        )
+        .bind(self.name)
+        .bind(key);
+        let discarded = self.database.fetch_optional::<(i64, i64, String)>(statement).await?;
+        let Some((entry_id, attempts, reason)) = discarded else { return Ok(None) };
+        // The last trace of it; what was to be delivered is not in it, because that may name people.
+        tracing::warn!(
+            outbox = self.name,
+            key,
+            entry_id,
+            attempts,
+            reason,
+            "a parked outbox entry was discarded: it will never be delivered"
+        );
+        Ok(Some(reason))
     }
 
     /// Says so, and counts it.

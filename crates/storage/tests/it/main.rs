@@ -49,6 +49,7 @@ fn main() -> ExitCode {
         test!(parked::what_is_refused_for_good_is_parked_and_can_be_given_back),
         test!(parked::what_cannot_be_read_is_parked),
         test!(parked::the_writer_may_park_its_own),
+        test!(parked::parked_entries_are_read_in_pages_and_can_be_discarded),
         test!(parked::a_blocked_entry_is_named_in_the_log),
         test!(keys::a_repetition_gets_the_first_answer),
         test!(keys::a_released_key_is_the_same_request_s_again),

@@ -53,12 +53,12 @@ pub(crate) async fn what_is_refused_for_good_is_parked_and_can_be_given_back(tes
     });
     until_left(&kept.database, 1).await;
     assert_eq!(delivered.keys(), ["before", "behind"], "those behind it go on");
-    let parked = outbox.parked(10).await.unwrap();
+    let parked = outbox.parked(i64::MAX, 10).await.unwrap();
     assert_eq!(parked.len(), 1);
     assert_eq!((parked[0].group.as_str(), parked[0].key.as_str(), parked[0].attempts), ("a", "poison", 1));
     assert_eq!((parked[0].reason.as_str(), parked[0].payload.as_str()), ("no such thing", r#"{"about":"poison"}"#));
     assert!(parked[0].parked_at >= parked[0].created_at);
-    assert!(outbox.parked(0).await.unwrap().is_empty());
+    assert!(outbox.parked(i64::MAX, 0).await.unwrap().is_empty());
     assert_eq!(metric_values("outbox_parked_total", &[("outbox", name)]), [1.0]);
     parked_gauge(name, 1.0).await;
     // It holds nobody up.
@@ -73,7 +73,7 @@ pub(crate) async fn what_is_refused_for_good_is_parked_and_can_be_given_back(tes
     assert!(!outbox.unpark("poison").await.unwrap(), "it is not parked any more");
     until_left(&kept.database, 0).await;
     assert_eq!(delivered.keys(), ["before", "behind", "poison"]);
-    assert!(outbox.parked(10).await.unwrap().is_empty());
+    assert!(outbox.parked(i64::MAX, 10).await.unwrap().is_empty());
     parked_gauge(name, 0.0).await;
     stop.cancel();
 }
@@ -89,7 +89,7 @@ pub(crate) async fn what_cannot_be_read_is_parked(test: TestDatabase) {
     let (stop, delivered) = run(&outbox, async |_| Ok(()));
     until_left(&kept.database, 1).await;
     assert_eq!(delivered.keys(), ["behind"]);
-    let parked = outbox.parked(10).await.unwrap();
+    let parked = outbox.parked(i64::MAX, 10).await.unwrap();
     assert_eq!((parked[0].key.as_str(), parked[0].payload.as_str()), ("broken", "{\"about\":"));
     assert!(parked[0].reason.contains("cannot be read"), "{}", parked[0].reason);
     stop.cancel();
@@ -108,7 +108,7 @@ pub(crate) async fn the_writer_may_park_its_own(test: TestDatabase) {
     }
     .instrument(span)
     .await;
-    assert_eq!(outbox.parked(10).await.unwrap()[0].reason, "HTTP 422");
+    assert_eq!(outbox.parked(i64::MAX, 10).await.unwrap()[0].reason, "HTTP 422");
     let said = said(&trace_id, "parked");
     assert_eq!(said.len(), 1, "{said:?}");
     assert!(
@@ -121,6 +121,48 @@ pub(crate) async fn the_writer_may_park_its_own(test: TestDatabase) {
     until_left(&kept.database, 1).await;
     assert_eq!(delivered.keys(), ["later"]);
     stop.cancel();
+}
+
+pub(crate) async fn parked_entries_are_read_in_pages_and_can_be_discarded(test: TestDatabase) {
+    let kept = open(&test).await;
+    let (outbox, another) = (Outbox::new(kept.database.clone(), "mine"), Outbox::new(kept.database.clone(), "theirs"));
+    for key in ["one", "two", "three"] {
+        let id = put_into(&kept.database, &outbox, "a", key, Some(LONG)).await;
+        outbox.park(id, "HTTP 422").await.unwrap();
+    }
+    let waits = put_into(&kept.database, &outbox, "b", "waits", None).await;
+    assert!(waits.waits());
+    let keys = async |before: i64, limit: u32| -> Vec<(i64, String)> {
+        outbox.parked(before, limit).await.unwrap().into_iter().map(|entry| (entry.id, entry.key)).collect()
+    };
+    let first = keys(i64::MAX, 2).await;
+    assert_eq!([first[0].1.as_str(), first[1].1.as_str()], ["three", "two"], "the newest first");
+    let rest = keys(first[1].0, 2).await;
+    assert_eq!((rest.len(), rest[0].1.as_str()), (1, "one"));
+    assert!(keys(rest[0].0, 2).await.is_empty());
+    assert!(another.parked(i64::MAX, 2).await.unwrap().is_empty(), "an outbox has its own only");
+
+    let span = tracing::info_span!("request");
+    let trace_id = span.in_scope(telemetry::trace_id).unwrap();
+    async {
+        assert_eq!(another.discard("two").await.unwrap(), None, "another outbox's");
+        assert_eq!(outbox.discard("waits").await.unwrap(), None, "what waits is not thrown away");
+        assert_eq!(outbox.discard("two").await.unwrap().as_deref(), Some("HTTP 422"));
+        assert_eq!(outbox.discard("two").await.unwrap(), None, "it is gone");
+    }
+    .instrument(span)
+    .await;
+    assert!(!outbox.unpark("two").await.unwrap());
+    let said = said(&trace_id, "discarded");
+    assert_eq!(said.len(), 1, "{said:?}");
+    for (field, value) in
+        [("outbox", "mine"), ("key", "two"), ("attempts", "1"), ("reason", "HTTP 422"), ("level", "WARN")]
+    {
+        assert!(has(&said[0], field, value), "{field}: {said:?}");
+    }
+    assert!(!format!("{said:?}").contains("about"), "nothing of what was to be delivered: {said:?}");
+    let left: Vec<String> = keys(i64::MAX, 10).await.into_iter().map(|(_, key)| key).collect();
+    assert_eq!(left, ["three", "one"]);
 }
 
 pub(crate) async fn a_blocked_entry_is_named_in_the_log(test: TestDatabase) {

@@ -315,3 +315,33 @@ pub(crate) async fn a_chain_that_begins_without_its_databases(database: TestData
     assert_eq!((ready.status, ready.json()["checks"][0]["name"].as_str()), (503, Some("database")), "{}", ready.text);
     user.stop().await;
 }
+
+/// As it is after 24 hours: user-service has forgotten the key, order-service never does.
+pub(crate) async fn a_key_that_user_service_has_forgotten_is_still_that_order_s(database: TestDatabase) {
+    let mut chain = Chain::start(&database.settings(), |order| order).await;
+    chain.ready().await;
+    let first = post(&url(&chain.user, "/process"), &purchase()).await;
+    assert_eq!(first.header("idempotent-replayed"), "");
+    let first = first.ok();
+    let forgotten = || if database.engine() == "sqlite" { TestDatabase::sqlite() } else { TestDatabase::postgres() };
+    let after_a_day = async |chain: &mut Chain, database: &TestDatabase| {
+        let config = user::Config::ephemeral(database.settings(), Some(chain.order.base_url()));
+        let before = std::mem::replace(&mut chain.user, user::start(config).await.unwrap());
+        before.stop().await;
+        ready(&chain.user).await;
+    };
+    let (one, other) = (forgotten(), forgotten());
+    after_a_day(&mut chain, &one).await;
+    let again = post(&url(&chain.user, "/process"), &purchase()).await;
+    assert_eq!(again.header("idempotent-replayed"), "true", "{}", again.text);
+    assert_eq!(again.ok()["parts"][1]["data"]["order"]["id"], first["parts"][1]["data"]["order"]["id"]);
+    // The key is not free for another request.
+    after_a_day(&mut chain, &other).await;
+    let mut another = purchase();
+    another["action"] = json!("sell");
+    post(&url(&chain.user, "/process"), &another).await.problem(422, "key_mismatch");
+    for (server, path) in [(&chain.order, "/orders"), (&chain.audit, "/audit")] {
+        assert_eq!(get(&url(server, path)).await.ok()["items"].as_array().unwrap().len(), 1, "{path}");
+    }
+    chain.stop().await;
+}

@@ -17,6 +17,7 @@ struct Next {
     calls: Arc<AtomicU32>,
     failing: Arc<AtomicU32>,
     held: Arc<std::sync::atomic::AtomicBool>,
+    replays: Arc<std::sync::atomic::AtomicBool>,
     release: Arc<Notify>,
 }
 
@@ -38,7 +39,11 @@ impl Next {
                     next.failing.fetch_sub(1, Ordering::SeqCst);
                     return HttpResponse::BadRequest().finish();
                 }
-                HttpResponse::Ok().json(json!({"parts": [{
+                let mut answer = HttpResponse::Ok();
+                if next.replays.load(Ordering::SeqCst) {
+                    answer.insert_header(("idempotent-replayed", "true"));
+                }
+                answer.json(json!({"parts": [{
                     "service": "stand-in", "status": "done", "worked_ms": 0, "data": {"call": call},
                 }]}))
             }
@@ -147,4 +152,17 @@ pub(crate) async fn a_client_that_hangs_up_stops_nothing(database: TestDatabase)
     assert_eq!(answer.header("idempotent-replayed"), "true");
     assert_eq!(answer.ok()["parts"][1]["data"]["call"], 1);
     tokio::time::timeout(Duration::from_secs(20), server.stop()).await.unwrap();
+}
+
+/// A service behind may remember for longer than this one.
+pub(crate) async fn what_a_service_behind_repeats_is_a_repetition(database: TestDatabase) {
+    let next = Next::default();
+    let server = next.behind(&database).await;
+    next.replays.store(true, Ordering::SeqCst);
+    let answer = process(&server, &keyed("k")).await;
+    assert_eq!((answer.status, answer.header("idempotent-replayed")), (200, "true"), "{}", answer.text);
+    // Whoever sends no key repeats nothing: only the link has tried more than once.
+    let answer = process(&server, &json!({"user_id": 7, "action": "purchase"})).await;
+    assert_eq!((answer.status, answer.header("idempotent-replayed")), (200, ""), "{}", answer.text);
+    server.stop().await;
 }

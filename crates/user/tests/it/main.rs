@@ -22,6 +22,8 @@ fn main() -> ExitCode {
         test!(keys::a_key_in_use_is_told_so),
         test!(keys::a_failure_is_no_answer_to_keep),
         test!(keys::a_client_that_hangs_up_stops_nothing),
+        test!(keys::what_a_service_behind_repeats_is_a_repetition),
+        test!(chain::a_key_that_user_service_has_forgotten_is_still_that_order_s),
         test!(chain::the_whole_chain_is_one_trace),
         test!(chain::another_service_can_be_put_into_it),
         test!(chain::a_link_that_fails_is_named),
