@@ -23,6 +23,10 @@ use crate::plain_words::wrong_in_address;
 use crate::root_span::ServerSpan;
 use crate::{Background, Problem, Readiness, ServerSettings, health};
 
+/// How long an idle connection is kept: longer than clients keep theirs (ours 15 s, reverse proxies commonly 60 s). With
+/// actix's 5 s a request could be on its way into a connection that was just being closed, and be lost without an answer.
+const KEEP_ALIVE: Duration = Duration::from_secs(75);
+
 /// What a service is, beside its routes.
 pub struct Service {
     /// Its one word: subcommand, process, `service.name`.
@@ -122,6 +126,7 @@ pub fn start(
     let bind_error = |source| StartError::Bind { service: name, address, source };
     let mut server = HttpServer::new(factory)
         .disable_signals()
+        .keep_alive(KEEP_ALIVE)
         .shutdown_timeout(grace.as_secs().max(1))
         .bind(address)
         .map_err(bind_error)?;

@@ -74,6 +74,7 @@ fn main() -> ExitCode {
         test!(faults::statements_that_are_given_up_leave_nothing_behind),
         test!(faults::another_writer_is_waited_for_within_bounds).only_sqlite(),
         test!(faults::what_was_written_reaches_the_file_beside_the_writers).only_sqlite(),
+        test!(faults::the_log_begins_anew_while_somebody_writes).only_sqlite(),
         test!(faults::a_file_that_is_no_database_is_told_until_it_is_gone).only_sqlite(),
         test!(faults::settings_that_cannot_be_used_are_told_without_the_secret).only_sqlite(),
         test!(tls::the_url_decides_on_tls).only_postgres(),
