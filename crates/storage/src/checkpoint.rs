@@ -81,10 +81,9 @@ impl Inner {
     }
 
     /// How many frames the log had when this began: <https://www.sqlite.org/pragma.html#pragma_wal_checkpoint>.
-    async fn checkpoint_by(&self, mut lease: Lease) -> Result<i64, Failure> {
+    async fn checkpoint_by(&self, lease: Lease) -> Result<i64, Failure> {
         let statement = Statement::new(QueryType::Select, "", "PRAGMA wal_checkpoint(PASSIVE)");
-        let rows = lease.rows(statement, self.limits.statement).await;
-        let rows = self.heed(lease.epoch(), rows)?;
+        let rows = self.rows_by(lease, statement).await?;
         let (_busy, log_frames, _file_frames) = rows.first::<(i64, i64, i64)>()?.unwrap_or_default();
         Ok(log_frames)
     }

@@ -232,7 +232,12 @@ impl Inner {
 
     async fn rows(&self, statement: Statement) -> Result<Rows, Failure> {
         debug_assert!(statement.is_complete(), "placeholders and values differ: {}", statement.sql);
-        let mut lease = self.lease(writes(statement.query_type)).await?;
+        let lease = self.lease(writes(statement.query_type)).await?;
+        self.rows_by(lease, statement).await
+    }
+
+    /// On a connection that is ours already.
+    pub(crate) async fn rows_by(&self, mut lease: Lease, statement: Statement) -> Result<Rows, Failure> {
         let rows = lease.rows(statement, self.limits.statement).await;
         self.heed(lease.epoch(), rows)
     }
@@ -267,9 +272,8 @@ impl Inner {
             if self.is_sqlite() { "SELECT COUNT(*) FROM sqlite_schema" } else { "SELECT 1" },
         );
         let epoch = self.health.epoch();
-        let mut lease = self.heed(epoch, self.pools.lease(false, epoch).await)?;
-        let rows = lease.rows(statement, self.limits.statement).await;
-        self.heed(epoch, rows).map(|_| ())
+        let lease = self.heed(epoch, self.pools.lease(false, epoch).await)?;
+        self.rows_by(lease, statement).await.map(|_| ())
     }
 }
 

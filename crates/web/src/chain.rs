@@ -244,8 +244,11 @@ pub fn show_context(context: &ChainContext, personal_data: bool) {
     }
     let hops: Vec<String> = context.hops.iter().map(|hop| format!("{} {}", hop.service, hop.version)).collect();
     span.set_attribute("chain.hops", hops.join(" > "));
-    if personal_data && !context.business.is_empty() {
-        let mut business = serde_json::Value::Object(context.business.clone()).to_string();
+    // What came as JSON can be written as JSON.
+    if personal_data
+        && !context.business.is_empty()
+        && let Ok(mut business) = serde_json::to_string(&context.business)
+    {
         business.truncate(business.floor_char_boundary(MOST_SHOWN));
         span.set_attribute("chain.business", business);
     }
