@@ -208,7 +208,7 @@ for process in market-data-service decision-service notifier-service api-gateway
   row "idle memory of $process: resident (its share, where pages are shared)" "$mib MiB ($(memory_mib "$process" Pss) MiB)" "20 MB"
   total=$(awk -v a="$total" -v b="$mib" 'BEGIN { print a + b }')
 done
-for process in otelcol prometheus tempo loki process-compose; do
+for process in otelcol prometheus alertmanager tempo loki process-compose; do
   mib=$(memory_mib "$process" Rss)
   row "idle memory of $process" "$mib MiB" ""
   total=$(awk -v a="$total" -v b="$mib" 'BEGIN { print a + b }')
@@ -253,14 +253,14 @@ if [ -n "$chain_on_rate" ]; then
   note "a minute at $minute_rate requests a second, then memory"
   dropped_before=$(dropped)
   declare -A before
-  for process in "${links[*]}" otelcol tempo loki prometheus process-compose; do
+  for process in "${links[*]}" otelcol tempo loki prometheus alertmanager process-compose; do
     # shellcheck disable=SC2086 # the services are several words
     before[$process]=$(cpu_ms $process)
   done
   report=$(crypto-telemetry load --gateway-url "$gateway" --journeys process --rate "$minute_rate" --for 60s --json) || failed=1
   row "a minute of $minute_rate requests a second through the chain (SQLite): p50 / p99 / max" \
     "$(latencies "$report") ms, $(jq -r .failed <<<"$report") failed" "p99 20 ms"
-  for process in "${links[*]}" otelcol tempo loki prometheus process-compose; do
+  for process in "${links[*]}" otelcol tempo loki prometheus alertmanager process-compose; do
     # shellcheck disable=SC2086 # the services are several words
     used=$(($(cpu_ms $process) - ${before[$process]}))
     what=$process
@@ -269,7 +269,7 @@ if [ -n "$chain_on_rate" ]; then
       "$(awk -v ms="$used" -v requests="$(jq -r .answered <<<"$report")" 'BEGIN { printf "%.2f", ms / requests }') ms" ""
   done
   row "spans, log records and metric points that services dropped in that minute" "$(($(dropped) - dropped_before))" "0"
-  for process in market-data-service api-gateway user-service order-service audit-service otelcol prometheus tempo loki process-compose; do
+  for process in market-data-service api-gateway user-service order-service audit-service otelcol prometheus alertmanager tempo loki process-compose; do
     row "memory of $process after that minute: resident (its share)" "$(memory_mib "$process" Rss) MiB ($(memory_mib "$process" Pss) MiB)" ""
   done
 fi

@@ -17,7 +17,7 @@ root=$(cd "$(dirname "$0")/.." && pwd)
 cache=${CRYPTO_TELEMETRY_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/crypto-telemetry}/bin
 links=$root/.build/bin
 logs=$root/.build/log
-all_programs=(process-compose otelcol prometheus promtool tempo loki)
+all_programs=(process-compose otelcol prometheus promtool alertmanager amtool tempo loki)
 # A first build of all fills Go's module cache (6.3 GiB seen) and build cache (7.3 GiB seen at most, with things built
 # twice).
 needed_gib=14
@@ -40,6 +40,10 @@ describe() {
     otelcol) module=otelcol package=. tags=remove_all_sd version_flag= ;;
     prometheus | promtool) module=prometheus package=github.com/prometheus/prometheus/cmd/$1 tags=remove_all_sd
       version_flag='-X github.com/prometheus/common/version.Version=3.15.0' ;;
+    # 0.31 is the last whose module holds the compiled web page; from 0.32 on its Go package does not build without
+    # making that page first, with Node and Elm. nixpkgs has 0.31.1, too.
+    alertmanager | amtool) module=alertmanager package=github.com/prometheus/alertmanager/cmd/$1
+      version_flag='-X github.com/prometheus/common/version.Version=0.31.1' ;;
     tempo) module=tempo package=github.com/grafana/tempo/cmd/tempo
       version_flag='-X main.Version=2.9.0' ;;
     loki) module=loki package=github.com/grafana/loki/v3/cmd/loki
@@ -56,8 +60,9 @@ content_hash() {
   (
     cd "$root/backends/$module"
     printf '%s\n' "$1" "$package" "$tags" "$ldflags" "$go_identity"
-    for file in go.mod go.sum *.go; do
-      # Without Go files of its own the module leaves the pattern itself.
+    # A folder in it is a module that replaces another.
+    for file in go.mod go.sum *.go */go.mod */*.go; do
+      # Without such files the module leaves the pattern itself.
       if [ -f "$file" ]; then
         printf '%s\n' "$file"
         cat "$file"
@@ -88,7 +93,7 @@ link_from_path() {
 without_links() { printf '%s' ":$PATH:" | sed "s|:$links:|:|g; s|^:||; s|:\$||"; }
 
 check_go() {
-  command -v go >/dev/null || die "Go is not on PATH. It builds Tempo, Loki, Prometheus and the Collector; install Go $go_needed or newer and run this again"
+  command -v go >/dev/null || die "Go is not on PATH. It builds Tempo, Loki, Prometheus, Alertmanager and the Collector; install Go $go_needed or newer and run this again"
   local have
   have=$(go env GOVERSION) || die "'go env GOVERSION' failed; the Go installation at $(command -v go) is broken"
   have=${have#go}

@@ -24,8 +24,23 @@ check() {
 # shellcheck disable=SC2317,SC2329 # called through check
 rendered_is_valid() { scripts/render-prometheus.sh "$1" >"$2" && promtool check config "$2"; }
 
+# every_alert_is_whole <rules> <tests>: each alert has its runbook, and a test in which it fires and one in which it does not.
+# shellcheck disable=SC2317,SC2329 # called through check
+every_alert_is_whole() {
+  local alerts alert whole=0
+  alerts=$(sed -nE 's/^ *- alert: (.+)$/\1/p' "$1")
+  [ -n "$alerts" ] || { echo "$1 has no alert"; return 1; }
+  for alert in $alerts; do
+    [ -s "docs/runbooks/$alert.md" ] || { echo "docs/runbooks/$alert.md is missing"; whole=1; }
+    grep -qxE " *runbook: docs/runbooks/$alert\.md" "$1" || { echo "$alert does not name docs/runbooks/$alert.md"; whole=1; }
+    grep -qE "^ *- \{eval_time: [^,]+, alertname: $alert\}\$" "$2" || { echo "$2 never expects $alert not to fire"; whole=1; }
+    grep -A1 -xE " *alertname: $alert" "$2" | grep -q 'exp_alerts:' || { echo "$2 never expects $alert to fire"; whole=1; }
+  done
+  return "$whole"
+}
+
 # The files' own defaults are checked here, whatever this shell has set.
-for name in $(compgen -e | grep -E '_PORT$|^(PROMETHEUS|TEMPO|LOKI|OTELCOL)_'); do unset "$name"; done
+for name in $(compgen -e | grep -E '_PORT$|^(ALERT|ALERTMANAGER|PROMETHEUS|TEMPO|LOKI|OTELCOL)_'); do unset "$name"; done
 
 # What process-compose.yaml sets instead of those defaults, as NAME=value.
 mapfile -t development < <(sed -nE 's/^ *- "((TEMPO|LOKI|OTELCOL)_[A-Z_]+)=\$\{\1:-([^{}]*)\}"$/\1=\3/p' process-compose.yaml)
@@ -50,11 +65,22 @@ for file in prometheus/prometheus.yml prometheus/native-scrape.yml; do
 done
 check 'rendering moves every port and adds remote write' scripts/test-render-prometheus.sh
 
+check 'Alertmanager' amtool check-config alertmanager/alertmanager.yml
+check 'Alertmanager is rendered as it is' diff alertmanager/alertmanager.yml <(scripts/render-alertmanager.sh alertmanager/alertmanager.yml)
+check 'rendering adds integrations, and alerts go where they should' scripts/test-render-alertmanager.sh
+
 shopt -s nullglob
 rules=(prometheus/rules/*.rules.yml)
 [ ${#rules[@]} -eq 0 ] || check 'Prometheus rules' promtool check rules --lint=all --lint-fatal "${rules[@]}"
 tests=(prometheus/rules/*.test.yml)
 [ ${#tests[@]} -eq 0 ] || check 'tests of the Prometheus rules' promtool test rules "${tests[@]}"
+
+for file in "${rules[@]}"; do
+  # Recording rules alone need no runbook.
+  if grep -qE '^ *- alert:' "$file"; then
+    check "$file: runbooks and tests of every alert" every_alert_is_whole "$file" "${file%.rules.yml}.test.yml"
+  fi
+done
 
 check 'process-compose.yaml' process-compose -f process-compose.yaml --disable-dotenv --dry-run -t=false -L "$scratch/process-compose.log"
 check 'every process gets its own secrets only' scripts/test-environment.sh

@@ -10,7 +10,7 @@ if [ -S "$socket" ] && process-compose process list "${client[@]}" >/dev/null 2>
 fi
 # The folder is the user's to choose: only what the stack makes there is removed, and never a home or a disk
 # that was named by mistake.
-for part in grafana logs loki otelcol process-compose prometheus tempo services; do
+for part in alertmanager grafana logs loki otelcol process-compose prometheus tempo services; do
   rm -rf "${CRYPTO_TELEMETRY_DATA:?}/$part"
 done
 if [ -d "$CRYPTO_TELEMETRY_DATA" ]; then

@@ -36,11 +36,11 @@ env >"$SEEN/$PC_PROC_NAME.new" && mv "$SEEN/$PC_PROC_NAME.new" "$SEEN/$PC_PROC_N
 exec sleep 600
 FAKE
 chmod +x "$scratch/bin/fake"
-for program in prometheus tempo loki otelcol grafana crypto-telemetry; do ln -s fake "$scratch/bin/$program"; done
+for program in alertmanager prometheus tempo loki otelcol grafana crypto-telemetry; do ln -s fake "$scratch/bin/$program"; done
 # start-grafana.sh looks for this beside the program.
 mkdir -p "$scratch/share/grafana/conf" && touch "$scratch/share/grafana/conf/defaults.ini"
 
-processes=(prometheus tempo loki otelcol grafana simulator market-data-service decision-service notifier-service
+processes=(alertmanager prometheus tempo loki otelcol grafana simulator market-data-service decision-service notifier-service
   audit-service order-service user-service api-gateway)
 
 # with <scenario> [NAME=value…]: starts everything with these variables and waits until each process has written.
@@ -93,6 +93,7 @@ has simulator TELEGRAM_BOT_TOKEN=424242:simulator-token
 has decision-service LLM_API_KEY=simulator
 has decision-service LLM_BASE_URL=http://127.0.0.1:8090
 has prometheus TELEGRAM_BOT_TOKEN
+has alertmanager TELEGRAM_BOT_TOKEN
 has notifier-service LLM_API_KEY
 has decision-service TELEGRAM_BOT_TOKEN
 

@@ -42,6 +42,7 @@ ports! {
     OTELCOL_SELF = "OTELCOL_SELF_PORT", 8888, "otelcol", "its own metrics";
     OTELCOL_HEALTH = "OTELCOL_HEALTH_PORT", 13133, "otelcol", "its health check";
     PROMETHEUS = "PROMETHEUS_PORT", 9090, "prometheus", "its API and page";
+    ALERTMANAGER = "ALERTMANAGER_PORT", 9093, "alertmanager", "its API and page";
     TEMPO = "TEMPO_PORT", 3200, "tempo", "its API";
     TEMPO_OTLP = "TEMPO_OTLP_PORT", 14317, "tempo", "OTLP from the Collector";
     TEMPO_GRPC = "TEMPO_GRPC_PORT", 9095, "tempo", "gRPC within it";

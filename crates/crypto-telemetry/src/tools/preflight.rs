@@ -16,10 +16,11 @@ use super::terminal::{Terminal, complain};
 const MIB: u64 = 1024 * 1024;
 
 /// Programs that process-compose.yaml starts by name, what each is, and how to get it.
-const TOOLS: [(&str, &str, &str); 6] = [
+const TOOLS: [(&str, &str, &str); 7] = [
     ("process-compose", "starts and stops everything", "'make backends' builds it"),
     ("otelcol", "the Collector", "'make backends' builds it"),
     ("prometheus", "metrics", "'make backends' builds it"),
+    ("alertmanager", "alerts", "'make backends' builds it"),
     ("tempo", "traces", "'make backends' builds it"),
     ("loki", "logs", "'make backends' builds it"),
     ("crypto-telemetry", "the services", "'cargo build --release' builds it, and target/release belongs on PATH"),

@@ -1,4 +1,4 @@
-//! The whole stack: the real Collector, Prometheus, Tempo and Loki, the simulator and the services, started by
+//! The whole stack: the real Collector, Prometheus, Alertmanager, Tempo and Loki, the simulator and the services, started by
 //! process-compose from the repository's own file on ports and data of their own.
 //!
 //! A stack serves many trials, so this has a main function instead of the usual harness. The trials that stop backends run
@@ -11,6 +11,7 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 #![expect(clippy::print_stderr, reason = "what was not run is said, plainly")]
 
+mod alerts;
 mod ask;
 mod backends;
 mod browser;
@@ -56,7 +57,7 @@ fn main() -> ExitCode {
         ("bad_requests_get_a_sentence_and_a_trace", chain::bad_requests),
         ("native_metrics_are_the_collected_ones", signals::native_is_the_same),
     ];
-    let alone: [(&str, Check); 12] = [
+    let alone: [(&str, Check); 13] = [
         ("doctor_says_all_is_well", doctor::all_well),
         ("doctor_names_tempo", doctor::tempo_stopped),
         ("doctor_names_loki", doctor::loki_stopped),
@@ -69,6 +70,7 @@ fn main() -> ExitCode {
         ("a_link_that_is_away_is_named", chain::link_away),
         ("killed_services_lose_and_double_nothing", chain::chain_killed),
         ("a_failing_exchange_is_named_and_never_guessed", outage::exchange_failing),
+        ("an_alert_reaches_its_receiver_and_resolves", alerts::price_stale),
     ];
     let pages: [(&str, Check); 3] = [
         ("an_order_on_the_page_in_a_browser", browser::chain_on_the_page),

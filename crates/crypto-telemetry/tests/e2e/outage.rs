@@ -49,11 +49,11 @@ pub(crate) fn backends_killed(stack: &Stack) {
         let text = stack.http.get(&metrics).send().ok()?.text().ok()?;
         text.lines().any(|line| line.starts_with("tempo_ingester_live_traces{") && line.ends_with(" 0")).then_some(())
     });
-    for backend in ["otelcol", "tempo", "loki", "prometheus"] {
+    for backend in ["otelcol", "tempo", "loki", "prometheus", "alertmanager"] {
         stack.kill(backend);
         stack.ask_btc();
     }
-    for backend in ["otelcol", "tempo", "loki", "prometheus"] {
+    for backend in ["otelcol", "tempo", "loki", "prometheus", "alertmanager"] {
         stack.wait_ready(backend);
     }
     let said = until("doctor says all is well", || {

@@ -86,7 +86,7 @@ pub(crate) fn traceql(stack: &Stack) {
 }
 
 pub(crate) fn targets(stack: &Stack) {
-    let jobs = ["otel-collector", "tempo", "loki", "prometheus"];
+    let jobs = ["otel-collector", "tempo", "loki", "prometheus", "alertmanager"];
     until("every backend is a target that is up", || {
         let up = stack.promql("up == 1");
         let down = stack.promql(r#"up{job!~"grafana.*"} == 0"#);

@@ -8,18 +8,20 @@ use std::sync::Mutex;
 
 use storage::testing::Cluster;
 
+use crate::alerts::Receiver;
 use crate::fraud_check::FraudCheck;
 use crate::wait::until;
 
 /// Every port of process-compose.yaml, moved out of the way of a developer's own stack and below the range from
 /// which the kernel hands out ports.
-const PORTS: [(&str, u16); 20] = [
+const PORTS: [(&str, u16); 21] = [
     ("OTELCOL_GRPC_PORT", 24317),
     ("OTELCOL_HTTP_PORT", 24318),
     ("OTELCOL_PROM_PORT", 28889),
     ("OTELCOL_SELF_PORT", 28888),
     ("OTELCOL_HEALTH_PORT", 23133),
     ("PROMETHEUS_PORT", 29090),
+    ("ALERTMANAGER_PORT", 29093),
     ("TEMPO_PORT", 23200),
     ("TEMPO_OTLP_PORT", 24319),
     ("TEMPO_GRPC_PORT", 29095),
@@ -36,6 +38,9 @@ const PORTS: [(&str, u16); 20] = [
     ("SIMULATOR_PORT", 28090),
 ];
 
+/// What a developer may have set for a stack of their own.
+const FOREIGN: [&str; 4] = ["OTEL_", "TELEMETRY_", "ALERT_", "ALERTMANAGER_"];
+
 pub(crate) const SERVICES: [&str; 3] = ["market-data-service", "decision-service", "notifier-service"];
 
 /// The business chain, first to last.
@@ -50,6 +55,8 @@ pub(crate) struct Stack {
     pub(crate) engine: &'static str,
     /// Who has a part in the answer of the business chain, first to last.
     pub(crate) parts: Vec<&'static str>,
+    /// Who is told of its alerts.
+    pub(crate) alerts: Receiver,
     /// What it is started with beside what every stack is.
     variables: Vec<(&'static str, String)>,
     // Ended after process-compose, and with it the services that need them.
@@ -91,6 +98,8 @@ impl Stack {
         std::fs::create_dir_all(data.join("logs")).unwrap();
         // A socket's path may have about a hundred characters only, and a target folder can lie deep.
         let socket = std::env::temp_dir().join(format!("ct-{name}.sock"));
+        let alerts = Receiver::start();
+        std::fs::write(data.join("webhook-url"), alerts.url()).unwrap();
         provide_crypto();
         let http = reqwest::blocking::Client::builder().no_proxy().build().unwrap();
         let stack = Self {
@@ -100,6 +109,7 @@ impl Stack {
             http,
             engine,
             parts,
+            alerts,
             variables,
             _cluster: cluster,
             _fraud_check: fraud_check,
@@ -131,6 +141,7 @@ impl Stack {
                 ("AUDIT_PORT", "/health/ready"),
                 ("OTELCOL_HEALTH_PORT", "/"),
                 ("PROMETHEUS_PORT", "/-/ready"),
+                ("ALERTMANAGER_PORT", "/-/ready"),
                 ("TEMPO_PORT", "/ready"),
                 ("LOKI_PORT", "/ready"),
             ];
@@ -170,9 +181,7 @@ impl Stack {
         .unwrap();
         let program = [ours, backends].iter().map(|folder| folder.join(program)).find(|path| path.exists()).unwrap();
         let mut command = Command::new(program);
-        for (name, _) in
-            std::env::vars().filter(|(name, _)| name.starts_with("OTEL_") || name.starts_with("TELEMETRY_"))
-        {
+        for (name, _) in std::env::vars().filter(|(name, _)| FOREIGN.iter().any(|prefix| name.starts_with(prefix))) {
             command.env_remove(name);
         }
         // Nobody's own database is written to.
@@ -189,6 +198,10 @@ impl Stack {
             // Metrics every second and a scrape every two: nobody should wait for a test longer than needed.
             .env("OTEL_METRIC_EXPORT_INTERVAL", "1000")
             .env("PROMETHEUS_SCRAPE_INTERVAL", "2s")
+            // Alerts are told as soon as they fire, and to this test.
+            .env("ALERTMANAGER_GROUP_WAIT", "1s")
+            .env("ALERTMANAGER_GROUP_INTERVAL", "1s")
+            .env("ALERT_PLATFORM_WEBHOOK_URL_FILE", self.data.join("webhook-url"))
             .env("NO_COLOR", "1")
             .envs(PORTS.iter().map(|(name, port)| (name, port.to_string())))
             .env("NOTIFIER_URL", self.url("NOTIFIER_PORT", ""))
@@ -303,6 +316,7 @@ fn health(process: &str) -> (&'static str, &'static str) {
     match process {
         "otelcol" => ("OTELCOL_HEALTH_PORT", "/"),
         "prometheus" => ("PROMETHEUS_PORT", "/-/ready"),
+        "alertmanager" => ("ALERTMANAGER_PORT", "/-/ready"),
         "tempo" => ("TEMPO_PORT", "/ready"),
         "loki" => ("LOKI_PORT", "/ready"),
         "api-gateway" => ("GATEWAY_PORT", "/health/ready"),
@@ -313,7 +327,7 @@ fn health(process: &str) -> (&'static str, &'static str) {
     }
 }
 
-fn root() -> PathBuf {
+pub(crate) fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap()
 }
 

@@ -80,6 +80,9 @@ pub(super) async fn check(args: &Args, stack: &Stack) -> Vec<Component> {
         component.next = component.next.map(|_| Next::Command(format!("curl -s '{url}'")));
         component
     }));
+    if !args.skips(Skippable::Alertmanager) {
+        checks.push(ready("alertmanager", "alertmanager", &stack.alertmanager, "/-/ready"));
+    }
     checks.push(ready("tempo", "tempo", &stack.tempo, "/ready"));
     checks.push(ready("loki", "loki", &stack.loki, "/ready"));
     if !args.skips(Skippable::Grafana) {

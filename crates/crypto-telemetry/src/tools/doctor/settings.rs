@@ -47,6 +47,7 @@ pub(super) enum Skippable {
     OrderService,
     UserService,
     ApiGateway,
+    Alertmanager,
     Grafana,
 }
 
@@ -72,6 +73,9 @@ struct Addresses {
     /// Prometheus [port: PROMETHEUS_PORT, 9090]
     #[arg(long, env = "PROMETHEUS_URL", value_parser = ports::http_url)]
     prometheus_url: Option<Url>,
+    /// Alertmanager [port: ALERTMANAGER_PORT, 9093]
+    #[arg(long, env = "ALERTMANAGER_URL", value_parser = ports::http_url)]
+    alertmanager_url: Option<Url>,
     /// Tempo [port: TEMPO_PORT, 3200]
     #[arg(long, env = "TEMPO_URL", value_parser = ports::http_url)]
     tempo_url: Option<Url>,
@@ -116,6 +120,7 @@ pub(super) struct Stack {
     pub(super) collector_self: Url,
     pub(super) collector_metrics: Url,
     pub(super) prometheus: Url,
+    pub(super) alertmanager: Url,
     pub(super) tempo: Url,
     pub(super) loki: Url,
     pub(super) grafana: Url,
@@ -143,6 +148,7 @@ impl Args {
             collector_self: ports::OTELCOL_SELF.url(given.collector_self_url.as_ref())?,
             collector_metrics: ports::OTELCOL_PROM.url(given.collector_metrics_url.as_ref())?,
             prometheus: ports::PROMETHEUS.url(given.prometheus_url.as_ref())?,
+            alertmanager: ports::ALERTMANAGER.url(given.alertmanager_url.as_ref())?,
             tempo: ports::TEMPO.url(given.tempo_url.as_ref())?,
             loki: ports::LOKI.url(given.loki_url.as_ref())?,
             grafana: ports::GRAFANA.url(given.grafana_url.as_ref())?,
@@ -158,7 +164,7 @@ impl Args {
     }
 
     pub(super) fn skips(&self, component: Skippable) -> bool {
-        let is_service = component != Skippable::Grafana;
+        let is_service = !matches!(component, Skippable::Alertmanager | Skippable::Grafana);
         self.skip.contains(&component) || (is_service && self.skip.contains(&Skippable::Services))
     }
 }
@@ -187,6 +193,8 @@ mod tests {
         assert_eq!(args.stack().unwrap().tempo.as_str(), "http://t:1/");
         let args = Cli::try_parse_from(["doctor", "--skip", "simulator"]).unwrap().args;
         assert!(args.skips(Skippable::Simulator) && !args.skips(Skippable::NotifierService));
+        let args = Cli::try_parse_from(["doctor", "--skip", "services"]).unwrap().args;
+        assert!(!args.skips(Skippable::Alertmanager), "a backend is no service");
         assert!(Cli::try_parse_from(["doctor", "--skip", "tempo"]).is_err(), "the signals flow through Tempo");
         assert!(Cli::try_parse_from(["doctor", "--loki-url", "127.0.0.1:3100"]).is_err());
     }
