@@ -4,8 +4,8 @@ set -euo pipefail
 # shellcheck source=scripts/stack-env.sh
 . "$(dirname "$0")/stack-env.sh"
 
-if [ -S "$socket" ] && process-compose process list "${client[@]}" >/dev/null 2>&1; then
-  echo "clean-data: the stack is running on $CRYPTO_TELEMETRY_DATA; 'make down' first" >&2
+if running; then
+  echo "clean-data: the stack is running on $CRYPTO_TELEMETRY_DATA; '$say_down' first" >&2
   exit 1
 fi
 # The folder is the user's to choose: only what the stack makes there is removed, and never a home or a disk

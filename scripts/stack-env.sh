@@ -1,5 +1,8 @@
 # shellcheck shell=bash
-# What up.sh and down.sh share; sourced, not run.
+# What up.sh, down.sh, status.sh and clean-data.sh share; sourced, not run.
+
+# What people type: make in a clone, the installed program where stack.sh says so.
+say_down=${CRYPTO_TELEMETRY_DOWN:-make down}
 
 CRYPTO_TELEMETRY_ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 CRYPTO_TELEMETRY_DATA=${CRYPTO_TELEMETRY_DATA:-$CRYPTO_TELEMETRY_ROOT/.data}
@@ -32,8 +35,11 @@ target_directory() {
   case $found in /*) ;; *) found=$CRYPTO_TELEMETRY_ROOT/$found ;; esac
   printf '%s' "$found"
 }
-PATH=$CRYPTO_TELEMETRY_ROOT/.build/bin:$(target_directory)/release:$PATH
-export PATH
+# In a clone the programs are those built in it; an installed stack has all of them on PATH already.
+if [ -f "$CRYPTO_TELEMETRY_ROOT/Cargo.toml" ]; then
+  PATH=$CRYPTO_TELEMETRY_ROOT/.build/bin:$(target_directory)/release:$PATH
+  export PATH
+fi
 
 # process-compose looks for a user's themes and recipes, and complains at every start where there are none.
 export PROC_COMP_CONFIG=${PROC_COMP_CONFIG:-$CRYPTO_TELEMETRY_DATA/process-compose}
@@ -42,6 +48,15 @@ export PROC_COMP_CONFIG=${PROC_COMP_CONFIG:-$CRYPTO_TELEMETRY_DATA/process-compo
 # shellcheck disable=SC2034 # used by those who source this
 socket=${XDG_RUNTIME_DIR:-/tmp}/crypto-telemetry-$(id -u)-$(printf '%s' "$CRYPTO_TELEMETRY_DATA" | cksum | cut -d ' ' -f 1).sock
 client=(-U -u "$socket" -L "$CRYPTO_TELEMETRY_DATA/logs/process-compose-client.log")
+# Whether a stack with this data folder runs; what a killed one left behind does not count.
+running() {
+  [ -S "$socket" ] || return 1
+  command -v process-compose >/dev/null || {
+    echo "There is a socket of a stack, $socket, and no process-compose on PATH to ask it" >&2
+    exit 1
+  }
+  process-compose process list "${client[@]}" >/dev/null 2>&1
+}
 
 # Waits until every process is ready (or, like grafana where there is none, has ended well).
 wait_ready() {
@@ -49,7 +64,7 @@ wait_ready() {
   if ! timeout "$limit" process-compose project is-ready --wait "${client[@]}" >/dev/null; then
     echo "up: not everything was ready after $limit s; this is how it stands:" >&2
     process-compose process list -o wide "${client[@]}" >&2
-    echo "up: it goes on running: 'crypto-telemetry doctor' says more, logs are in $CRYPTO_TELEMETRY_DATA/logs, 'make down' stops it" >&2
+    echo "up: it goes on running: 'crypto-telemetry doctor' says more, logs are in $CRYPTO_TELEMETRY_DATA/logs, '$say_down' stops it" >&2
     return 1
   fi
 }

@@ -10,18 +10,16 @@ set -euo pipefail
 
 die() { printf 'up: %s\n' "$*" >&2; exit 1; }
 
-command -v process-compose >/dev/null || die "process-compose is not built yet: run 'make backends'"
-if [ -S "$socket" ]; then
-  if process-compose process list "${client[@]}" >/dev/null 2>&1; then
-    die "a stack with the data folder $CRYPTO_TELEMETRY_DATA is running already: 'make down' stops it"
-  fi
-  # What a killed process-compose left behind.
-  rm -f "$socket"
+command -v process-compose >/dev/null || die "there is no process-compose on PATH: 'make backends' builds it in a clone"
+if running; then
+  die "a stack with the data folder $CRYPTO_TELEMETRY_DATA is running already: '$say_down' stops it"
 fi
+# What a killed process-compose left behind.
+rm -f "$socket"
 
 # Ports, tools, disk: said in a sentence before anything starts. A partial start is for whoever knows.
 if [ $# -eq 0 ]; then
-  command -v crypto-telemetry >/dev/null || die "crypto-telemetry is not built yet: run 'make binary'"
+  command -v crypto-telemetry >/dev/null || die "there is no crypto-telemetry on PATH: 'make binary' builds it in a clone"
   crypto-telemetry preflight
 fi
 mkdir -p "$CRYPTO_TELEMETRY_DATA/logs"
@@ -39,9 +37,9 @@ if [ -n "${DETACH:-}" ]; then
   wait_ready
   if [ $# -eq 0 ]; then
     show_addresses
-    echo "up: everything is ready; 'make down' stops it"
+    echo "up: everything is ready; '$say_down' stops it"
   else
-    echo "up: $* and what it depends on is ready; 'make down' stops it, logs are in $CRYPTO_TELEMETRY_DATA/logs"
+    echo "up: $* and what it depends on is ready; '$say_down' stops it, logs are in $CRYPTO_TELEMETRY_DATA/logs"
   fi
   exit
 fi

@@ -71,4 +71,6 @@ pub(crate) enum Tool {
     Preflight(tools::preflight::Args),
     /// Print docs/METRICS.md from the registry of metrics
     MetricsDoc,
+    /// Print every setting of every service as JSON, for packagers (nix/modules/settings.json)
+    SettingsDoc,
 }

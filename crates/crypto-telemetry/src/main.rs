@@ -6,7 +6,7 @@ mod tools;
 
 use std::process::ExitCode;
 
-use clap::Parser as _;
+use clap::{CommandFactory as _, Parser as _};
 
 use cli::{Cli, Command, Tool};
 use tools::ports;
@@ -53,6 +53,7 @@ fn main() -> ExitCode {
                 Tool::ApiKey(args) => tools::api_key::run(args).await,
                 Tool::Preflight(args) => tools::preflight::run(args).await,
                 Tool::MetricsDoc => Ok(tools::metrics_doc()),
+                Tool::SettingsDoc => Ok(tools::settings_doc(&Cli::command())),
             }
         }),
     }

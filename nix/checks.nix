@@ -1,0 +1,68 @@
+# `nix flake check`, on Linux: tests, configuration, scripts and virtual machines. (What looks at the sources alone is in
+# package.nix.)
+{
+  pkgs,
+  rust,
+  programs,
+  stack,
+  module,
+}:
+let
+  inherit (pkgs) lib;
+  inherit (stack) configuration;
+  repository = lib.fileset.toSource {
+    root = ../.;
+    fileset = lib.fileset.unions [
+      ../flake.nix
+      ../nix
+      ../scripts
+    ];
+  };
+  vmTests = import ./tests/vm {
+    inherit pkgs module;
+    inherit (rust) package;
+  };
+in
+{
+  tests = rust.tests {
+    nativeBuildInputs = programs.tests;
+    # The end-to-end tests want fixed ports and all backends: the virtual machines do what they do.
+    cargoTestExtraArgs = "--workspace --lib --bins --test it --test command_line";
+  };
+
+  # Every program checks its own file, as `make check-config` has it.
+  configuration =
+    pkgs.runCommand "crypto-telemetry-configuration"
+      {
+        nativeBuildInputs =
+          programs.backends ++ programs.configurationCheckers ++ programs.shell ++ [ rust.package ];
+      }
+      ''
+        cp -r ${configuration} work
+        chmod -R u+w work
+        patchShebangs work/scripts
+        cd work
+        bash scripts/check-config.sh
+        touch $out
+      '';
+
+  scripts =
+    pkgs.runCommand "crypto-telemetry-scripts"
+      {
+        nativeBuildInputs = [
+          pkgs.shellcheck
+          pkgs.deadnix
+          pkgs.nixfmt
+          pkgs.statix
+        ];
+      }
+      ''
+        cd ${repository}
+        shellcheck -x scripts/*.sh
+        nixfmt --check flake.nix $(find nix -name '*.nix')
+        deadnix --fail .
+        statix check .
+        touch $out
+      '';
+}
+// lib.mapAttrs' (name: lib.nameValuePair "vm-${name}") vmTests

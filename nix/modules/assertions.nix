@@ -1,0 +1,167 @@
+# What cannot work is said while the machine is built, in a sentence with what to do about it.
+{
+  config,
+  lib,
+  ...
+}:
+let
+  inherit (lib)
+    concatMap
+    filter
+    mkIf
+    optionals
+    ;
+  facts = import ./facts.nix { inherit lib; };
+  cfg = config.services.crypto-telemetry;
+  at = "services.crypto-telemetry";
+
+  enabled = filter (name: cfg.services.${name}.enable) facts.names;
+
+  # A path that Nix copied into the store, where every user of the machine reads it.
+  inStore = file: file != null && lib.hasPrefix builtins.storeDir (toString file);
+  notInStore = option: file: {
+    assertion = !inStore file;
+    message = "${option} is ${toString file}: what is in the Nix store can be read by everybody. Give the path as a text (\"/run/keys/…\"), not as a Nix path, to a file that is put there by hand, by sops-nix or by agenix.";
+  };
+  # A password between the user and the host of a URL.
+  hasPassword = url: builtins.match "[a-z]+://[^/]*:[^/]*@.*" url != null;
+
+  usedPorts = lib.filterAttrs (
+    variable: _:
+    let
+      ofService = filter (name: facts.services.${name}.port == variable) facts.names;
+    in
+    ofService == [ ] || lib.elem (lib.head ofService) enabled
+  ) cfg.ports;
+  takenTwice = lib.filterAttrs (_: variables: lib.length variables > 1) (
+    lib.groupBy (variable: toString usedPorts.${variable}) (lib.attrNames usedPorts)
+  );
+
+  ofService =
+    name:
+    let
+      service = cfg.services.${name};
+      option = "${at}.services.${name}";
+      known = facts.secretsOf name;
+    in
+    lib.mapAttrsToList (
+      secret: file: notInStore "${option}.credentials.${secret}" file
+    ) service.credentials
+    ++ map (secret: {
+      assertion = lib.elem secret known;
+      message = "${option}.credentials.${secret}: ${name} takes no such secret; it takes ${lib.concatStringsSep ", " known}.";
+    }) (lib.attrNames service.credentials)
+    ++ map (variable: {
+      assertion =
+        let
+          value = service.environment.${variable};
+        in
+        !lib.elem variable facts.secrets
+        || (variable == "TELEGRAM_BOT_TOKEN" && value == facts.simulatedBotToken)
+        || (variable == "DATABASE_URL" && !hasPassword value);
+      message = "${option}.environment.${variable} is a secret, and a unit's environment can be read by everybody. Put it into a file and name that in ${option}.credentials.${variable}.";
+    }) (lib.attrNames service.environment)
+    ++ map (variable: {
+      assertion = !(facts.settingsOf name ? ${variable});
+      message = "${option}.environment.${variable} is a setting of ${name}: say it in ${option}.settings.${variable}, where its value is checked.";
+    }) (lib.attrNames service.environment)
+    # Whoever calls a service that is off would only fail when asked.
+    ++ lib.mapAttrsToList (variable: callee: {
+      assertion = cfg.services.${callee}.enable || service.settings.${variable} or null != null;
+      message = "${name} calls ${callee}, which is off: enable ${at}.services.${callee}, say in ${option}.settings.${variable} where it is, or switch ${name} off as well${
+        lib.optionalString (variable == "NEXT_SERVICE_URL") " (\"none\" ends the chain here)"
+      }.";
+    }) facts.callsOf.${name};
+in
+{
+  config = mkIf cfg.enable {
+    assertions =
+      concatMap ofService enabled
+      ++
+        map (option: notInStore "${at}.${option}" (lib.getAttrFromPath (lib.splitString "." option) cfg))
+          [
+            "telegram.botTokenFile"
+            "telegram.webhookSecretFile"
+            "llm.apiKeyFile"
+            "apiKeysFile"
+            "database.urlFile"
+            "telemetry.headersFile"
+          ]
+      ++ lib.mapAttrsToList (port: variables: {
+        assertion = false;
+        message = "${at}.ports: ${lib.concatStringsSep " and " variables} are both ${port}.";
+      }) takenTwice
+      ++ [
+        {
+          assertion =
+            cfg.services.notifier-service.enable && cfg.telegram.enable
+            -> cfg.telegram.botTokenFile != null || cfg.simulator.enable;
+          message = "${at}.telegram.botTokenFile is not set, and without a token there is no bot: set it, run the simulated Telegram (${at}.simulator.enable = true), or do without the bot (${at}.telegram.enable = false).";
+        }
+        {
+          assertion =
+            cfg.telegram.webhookSecretFile != null -> cfg.web.domain != null || cfg.simulator.enable;
+          message = "${at}.telegram.webhookSecretFile is set, so that Telegram calls this machine, but ${at}.web.domain does not say under which name.";
+        }
+        {
+          assertion = cfg.llm.enable -> cfg.llm.apiKeyFile != null || cfg.simulator.enable;
+          message = "${at}.llm.enable wants ${at}.llm.apiKeyFile, the file with the key of the language model.";
+        }
+        {
+          assertion =
+            cfg.database.engine == "postgresql" && !cfg.database.createLocally -> cfg.database.urlFile != null;
+          message = "${at}.database is a PostgreSQL elsewhere (createLocally = false), but ${at}.database.urlFile does not say where.";
+        }
+        {
+          assertion =
+            cfg.database.urlFile != null -> cfg.database.engine == "postgresql" && !cfg.database.createLocally;
+          message = "${at}.database.urlFile is set, but with engine = \"${cfg.database.engine}\" and createLocally = ${lib.boolToString cfg.database.createLocally} nobody would read it: set engine = \"postgresql\" and createLocally = false.";
+        }
+        {
+          assertion = cfg.web.domain != null -> cfg.apiKeysFile != null;
+          message = "${at}.web.domain opens the gateway to the world, and ${at}.apiKeysFile is not set, so that nobody would be asked for a key. 'crypto-telemetry api-key NAME' makes one.";
+        }
+        {
+          assertion = cfg.web.domain != null -> cfg.services.api-gateway.enable;
+          message = "${at}.web.domain is the gateway's, and ${at}.services.api-gateway is off.";
+        }
+        {
+          assertion =
+            cfg.web.domain != null || cfg.web.grafanaDomain != null
+            -> cfg.web.proxy == "nginx"
+            -> cfg.web.acmeEmail != null;
+          message = "${at}.web.acmeEmail is not set: with nginx Let's Encrypt wants an address to write to.";
+        }
+        {
+          assertion = cfg.web.domain == null || cfg.web.domain != cfg.web.grafanaDomain;
+          message = "${at}.web.domain and grafanaDomain are both ${toString cfg.web.domain}: Grafana needs a name of its own.";
+        }
+        {
+          assertion = cfg.web.grafanaDomain != null -> cfg.observability.grafana.enable;
+          message = "${at}.web.grafanaDomain is set, and ${at}.observability.grafana is off.";
+        }
+      ];
+
+    warnings =
+      optionals
+        (
+          cfg.services.notifier-service.enable
+          && cfg.telegram.enable
+          && !cfg.simulator.enable
+          && cfg.telegram.allowedUserIds == [ ]
+        )
+        [
+          "${at}.telegram.allowedUserIds is empty: the bot will answer nobody (whoever writes to it is told their user id)."
+        ]
+      ++
+        optionals
+          (
+            cfg.telemetry.enable
+            && !cfg.observability.collector.enable
+            && cfg.telemetry.otlpEndpoint == "http://127.0.0.1:${toString cfg.ports.OTELCOL_GRPC_PORT}"
+          )
+          [
+            "${at}.telemetry sends to the Collector of this machine, and ${at}.observability.collector is off: what is sent is lost. Set ${at}.telemetry.otlpEndpoint, or telemetry.enable = false."
+          ];
+  };
+}

@@ -1,0 +1,257 @@
+# What an operator says. What it comes to is in the files beside this one.
+{
+  config,
+  lib,
+  ...
+}:
+let
+  inherit (lib) mkEnableOption mkOption types;
+  facts = import ./facts.nix { inherit lib; };
+  cfg = config.services.crypto-telemetry;
+
+  secretFile =
+    description:
+    mkOption {
+      type = types.nullOr types.str;
+      default = null;
+      example = "/run/keys/secret";
+      description = ''
+        ${description} A path on the machine, outside the store; systemd hands the file to the service
+        (LoadCredential), so that only root needs to be able to read it. Restart the service after a change.
+      '';
+    };
+
+  # A value as the variable wants it. Numbers are taken where a setting is read as text, too (prices, lists).
+  valueType =
+    described:
+    {
+      boolean = types.bool;
+      integer = types.int;
+      number = types.either types.int types.float;
+      path = types.str;
+      list = types.either types.str (
+        types.listOf (
+          types.oneOf [
+            types.str
+            types.int
+          ]
+        )
+      );
+      "one of" = types.enum described.values;
+      string = types.oneOf [
+        types.str
+        types.int
+        types.float
+      ];
+    }
+    .${described.type};
+
+  settingOption =
+    name: described:
+    mkOption {
+      type = types.nullOr (valueType described);
+      default = null;
+      description = "${described.help} (`${name}`${
+        lib.optionalString (described ? default) ", ${described.default} where nothing is said"
+      })";
+    };
+
+  serviceOptions = name: {
+    options = {
+      enable = mkOption {
+        type = types.bool;
+        default = if name == "simulator" then cfg.simulator.enable else true;
+        defaultText =
+          if name == "simulator" then
+            lib.literalExpression "config.services.crypto-telemetry.simulator.enable"
+          else
+            true;
+        description = "Whether to run ${name}: ${facts.aboutOf name}.";
+      };
+      settings = mkOption {
+        type = types.submodule { options = lib.mapAttrs settingOption (facts.settingsOf name); };
+        default = { };
+        description = ''
+          Its settings, by the names of their variables, as `crypto-telemetry ${name} --help` lists them. A name or a
+          value that the service would refuse is refused here.
+        '';
+      };
+      environment = mkOption {
+        type = types.attrsOf types.str;
+        default = { };
+        example = {
+          OTEL_RESOURCE_ATTRIBUTES = "team=trading";
+        };
+        description = "Further variables, which are no settings of its own.";
+      };
+      credentials = mkOption {
+        type = types.attrsOf types.str;
+        default = { };
+        example = lib.genAttrs (facts.secretsOf name) (secret: "/run/keys/${lib.toLower secret}");
+        description = ''
+          Files with its secrets, by the name of the secret: ${lib.concatStringsSep ", " (facts.secretsOf name)}. LoadCredential hands them to the service, which gets only the path.
+        '';
+      };
+    };
+  };
+in
+{
+  options.services.crypto-telemetry = {
+    enable = mkEnableOption "crypto-telemetry, a trading-signal platform that can be watched from end to end";
+
+    package = mkOption {
+      type = types.package;
+      description = "The package with the `crypto-telemetry` binary.";
+    };
+
+    environment = mkOption {
+      type = types.str;
+      default = "production";
+      description = "What telemetry calls this deployment (`deployment.environment`).";
+    };
+
+    ports = lib.mapAttrs (
+      name: default:
+      mkOption {
+        type = types.port;
+        inherit default;
+        description = "`${name}`, as everywhere in crypto-telemetry.";
+      }
+    ) facts.ports;
+
+    services = lib.genAttrs facts.names (
+      name:
+      mkOption {
+        type = types.submodule (serviceOptions name);
+        default = { };
+        description = "${name}: ${facts.aboutOf name}.";
+      }
+    );
+
+    simulator.enable = mkEnableOption ''
+      the simulator, which stands in for Binance, Telegram and the language model in their own wire formats: everything
+      works, with recorded prices and without any account
+    '';
+
+    telegram = {
+      enable = mkOption {
+        type = types.bool;
+        default = true;
+        description = "Whether notifier-service runs the Telegram bot. Without it `POST /v1/ask` still answers.";
+      };
+      botTokenFile = secretFile "The bot's token, as BotFather gave it.";
+      allowedUserIds = mkOption {
+        type = types.listOf types.ints.positive;
+        default = [ ];
+        example = [ 123456789 ];
+        description = "Telegram user ids that the bot answers; whoever else writes is told their id.";
+      };
+      webhookSecretFile = secretFile ''
+        With it Telegram calls https://''${web.domain}/telegram/webhook instead of being asked; the secret that it sends
+        with each call (1 to 256 of A-Z a-z 0-9 _ -).
+      '';
+    };
+
+    llm = {
+      enable = mkEnableOption "decisions by a language model, with the technical strategy behind it";
+      apiKeyFile = secretFile "The key of an OpenAI-compatible API.";
+      baseUrl = mkOption {
+        type = types.str;
+        default = "https://api.openai.com";
+        description = "Its base URL.";
+      };
+    };
+
+    apiKeysFile = secretFile ''
+      Keys of the gateway's clients: the lines that `crypto-telemetry api-key NAME` prints. Without it no key is asked
+      for, which the gateway allows on loopback only.
+    '';
+
+    database = {
+      engine = mkOption {
+        type = types.enum [
+          "sqlite"
+          "postgresql"
+        ];
+        default = "sqlite";
+        description = "SQLite, a file a service in its state folder, or PostgreSQL.";
+      };
+      createLocally = mkOption {
+        type = types.bool;
+        default = true;
+        description = ''
+          With `postgresql`: run a PostgreSQL on this machine, with a role and a database for each service, reached over
+          its socket as the service's own user, so that there is no password at all.
+        '';
+      };
+      urlFile = secretFile ''
+        With `postgresql` that is not created locally: its URL, postgres://USER:PASSWORD@HOST/DATABASE?sslmode=verify-full
+        (a schema a service in it).
+      '';
+    };
+
+    telemetry = {
+      enable = mkOption {
+        type = types.bool;
+        default = cfg.observability.enable;
+        defaultText = lib.literalExpression "config.services.crypto-telemetry.observability.enable";
+        description = "Whether the services send traces, metrics and logs.";
+      };
+      otlpEndpoint = mkOption {
+        type = types.str;
+        default = "http://127.0.0.1:${toString cfg.ports.OTELCOL_GRPC_PORT}";
+        defaultText = "the Collector of this machine";
+        example = "https://collector.example.com:4317";
+        description = "Where to send them; every OTLP receiver will do.";
+      };
+      headersFile = secretFile "Headers for every export, a JSON object of strings: how managed backends are logged in to.";
+      sampleRatio = mkOption {
+        type = types.numbers.between 0 1;
+        default = 1;
+        description = "Share of new traces that is kept.";
+      };
+      personalData = mkOption {
+        type = types.bool;
+        default = false;
+        description = "Whether users' names and e-mail addresses are on spans, beside their ids.";
+      };
+    };
+
+    web = {
+      domain = mkOption {
+        type = types.nullOr types.str;
+        default = null;
+        example = "crypto.example.com";
+        description = ''
+          Name under which the page, the API and Telegram's webhook are reached from outside, through TLS with a
+          certificate of Let's Encrypt. Without it everything stays on loopback.
+        '';
+      };
+      grafanaDomain = mkOption {
+        type = types.nullOr types.str;
+        default = null;
+        example = "grafana.example.com";
+        description = "Name under which Grafana is reached from outside, through TLS.";
+      };
+      proxy = mkOption {
+        type = types.enum [
+          "caddy"
+          "nginx"
+        ];
+        default = "caddy";
+        description = "Who ends TLS: Caddy, which gets certificates itself, or nginx with NixOS's ACME client.";
+      };
+      acmeEmail = mkOption {
+        type = types.nullOr types.str;
+        default = null;
+        description = "Where Let's Encrypt writes to when a certificate runs out; nginx needs it.";
+      };
+      openFirewall = mkOption {
+        type = types.bool;
+        default = cfg.web.domain != null || cfg.web.grafanaDomain != null;
+        defaultText = "true where a domain is set";
+        description = "Whether ports 80 and 443 are opened. No other port ever is.";
+      };
+    };
+  };
+}

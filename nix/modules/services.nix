@@ -1,0 +1,238 @@
+# The services: one unit each, made by mkService alone.
+{
+  config,
+  lib,
+  utils,
+  ...
+}:
+let
+  inherit (lib) mkDefault mkIf mkMerge;
+  facts = import ./facts.nix { inherit lib; };
+  hardening = import ./hardening.nix;
+  cfg = config.services.crypto-telemetry;
+
+  portOf = name: cfg.ports.${facts.services.${name}.port};
+  urlOf = name: "http://127.0.0.1:${toString (portOf name)}";
+  simulatorUrl = urlOf "simulator";
+
+  # As an environment variable has it.
+  text =
+    value:
+    if lib.isBool value then
+      lib.boolToString value
+    else if lib.isList value then
+      lib.concatMapStringsSep "," toString value
+    else
+      toString value;
+
+  # Only loopback is spoken to: every address that the unit is given is one of this machine. So every address that a
+  # service speaks to has to be among its variables, the binary's own defaults too.
+  isLocal =
+    environment:
+    lib.all
+      (
+        value:
+        builtins.match "(http|https|ws|wss|postgres)://([^@/]*@)?(127\\.0\\.0\\.1|localhost|\\[::1])([:/].*)?" value
+        != null
+      )
+      (
+        lib.filter (value: builtins.match "(http|https|ws|wss|postgres)://.*" value != null) (
+          lib.attrValues environment
+        )
+      );
+
+  mkService =
+    name:
+    let
+      service = cfg.services.${name};
+      keepsTables = lib.elem name facts.withDatabase;
+      credentials = service.credentials;
+      environment = {
+        ENVIRONMENT = cfg.environment;
+        PORT = toString (portOf name);
+      }
+      // lib.mapAttrs (_: text) (lib.filterAttrs (_: value: value != null) service.settings)
+      // service.environment
+      # %d is the folder that LoadCredential fills for this unit.
+      // lib.mapAttrs' (secret: _: lib.nameValuePair "${secret}_FILE" "%d/${secret}") credentials;
+      # A database's URL in a file may name any machine.
+      local = isLocal environment && !(credentials ? DATABASE_URL);
+    in
+    mkIf (cfg.enable && service.enable) {
+      systemd.services.${facts.unitOf name} = {
+        description = "crypto-telemetry: ${facts.aboutOf name}";
+        wantedBy = [ "multi-user.target" ];
+        wants = [ "network-online.target" ];
+        after = [ "network-online.target" ];
+        inherit environment;
+        # A backend or a neighbour that is away is waited for, however long.
+        startLimitIntervalSec = 0;
+        serviceConfig = mkMerge [
+          hardening
+          {
+            Type = "exec";
+            ExecStart = utils.escapeSystemdExecArgs [
+              (lib.getExe cfg.package)
+              name
+            ];
+            User = facts.userOf name;
+            Restart = "always";
+            RestartSec = 1;
+            # EX_USAGE: a setting that cannot be used does not get better by being tried again.
+            RestartPreventExitStatus = 64;
+            # Longer than SHUTDOWN_GRACE_MS and TELEMETRY_SHUTDOWN_TIMEOUT_MS together, after which it ends by itself.
+            TimeoutStopSec = 20;
+            LoadCredential = lib.mapAttrsToList (secret: file: "${secret}:${file}") credentials;
+            MemoryMax = mkDefault "512M";
+            TasksMax = mkDefault 256;
+            LimitNOFILE = mkDefault 65536;
+          }
+          (mkIf local {
+            IPAddressDeny = "any";
+            IPAddressAllow = "localhost";
+          })
+          (mkIf (keepsTables && cfg.database.engine == "sqlite") {
+            StateDirectory = facts.unitOf name;
+            StateDirectoryMode = "0700";
+          })
+        ];
+      };
+    };
+in
+{
+  config = mkMerge (
+    map mkService facts.names
+    ++ [
+      (mkIf cfg.enable {
+        environment.systemPackages = [ cfg.package ];
+
+        services.crypto-telemetry.services = mkMerge [
+          # What is the same for all.
+          (lib.genAttrs facts.names (_: {
+            settings = {
+              TELEMETRY_ENABLED = mkDefault cfg.telemetry.enable;
+              TELEMETRY_OTLP_ENDPOINT = mkIf cfg.telemetry.enable (mkDefault cfg.telemetry.otlpEndpoint);
+              TELEMETRY_SAMPLE_RATIO = mkIf cfg.telemetry.enable (mkDefault cfg.telemetry.sampleRatio);
+              LOG_FORMAT = mkDefault "json";
+            };
+            credentials = mkIf (cfg.telemetry.headersFile != null) {
+              TELEMETRY_OTLP_HEADERS = mkDefault cfg.telemetry.headersFile;
+            };
+          }))
+
+          # Where each finds the others; a service that is off is named by nobody (assertions.nix asks whom instead).
+          (lib.mapAttrs (_: calls: {
+            settings = lib.mapAttrs (
+              _: callee: mkIf cfg.services.${callee}.enable (mkDefault (urlOf callee))
+            ) calls;
+          }) facts.callsOf)
+          (lib.genAttrs (lib.filter (name: facts.callsOf.${name} ? NEXT_SERVICE_URL) facts.names) (name: {
+            settings.NEXT_SERVICE_NAME = mkDefault facts.callsOf.${name}.NEXT_SERVICE_URL;
+          }))
+
+          {
+            # The end of the chain.
+            audit-service.settings.NEXT_SERVICE_URL = mkDefault "none";
+
+            # Addresses of the world are said even where they are the binary's own: see isLocal.
+            market-data-service.settings = {
+              BINANCE_REST_URL = mkDefault (
+                if cfg.simulator.enable then
+                  simulatorUrl
+                else
+                  facts.defaultOf "market-data-service" "BINANCE_REST_URL"
+              );
+              BINANCE_WS_URL = mkDefault (
+                if cfg.simulator.enable then
+                  "ws://127.0.0.1:${toString (portOf "simulator")}"
+                else
+                  facts.defaultOf "market-data-service" "BINANCE_WS_URL"
+              );
+            };
+
+            decision-service = mkMerge [
+              {
+                settings = {
+                  DECISION_STRATEGY = mkDefault (if cfg.llm.enable then "llm" else "technical");
+                  LLM_BASE_URL = mkIf cfg.llm.enable (
+                    mkDefault (if cfg.simulator.enable then simulatorUrl else cfg.llm.baseUrl)
+                  );
+                };
+              }
+              (mkIf (cfg.llm.apiKeyFile != null) { credentials.LLM_API_KEY = mkDefault cfg.llm.apiKeyFile; })
+            ];
+
+            notifier-service = mkMerge [
+              {
+                settings = {
+                  PUBLIC_URL = mkDefault (
+                    if cfg.web.domain == null then urlOf "api-gateway" else "https://${cfg.web.domain}"
+                  );
+                };
+              }
+              (mkIf cfg.telegram.enable (mkMerge [
+                {
+                  settings.TELEGRAM_ALLOWED_USER_IDS = mkDefault (
+                    # Nobody is named: the simulator's first user, and nobody of the real Telegram.
+                    if cfg.simulator.enable && cfg.telegram.allowedUserIds == [ ] then
+                      "1001"
+                    else
+                      text cfg.telegram.allowedUserIds
+                  );
+                }
+                (mkIf (cfg.telegram.botTokenFile != null) {
+                  credentials.TELEGRAM_BOT_TOKEN = mkDefault cfg.telegram.botTokenFile;
+                })
+                {
+                  settings.TELEGRAM_API_URL = mkDefault (
+                    if cfg.simulator.enable then simulatorUrl else facts.defaultOf "notifier-service" "TELEGRAM_API_URL"
+                  );
+                }
+                # Of no value: the simulated bot's, where no file with another is given.
+                (mkIf (cfg.simulator.enable && cfg.telegram.botTokenFile == null) {
+                  environment.TELEGRAM_BOT_TOKEN = mkDefault facts.simulatedBotToken;
+                })
+                (mkIf (cfg.telegram.webhookSecretFile != null) {
+                  settings.TELEGRAM_MODE = mkDefault "webhook";
+                  settings.TELEGRAM_WEBHOOK_URL = mkIf (cfg.web.domain != null) (
+                    mkDefault "https://${cfg.web.domain}/telegram/webhook"
+                  );
+                  credentials.TELEGRAM_WEBHOOK_SECRET = mkDefault cfg.telegram.webhookSecretFile;
+                })
+              ]))
+            ];
+
+            # It stands in for those who know these secrets.
+            simulator = mkMerge [
+              (mkIf (cfg.telegram.botTokenFile == null) {
+                environment.TELEGRAM_BOT_TOKEN = mkDefault facts.simulatedBotToken;
+              })
+              (mkIf (cfg.telegram.botTokenFile != null) {
+                credentials.TELEGRAM_BOT_TOKEN = mkDefault cfg.telegram.botTokenFile;
+              })
+              (mkIf (cfg.llm.apiKeyFile != null) { credentials.LLM_API_KEY = mkDefault cfg.llm.apiKeyFile; })
+            ];
+
+            api-gateway = mkMerge [
+              (mkIf (cfg.apiKeysFile != null) { credentials.API_KEYS = mkDefault cfg.apiKeysFile; })
+              (mkIf cfg.observability.tempo.enable {
+                settings.TEMPO_URL = mkDefault "http://127.0.0.1:${toString cfg.ports.TEMPO_PORT}";
+              })
+              (mkIf cfg.observability.loki.enable {
+                settings.LOKI_URL = mkDefault "http://127.0.0.1:${toString cfg.ports.LOKI_PORT}";
+              })
+              # Addresses of clients come from the proxy in front, which is on this machine.
+              (mkIf (cfg.web.domain != null) { settings.TRUSTED_PROXIES = mkDefault [ "127.0.0.1" ]; })
+            ];
+          }
+
+          (lib.genAttrs [ "api-gateway" "user-service" "order-service" "audit-service" ] (name: {
+            settings = lib.optionalAttrs (facts.settingsOf name ? TRACE_PERSONAL_DATA) {
+              TRACE_PERSONAL_DATA = mkDefault cfg.telemetry.personalData;
+            };
+          }))
+        ];
+      })
+    ]
+  );
+}

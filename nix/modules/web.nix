@@ -1,0 +1,101 @@
+# The way in from outside: TLS ends here, and what is behind stays on loopback.
+{
+  config,
+  lib,
+  ...
+}:
+let
+  inherit (lib) mkIf mkMerge;
+  cfg = config.services.crypto-telemetry;
+  web = cfg.web;
+
+  local = port: "127.0.0.1:${toString port}";
+  gateway = local cfg.ports.GATEWAY_PORT;
+  notifier = local cfg.ports.NOTIFIER_PORT;
+  grafana = local cfg.ports.GRAFANA_PORT;
+
+  # Only this path of notifier-service; the rest of it is not for the world.
+  telegramPath = "/telegram/webhook";
+  hasTelegram = cfg.telegram.webhookSecretFile != null;
+  isUsed = web.domain != null || web.grafanaDomain != null;
+in
+{
+  config = mkIf (cfg.enable && isUsed) (mkMerge [
+    {
+      networking.firewall.allowedTCPPorts = mkIf web.openFirewall [
+        80
+        443
+      ];
+    }
+
+    (mkIf (web.proxy == "caddy") {
+      services.caddy = {
+        enable = true;
+        email = web.acmeEmail;
+        virtualHosts = mkMerge [
+          (mkIf (web.domain != null) {
+            ${web.domain}.extraConfig = ''
+              encode gzip
+              ${lib.optionalString hasTelegram ''
+                handle ${telegramPath} {
+                  reverse_proxy ${notifier}
+                }
+              ''}
+              handle {
+                reverse_proxy ${gateway}
+              }
+            '';
+          })
+          (mkIf (web.grafanaDomain != null) {
+            ${web.grafanaDomain}.extraConfig = ''
+              reverse_proxy ${grafana}
+            '';
+          })
+        ];
+      };
+    })
+
+    (mkIf (web.proxy == "nginx") {
+      security.acme = {
+        acceptTerms = true;
+        defaults.email = web.acmeEmail;
+      };
+      services.nginx = {
+        enable = true;
+        recommendedGzipSettings = true;
+        recommendedOptimisation = true;
+        recommendedProxySettings = true;
+        recommendedTlsSettings = true;
+        virtualHosts = mkMerge [
+          (mkIf (web.domain != null) {
+            ${web.domain} = {
+              enableACME = true;
+              forceSSL = true;
+              locations = mkMerge [
+                {
+                  "/" = {
+                    proxyPass = "http://${gateway}";
+                    # /v1/stream sends events one by one; a proxy that collects them first makes prices late.
+                    extraConfig = "proxy_buffering off;";
+                  };
+                }
+                (mkIf hasTelegram { "= ${telegramPath}".proxyPass = "http://${notifier}"; })
+              ];
+            };
+          })
+          (mkIf (web.grafanaDomain != null) {
+            ${web.grafanaDomain} = {
+              enableACME = true;
+              forceSSL = true;
+              locations."/" = {
+                proxyPass = "http://${grafana}";
+                # Grafana Live.
+                proxyWebsockets = true;
+              };
+            };
+          })
+        ];
+      };
+    })
+  ]);
+}

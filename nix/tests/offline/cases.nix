@@ -1,0 +1,321 @@
+# Machines that must evaluate, and mistakes that must be refused with a sentence.
+{ lib }:
+let
+  # What the smallest deployment says: a real bot, everything else as it comes.
+  bot = {
+    enable = true;
+    telegram = {
+      botTokenFile = "/run/keys/bot-token";
+      allowedUserIds = [ 123456789 ];
+    };
+  };
+  offline = {
+    enable = true;
+    simulator.enable = true;
+  };
+  keys = {
+    apiKeysFile = "/run/keys/api-keys";
+    telegram.botTokenFile = "/run/keys/bot-token";
+  };
+  with' = lib.recursiveUpdate;
+  crypto = value: { services.crypto-telemetry = value; };
+in
+{
+  machines = {
+    # As docs/NIXOS.md has it.
+    smallest = crypto bot;
+    watched = crypto (with' bot { observability.enable = true; });
+    everything = crypto (
+      with' bot {
+        observability = {
+          enable = true;
+          retention = {
+            metricsDays = 30;
+            metricsSizeGB = 20;
+            tracesDays = 3;
+            logsDays = 14;
+          };
+          prometheus.remoteWrite = {
+            url = "https://mimir.example.com/api/v1/push";
+            username = "crypto";
+            passwordFile = "/run/keys/mimir";
+          };
+          grafana = {
+            adminPasswordFile = "/run/keys/grafana-admin";
+            oauth = {
+              enable = true;
+              clientId = "grafana";
+              clientSecretFile = "/run/keys/grafana-oauth";
+              authUrl = "https://id.example.com/authorize";
+              tokenUrl = "https://id.example.com/token";
+              apiUrl = "https://id.example.com/userinfo";
+              allowedDomains = [ "example.com" ];
+            };
+            ldap.configFile = "/run/keys/ldap.toml";
+          };
+          alertmanager.receivers.platform = {
+            email = {
+              to = "ops@example.com";
+              from = "alerts@example.com";
+              smarthost = "mail.example.com:587";
+              username = "alerts";
+              passwordFile = "/run/keys/smtp";
+            };
+            opsgenie.apiKeyFile = "/run/keys/opsgenie";
+            pagerduty.routingKeyFile = "/run/keys/pagerduty";
+            slack = {
+              apiUrlFile = "/run/keys/slack";
+              channel = "#alerts";
+            };
+            telegram = {
+              chatId = -1001234567890;
+              botTokenFile = "/run/keys/bot-token";
+            };
+            webhook.urlFile = "/run/keys/webhook";
+          };
+        };
+        telegram.webhookSecretFile = "/run/keys/webhook-secret";
+        apiKeysFile = "/run/keys/api-keys";
+        llm = {
+          enable = true;
+          apiKeyFile = "/run/keys/llm";
+        };
+        database.engine = "postgresql";
+        web = {
+          domain = "crypto.example.com";
+          grafanaDomain = "grafana.example.com";
+        };
+        services = {
+          api-gateway.settings = {
+            RATE_LIMIT_PER_SECOND = 20;
+            CORS_ALLOWED_ORIGINS = [ "https://app.example.com" ];
+          };
+          market-data-service.settings.MARKET_DATA_SYMBOLS = [
+            "BTCUSDT"
+            "ETHUSDT"
+          ];
+          decision-service.settings.LLM_DAILY_BUDGET_USD = 0.5;
+          order-service.environment.OTEL_RESOURCE_ATTRIBUTES = "team=trading";
+        };
+      }
+    );
+    nginx = crypto (
+      with' bot {
+        observability.enable = true;
+        apiKeysFile = "/run/keys/api-keys";
+        web = {
+          domain = "crypto.example.com";
+          grafanaDomain = "grafana.example.com";
+          proxy = "nginx";
+          acmeEmail = "ops@example.com";
+        };
+      }
+    );
+    # These two are started for real by scripts/boot-units.sh.
+    offline-sqlite = crypto (with' offline keys);
+    offline-postgresql = crypto (with' offline (keys // { database.engine = "postgresql"; }));
+    database-elsewhere = crypto (
+      with' bot {
+        database = {
+          engine = "postgresql";
+          createLocally = false;
+          urlFile = "/run/keys/database-url";
+        };
+      }
+    );
+    telemetry-elsewhere = crypto (
+      with' bot {
+        telemetry = {
+          enable = true;
+          otlpEndpoint = "https://collector.example.com:4317";
+          headersFile = "/run/keys/otlp-headers";
+          sampleRatio = 0.1;
+        };
+      }
+    );
+    # The backends of a machine that the services of others send to.
+    backends-only = crypto {
+      enable = true;
+      observability.enable = true;
+      services =
+        lib.genAttrs
+          [
+            "api-gateway"
+            "user-service"
+            "order-service"
+            "audit-service"
+            "market-data-service"
+            "decision-service"
+            "notifier-service"
+          ]
+          (_: {
+            enable = false;
+          });
+    };
+    # The bot alone, without the chain and the gateway.
+    single-services-off = crypto (
+      with' bot {
+        services = {
+          api-gateway.enable = false;
+          user-service.enable = false;
+          order-service.enable = false;
+          audit-service.enable = false;
+        };
+      }
+    );
+    no-bot = crypto {
+      enable = true;
+      telegram.enable = false;
+      services.order-service.settings.NEXT_SERVICE_URL = "https://audit.example.com";
+      services.audit-service.enable = false;
+      services.api-gateway.settings.AUDIT_URL = "https://audit.example.com";
+    };
+    other-ports = crypto (
+      with' offline {
+        observability.enable = true;
+        ports = {
+          GATEWAY_PORT = 18080;
+          PROMETHEUS_PORT = 19090;
+          # Swapped: replaced one after the other, one would become the other.
+          TEMPO_PORT = 3100;
+          LOKI_PORT = 3200;
+        };
+      }
+    );
+    off = crypto { enable = false; };
+  };
+
+  # What is wrong, and what of the answer must be there.
+  mistakes = {
+    no-token = {
+      machine = crypto { enable = true; };
+      says = "services.crypto-telemetry.telegram.botTokenFile is not set, and without a token there is no bot";
+    };
+    secret-in-the-store = {
+      machine = crypto (with' bot { telegram.botTokenFile = "${./cases.nix}"; });
+      says = "what is in the Nix store can be read by everybody";
+    };
+    secret-in-the-environment = {
+      machine = crypto (
+        with' bot { services.notifier-service.environment.TELEGRAM_BOT_TOKEN = "123:abc"; }
+      );
+      says = "services.crypto-telemetry.services.notifier-service.environment.TELEGRAM_BOT_TOKEN is a secret";
+    };
+    password-in-the-url = {
+      machine = crypto (
+        with' bot { services.user-service.environment.DATABASE_URL = "postgres://me:secret@db/x"; }
+      );
+      says = "services.crypto-telemetry.services.user-service.environment.DATABASE_URL is a secret";
+    };
+    secret-of-another-service = {
+      machine = crypto (with' bot { services.audit-service.credentials.LLM_API_KEY = "/run/keys/llm"; });
+      says = "audit-service takes no such secret; it takes DATABASE_URL, TELEMETRY_OTLP_HEADERS";
+    };
+    setting-in-the-environment = {
+      machine = crypto (with' bot { services.api-gateway.environment.RATE_LIMIT_PER_SECOND = "5"; });
+      says = "say it in services.crypto-telemetry.services.api-gateway.settings.RATE_LIMIT_PER_SECOND";
+    };
+    unknown-setting = {
+      machine = crypto (with' bot { services.api-gateway.settings.RATE_LIMIT = 5; });
+      says = "services.crypto-telemetry.services.api-gateway.settings.RATE_LIMIT' does not exist";
+    };
+    wrong-type = {
+      machine = crypto (with' bot { services.api-gateway.settings.RATE_LIMIT_PER_SECOND = "many"; });
+      says = "services.crypto-telemetry.services.api-gateway.settings.RATE_LIMIT_PER_SECOND' is not of type";
+    };
+    unknown-service = {
+      machine = crypto (with' bot { services.trading-service.enable = true; });
+      says = "services.crypto-telemetry.services.trading-service' does not exist";
+    };
+    called-service-off = {
+      machine = crypto (with' bot { services.audit-service.enable = false; });
+      says = "order-service calls audit-service, which is off";
+    };
+    port-twice = {
+      machine = crypto (with' bot { ports.USER_PORT = 5002; });
+      says = "ORDER_PORT and USER_PORT are both 5002";
+    };
+    open-without-keys = {
+      machine = crypto (with' bot { web.domain = "crypto.example.com"; });
+      says = "nobody would be asked for a key";
+    };
+    nginx-without-address = {
+      machine = crypto (
+        with' bot {
+          apiKeysFile = "/run/keys/api-keys";
+          web = {
+            domain = "crypto.example.com";
+            proxy = "nginx";
+          };
+        }
+      );
+      says = "services.crypto-telemetry.web.acmeEmail is not set";
+    };
+    one-name-for-two = {
+      machine = crypto (
+        with' bot {
+          apiKeysFile = "/run/keys/api-keys";
+          observability.enable = true;
+          web = {
+            domain = "crypto.example.com";
+            grafanaDomain = "crypto.example.com";
+          };
+        }
+      );
+      says = "Grafana needs a name of its own";
+    };
+    webhook-without-name = {
+      machine = crypto (with' bot { telegram.webhookSecretFile = "/run/keys/webhook-secret"; });
+      says = "does not say under which name";
+    };
+    model-without-key = {
+      machine = crypto (with' bot { llm.enable = true; });
+      says = "services.crypto-telemetry.llm.apiKeyFile";
+    };
+    database-nowhere = {
+      machine = crypto (
+        with' bot {
+          database = {
+            engine = "postgresql";
+            createLocally = false;
+          };
+        }
+      );
+      says = "services.crypto-telemetry.database.urlFile does not say where";
+    };
+    database-url-unread = {
+      machine = crypto (with' bot { database.urlFile = "/run/keys/database-url"; });
+      says = "nobody would read it";
+    };
+    half-of-remote-write = {
+      machine = crypto (
+        with' bot {
+          observability.enable = true;
+          observability.prometheus.remoteWrite = {
+            url = "https://mimir.example.com/api/v1/push";
+            username = "crypto";
+          };
+        }
+      );
+      says = "username and passwordFile go together";
+    };
+    oauth-unfinished = {
+      machine = crypto (
+        with' bot {
+          observability.enable = true;
+          observability.grafana.oauth.enable = true;
+        }
+      );
+      says = "services.crypto-telemetry.observability.grafana.oauth.clientId is not set";
+    };
+    half-a-receiver = {
+      machine = crypto (
+        with' bot {
+          observability.enable = true;
+          observability.alertmanager.receivers.platform.telegram.chatId = 5;
+        }
+      );
+      says = "telegram wants chatId and botTokenFile";
+    };
+  };
+}

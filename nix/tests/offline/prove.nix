@@ -1,0 +1,115 @@
+# Everything that the proof takes out of the evaluation, as one value for `nix-instantiate --eval --strict --json`.
+#   nixpkgs: the stand-in (nixpkgs.nix beside lib)   crane: crane's sources   project: this repository
+{
+  nixpkgs,
+  crane,
+  project,
+}:
+let
+  stand-in = import "${nixpkgs}/nixpkgs.nix";
+  inherit (stand-in) lib;
+  outputs = (import "${project}/flake.nix").outputs {
+    inherit self;
+    nixpkgs = stand-in;
+    crane = (import "${crane}/flake.nix").outputs { self = crane; };
+  };
+  self = outputs // {
+    outPath = project;
+  };
+  cases = import ./cases.nix { inherit lib; };
+
+  machine =
+    configuration:
+    stand-in.lib.nixosSystem {
+      system = "x86_64-linux";
+      modules = [
+        self.nixosModules.default
+        configuration
+        {
+          networking.hostName = "proof";
+          system.stateVersion = "26.05";
+          fileSystems."/" = {
+            device = "/dev/vda";
+            fsType = "ext4";
+          };
+          boot.loader.grub.device = "/dev/vda";
+        }
+      ];
+    };
+
+  isOurs = name: lib.hasPrefix "crypto-telemetry-" name;
+  # Store paths differ with every change: what is committed has their names only.
+  plain =
+    text:
+    let
+      parts = builtins.split "/nix/store/[0-9a-z]{32}-" text;
+    in
+    lib.concatStrings (map (part: if lib.isList part then "/nix/store/" else part) parts);
+
+  described =
+    { config, ... }:
+    # The whole machine, so that an error anywhere in it is an error here.
+    builtins.seq config.system.build.toplevel.drvPath {
+      units = lib.mapAttrs (_: unit: plain unit.text) (
+        lib.filterAttrs (name: _: isOurs name) config.systemd.services
+      );
+      # Of NixOS's own units: what this module adds.
+      environments =
+        lib.mapAttrs
+          (_: unit: lib.mapAttrs (_: plain) (lib.filterAttrs (_: value: value != null) unit.environment))
+          (
+            lib.filterAttrs (
+              name: _:
+              lib.elem name [
+                "opentelemetry-collector"
+                "tempo"
+                "loki"
+                "grafana"
+              ]
+            ) config.systemd.services
+          );
+      prometheus =
+        if config.services.prometheus.enable then plain config.services.prometheus.configText else null;
+      alertmanager =
+        if config.services.prometheus.alertmanager.enable then
+          plain config.services.prometheus.alertmanager.configText
+        else
+          null;
+      caddy = lib.mapAttrs (_: host: host.extraConfig) config.services.caddy.virtualHosts;
+      openPorts = config.networking.firewall.allowedTCPPorts;
+      inherit (config) warnings;
+    };
+in
+{
+  proven = {
+    machines = lib.mapAttrs (_: configuration: described (machine configuration)) cases.machines;
+    vm = described outputs.nixosConfigurations.vm;
+    scripts = lib.genAttrs [ "stack" "full" ] (name: plain outputs.packages.x86_64-linux.${name}.text);
+    vmTests = lib.mapAttrs (_: check: plain check.script) (
+      lib.filterAttrs (name: _: lib.hasPrefix "vm-" name) outputs.checks.x86_64-linux
+    );
+    # Every output on every system, by name, with what it evaluates to.
+    outputs = {
+      packages = lib.mapAttrs (
+        _: lib.mapAttrs (_: package: builtins.seq package.drvPath package.name)
+      ) outputs.packages;
+      checks = lib.mapAttrs (
+        _: lib.mapAttrs (_: check: builtins.seq check.drvPath check.name)
+      ) outputs.checks;
+      devShells = lib.mapAttrs (
+        _: lib.mapAttrs (_: shell: builtins.seq shell.drvPath shell.name)
+      ) outputs.devShells;
+      formatter = lib.mapAttrs (
+        _: formatter: builtins.seq formatter.drvPath formatter.name
+      ) outputs.formatter;
+      apps = lib.mapAttrs (
+        _: lib.mapAttrs (_: app: builtins.seq app.program app.meta.description)
+      ) outputs.apps;
+      nixosConfigurations = lib.attrNames outputs.nixosConfigurations;
+      nixosModules = lib.attrNames outputs.nixosModules;
+    };
+    mistakes = lib.mapAttrs (_: mistake: mistake.says) cases.mistakes;
+  };
+  # One by one, because each must fail.
+  mistake = lib.mapAttrs (_: mistake: (described (machine mistake.machine)).units) cases.mistakes;
+}

@@ -1,0 +1,104 @@
+# The test of machine.nix: UNITS, BACKENDS, PORTS, ENGINE, SECRETS, SMOKE and DASHBOARDS stand before it; machine, start_all
+# and subtest are the test driver's.
+
+
+def gateway(path: str) -> str:
+    return f"http://127.0.0.1:{PORTS['GATEWAY_PORT']}{path}"
+
+
+def with_key(command: str) -> str:
+    return f'{command} -H "X-API-Key: $(cat /run/keys/api-key)"'
+
+
+def smoke() -> None:
+    """What the stack promises, asked from outside: see scripts/smoke.sh."""
+    machine.succeed(
+        "API_KEY_FILE=/run/keys/api-key GRAFANA=required GRAFANA_PASSWORD_FILE=/var/lib/grafana/admin_password "
+        f"GRAFANA_DASHBOARDS={DASHBOARDS} SMOKE_TIMEOUT_S=180 bash {SMOKE} >&2"
+    )
+
+
+def count(what: str) -> int:
+    """How many there are: few enough in this test for one page."""
+    page = json.loads(machine.succeed(with_key(f"curl -sf '{gateway('/api/v1/' + what)}?limit=100'")))
+    assert page["next_cursor"] is None, "more than a page"
+    return len(page["items"])
+
+
+def order(key: str) -> dict[str, object]:
+    body = json.dumps({"user_id": 1001, "user_name": "John Doe", "user_email": "john@example.com", "action": "purchase"})
+    answer = machine.succeed(
+        with_key(f"curl -sf -X POST {gateway('/api/v1/process')}")
+        + f" -H 'Content-Type: application/json' -H 'Idempotency-Key: {key}' -d '{body}'"
+    )
+    answered: dict[str, object] = json.loads(answer)
+    return answered
+
+
+def wait_until_ready() -> None:
+    for unit in BACKENDS + UNITS:
+        machine.wait_for_unit(unit)
+    for variable in ["GATEWAY_PORT", "USER_PORT", "ORDER_PORT", "AUDIT_PORT", "NOTIFIER_PORT"]:
+        machine.wait_until_succeeds(f"curl -sf http://127.0.0.1:{PORTS[variable]}/health/ready", timeout=180)
+
+
+start_all()
+wait_until_ready()
+
+with subtest("an ask, an order, their traces, logs, metrics and dashboards; nothing without a key"):
+    smoke()
+
+with subtest("doctor finds every hop well"):
+    machine.succeed("crypto-telemetry doctor >&2")
+
+with subtest("secrets are where only their service reads them"):
+    for secret in SECRETS:
+        # Neither in a unit, nor in the environment of a process, nor on a command line, nor in a log.
+        machine.fail(f"grep -rqsF -- '{secret}' /etc/systemd/system/")
+        machine.fail(f"cat /proc/[0-9]*/environ /proc/[0-9]*/cmdline 2>/dev/null | grep -qaF -- '{secret}'")
+        machine.fail(f"journalctl --no-pager | grep -qF -- '{secret}'")
+    machine.fail("runuser -u nobody -- cat /run/keys/bot-token")
+    machine.fail("runuser -u nobody -- ls /run/credentials/crypto-telemetry-notifier-service.service")
+    machine.fail("runuser -u nobody -- cat /var/lib/grafana/secret_key /var/lib/grafana/admin_password")
+
+with subtest("every unit is shut in"):
+    for unit in UNITS:
+        machine.succeed(f"systemd-analyze security --threshold=20 --no-pager {unit}.service >&2")
+
+with subtest("nothing listens but on loopback"):
+    listening = machine.succeed("ss -Htln | awk '{print $4}'").split()
+    outside = [address for address in listening if not address.startswith(("127.", "[::1]"))]
+    assert outside == [], f"reached from outside: {outside}"
+
+first = order("before-the-kill")
+orders = count("orders")
+
+with subtest("what is killed comes back, and nothing is lost or doubled"):
+    for unit in UNITS + [backend for backend in BACKENDS if backend != "postgresql"]:
+        machine.succeed(f"systemctl kill --signal=KILL {unit}.service")
+    wait_until_ready()
+    assert count("orders") == orders, "an order was lost or doubled"
+    again = order("before-the-kill")
+    assert count("orders") == orders, "the repetition made a second order"
+    assert again["services"] == first["services"], f"{again} is not the answer to {first}"
+    smoke()
+
+with subtest("a reboot loses nothing"):
+    orders = count("orders")
+    audit = count("audit")
+    trace = first["trace_id"]
+    machine.shutdown()
+    machine.start()
+    wait_until_ready()
+    assert count("orders") == orders, "orders are missing after the reboot"
+    assert count("audit") >= audit, "audit rows are missing after the reboot"
+    machine.wait_until_succeeds(f"curl -sf http://127.0.0.1:{PORTS['TEMPO_PORT']}/api/traces/{trace}", timeout=180)
+    smoke()
+
+if ENGINE == "postgresql":
+    with subtest("each service has its own database, and nobody else's"):
+        machine.succeed("runuser -u postgres -- psql -lqt | grep -q crypto-telemetry-audit")
+        machine.fail("runuser -u nobody -- psql -h /run/postgresql -U crypto-telemetry-audit crypto-telemetry-audit -c 'select 1'")
+        machine.succeed("systemctl restart postgresql.service")
+        machine.wait_until_succeeds(f"curl -sf http://127.0.0.1:{PORTS['AUDIT_PORT']}/health/ready", timeout=60)
+        order("after-the-database-was-away")

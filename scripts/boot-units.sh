@@ -1,0 +1,214 @@
+#!/usr/bin/env bash
+# Starts the units that NixOS would have, as the last proof rendered them, under a real systemd in namespaces of its own, and
+# asks them: with every restriction in force, with credentials, dynamic users, state folders and, on a machine that has it,
+# PostgreSQL over its socket. What is not NixOS here: the root file system (NIX_ROOT, a Debian), PostgreSQL's own unit, and
+# the binary, which was built by cargo.
+#
+#   NIX_ROOT=… scripts/boot-units.sh BINARY MACHINE…      machines of nix/tests/offline/cases.nix, such as offline-sqlite
+#
+# Wants root. Nothing of it is left afterwards: the namespaces have their own processes, network and mounts.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+proven=$PWD/nix/tests/offline/proven
+
+[ $# -ge 2 ] || { sed -n '2,11p' "$0" | cut -c3- >&2; exit 64; }
+binary=$(realpath "$1")
+shift
+root=${NIX_ROOT:?is the folder that scripts/nix-root.sh makes}
+[ "$(id -u)" -eq 0 ] || { echo 'boot-units: wants root' >&2; exit 1; }
+
+scratch=$(mktemp -d)
+init=
+# shellcheck disable=SC2317,SC2329 # called by the trap
+finish() {
+  [ -z "$init" ] || kill -KILL "$init" 2>/dev/null || true
+  rm -rf "$scratch"
+}
+trap finish EXIT
+die() {
+  printf 'boot-units: %s\n' "$*" >&2
+  inside systemctl list-units --failed --no-legend --plain >&2 || true
+  inside journalctl --no-pager -o cat | grep -v '"level":"INFO"' | tail -n 40 >&2 || true
+  exit 1
+}
+# inside <command…>: in the machine.
+inside() { nsenter -t "$init" -m -p -i -u -n -C -r -w "$@"; }
+# within <seconds> <what> <command…>
+within() {
+  local end=$((SECONDS + $1)) what=$2
+  shift 2
+  until "$@" >"$scratch/said" 2>&1; do
+    [ "$SECONDS" -lt "$end" ] || die "$what: $(tail -c 500 "$scratch/said")"
+    sleep 0.2
+  done
+}
+
+# The machine's side, before systemd: a copy-on-write root in memory, with the units and the programs they name.
+cat >"$scratch/enter.sh" <<'ENTER'
+set -euo pipefail
+root=$1 units=$2 binary=$3 mounts=$4
+mount --make-rprivate /
+mount -t tmpfs tmpfs "$mounts"
+mkdir "$mounts/up" "$mounts/work" "$mounts/root"
+mount -t overlay overlay -o "lowerdir=$root,upperdir=$mounts/up,workdir=$mounts/work" "$mounts/root"
+cd "$mounts/root"
+mount -t proc proc proc
+mount -t tmpfs tmpfs run
+mount -t tmpfs tmpfs tmp
+# Its devices are this machine's: PrivateDevices gives each unit a few of them.
+mount --rbind /dev dev
+mount -t sysfs -o ro sysfs sys
+mount -t cgroup2 cgroup2 sys/fs/cgroup
+ip link set lo up
+echo 0123456789abcdef0123456789abcdef >etc/machine-id
+rm -rf etc/systemd/system
+mkdir -p etc/systemd/system
+cp "$units"/*.service etc/systemd/system/
+# The programs of the units, at the paths in the store that they name.
+for path in $(sed -nE 's/^ExecStart="?([^ "]+)"?.*/\1/p' "$units"/crypto-telemetry-*.service | sort -u); do
+  mkdir -p ".${path%/*}"
+  cp "$binary" ".$path"
+done
+mkdir -p .old
+pivot_root . .old
+umount -l /.old
+# As systemd itself has it where it is no container: credentials reach a unit's own mounts that way.
+mount --make-rshared /
+# As systemd's defaults have it where nobody may raise them.
+export container=crypto-telemetry-test
+exec /lib/systemd/systemd --system --unit=basic.target --log-target=journal --show-status=no
+ENTER
+
+start_machine() {
+  local units=$1 child
+  mkdir -p "$scratch/mounts"
+  unshare --mount --pid --fork --net --cgroup --ipc --uts --kill-child \
+    bash "$scratch/enter.sh" "$root" "$units" "$binary" "$scratch/mounts" >"$scratch/console" 2>&1 &
+  child=$!
+  for _ in $(seq 100); do
+    init=$(pgrep -P "$child" 2>/dev/null | head -n 1) || true
+    if [ -n "$init" ] && [ "$(cat "/proc/$init/comm" 2>/dev/null)" = systemd ]; then
+      # Degraded: no kernel modules can be loaded here.
+      state=$(inside systemctl is-system-running --wait 2>&1) || true
+      case $state in running | degraded) return ;; esac
+    fi
+    kill -0 "$child" 2>/dev/null || break
+    sleep 0.1
+  done
+  echo "boot-units: systemd did not start: $(tail -n 5 "$scratch/console")" >&2
+  exit 1
+}
+
+# What NixOS's postgresql module does: a cluster, roles and databases named alike, peer authentication on the socket.
+start_postgresql() {
+  cat >"$scratch/postgres-setup" <<'SETUP'
+set -eu
+install -d -o postgres -g postgres -m 0755 /run/postgresql
+cluster=$(ls -d /usr/lib/postgresql/*/bin | sort -V | tail -n 1)
+install -d -o postgres -g postgres -m 0700 /var/lib/postgresql/test
+runuser -u postgres -- "$cluster/initdb" -D /var/lib/postgresql/test --auth=peer >/dev/null
+runuser -u postgres -- "$cluster/pg_ctl" -D /var/lib/postgresql/test -w -o "-c listen_addresses= -c unix_socket_directories=/run/postgresql" -l /var/lib/postgresql/test.log start >/dev/null
+for name in "$@"; do
+  runuser -u postgres -- psql -q -h /run/postgresql -c "CREATE ROLE \"$name\" LOGIN" -c "CREATE DATABASE \"$name\" OWNER \"$name\""
+done
+SETUP
+  cat >"$scratch/postgresql.target" <<'TARGET'
+[Unit]
+Description=PostgreSQL
+Requires=test-postgresql.service
+After=test-postgresql.service
+TARGET
+  cat >"$scratch/test-postgresql.service" <<SERVICE
+[Service]
+Type=oneshot
+RemainAfterExit=true
+ExecStart=/bin/sh /etc/test-postgres-setup crypto-telemetry-user crypto-telemetry-order crypto-telemetry-audit
+SERVICE
+  inside sh -c 'cat >/etc/test-postgres-setup' <"$scratch/postgres-setup"
+  inside sh -c 'cat >/etc/systemd/system/postgresql.target' <"$scratch/postgresql.target"
+  inside sh -c 'cat >/etc/systemd/system/test-postgresql.service' <"$scratch/test-postgresql.service"
+  inside systemctl daemon-reload
+}
+
+api_key=test-key-of-no-value-0123456789abcdef
+bot_token=424242:token-of-no-value-for-this-test
+
+# This machine's curl in that machine's network.
+call() { nsenter -t "$init" -n curl --silent --show-error --max-time 20 "$@"; }
+is_ready() { call --fail-with-body "http://127.0.0.1:$1/health/ready"; }
+body='{"user_id": 1001, "user_name": "John Doe", "user_email": "john@example.com", "action": "purchase"}'
+# order <key> [options of curl]: headers and body of the answer.
+order() {
+  local key=$1
+  shift
+  call --include -H 'Content-Type: application/json' -H "Idempotency-Key: $key" -d "$body" "$@" http://127.0.0.1:8080/api/v1/process
+}
+# shellcheck disable=SC2317,SC2329 # called through within
+order_is_done() {
+  local answer
+  answer=$(order first "${with_key[@]}")
+  echo "$answer"
+  grep -q '"status":"done"' <<<"$answer"
+}
+with_key=(-H "X-API-Key: $api_key")
+orders() { call --fail-with-body "${with_key[@]}" 'http://127.0.0.1:8080/api/v1/orders?limit=100' | jq '.items | length'; }
+
+for machine in "$@"; do
+  units=$proven/units/$machine
+  [ -d "$units" ] || { echo "boot-units: $units is not there: is $machine in cases.nix and proven?" >&2; exit 1; }
+  mapfile -t names < <(cd "$units" && find . -name '*.service' -printf '%f\n' | LC_ALL=C sort)
+  start_machine "$units"
+
+  inside mkdir -m 0700 /run/keys
+  printf 'tests:%s\n' "$(printf '%s' "$api_key" | sha256sum | cut -d ' ' -f 1)" | inside sh -c 'umask 077; cat >/run/keys/api-keys'
+  printf '%s\n' "$bot_token" | inside sh -c 'umask 077; cat >/run/keys/bot-token'
+  if grep -q 'postgresql.target' "$units"/*.service; then start_postgresql; fi
+
+  inside systemctl start --no-block "${names[@]}"
+  ports=$(sed -nE 's/^Environment="PORT=([0-9]+)"$/\1/p' "$units"/*.service)
+  for port in $ports; do within 20 "$machine: port $port is not ready" is_ready "$port"; done
+  echo "ok      $machine: ${#names[@]} units are up and ready, with every restriction in force"
+
+  within 30 "$machine: an order does not go through" order_is_done
+  echo "ok      $machine: an order goes through the chain"
+  order refused | head -n 1 | grep -q ' 401' || die "$machine: a request without a key is not refused"
+  echo "ok      $machine: nobody is served without a key"
+
+  # Secrets are with their service alone.
+  token_path=/run/credentials/crypto-telemetry-notifier-service.service/TELEGRAM_BOT_TOKEN
+  inside test -s $token_path || die "$machine: notifier-service has no token"
+  if inside runuser -u nobody -- cat $token_path >/dev/null 2>&1; then die "$machine: anybody reads the bot's token"; fi
+  if inside sh -c 'cat /proc/[0-9]*/environ /proc/[0-9]*/cmdline' 2>/dev/null | grep -qaF "$bot_token"; then die "$machine: the bot's token is in a process's environment"; fi
+  if inside journalctl --no-pager | grep -qF -e "$bot_token" -e "$api_key"; then die "$machine: a secret is in the journal"; fi
+  echo "ok      $machine: secrets are readable by their service only"
+
+  # Each has a user of its own, with no capability, behind a system call filter; nothing listens but on loopback.
+  for name in "${names[@]}"; do
+    pid=$(inside systemctl show -P MainPID "$name")
+    inside grep -qE '^Seccomp:\s+2' "/proc/$pid/status" || die "$machine: $name runs without its system call filter"
+    inside grep -qE '^CapEff:\s+0+$' "/proc/$pid/status" || die "$machine: $name has capabilities"
+    user=$(inside stat -c %u "/proc/$pid")
+    if [ "$user" -lt 61184 ] || [ "$user" -gt 65519 ]; then die "$machine: $name runs as user $user, which is no dynamic one"; fi
+  done
+  if inside ss -Htln | awk '{print $4}' | grep -vE '^(127\.|\[::1\])'; then die "$machine: something listens beyond loopback"; fi
+  echo "ok      $machine: own users, no capabilities, system calls filtered, loopback only"
+
+  # Killed: they come back by themselves, with what they had.
+  before=$(orders)
+  inside systemctl kill --signal=KILL "${names[@]}"
+  for port in $ports; do within 20 "$machine: port $port is not ready after the kill" is_ready "$port"; done
+  [ "$(orders)" = "$before" ] || die "$machine: $before orders before the kill, $(orders) after it"
+  answer=$(order first "${with_key[@]}")
+  grep -qi '^idempotent-replayed: true' <<<"$answer" || die "$machine: the repetition is worked on anew: $answer"
+  [ "$(orders)" = "$before" ] || die "$machine: the repetition made an order"
+  echo "ok      $machine: killed services come back with what they had"
+
+  inside systemctl stop "${names[@]}"
+  for name in "${names[@]}"; do
+    [ "$(inside systemctl show -P Result "$name")" = success ] || die "$machine: $name did not stop well: $(inside systemctl show -P Result "$name")"
+  done
+  echo "ok      $machine: they stop when told"
+  kill -KILL "$init"
+  wait
+  init=
+done

@@ -1,0 +1,198 @@
+#!/usr/bin/env bash
+# Checks what of the flake can be checked where no nixpkgs can be fetched: every Nix file is parsed, formatted and linted, and
+# what the last proof (scripts/prove-flake.sh) took out of the flake goes through the programs that will read it one day:
+# units through systemd-analyze, scripts through shellcheck, configuration through promtool and amtool, the tests of the
+# virtual machines through mypy. Fails when the flake is no longer the one that was proven.
+#
+#   scripts/check-nix.sh
+#   scripts/check-nix.sh --sources    prints the checksums of everything the evaluation reads
+#
+# Wants nixfmt, deadnix, shellcheck, jq, systemd-analyze, mypy and the backends; nix as `nix`, or NIX_ROOT, a root folder
+# with one. statix has no package outside nixpkgs: `nix flake check` runs it.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+export PATH="$PWD/.build/bin:$PATH"
+offline=nix/tests/offline
+proven=$offline/proven
+
+# What is read while the flake is evaluated; files that are only copied into the store are not among it. Settings of the
+# services and the text of prometheus.yml are: options and units are made of them.
+sources() {
+  git ls-files flake.nix flake.lock nix Cargo.toml prometheus/prometheus.yml alertmanager/alertmanager.yml |
+    grep -v "^$proven/" | grep -v '\.md$' | LC_ALL=C sort | xargs -d '\n' sha256sum
+  # By name only: the tests count them.
+  printf '%s dashboards\n' "$(git ls-files 'grafana/dashboards/*.json' | wc -l)"
+}
+if [ "${1:-}" = --sources ]; then
+  sources
+  exit
+fi
+
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+failed=0
+# check <what> <command…>: one line when it is well, else everything the program says.
+check() {
+  local what=$1
+  shift
+  if "$@" >"$scratch/output" 2>&1; then
+    printf 'ok      %s\n' "$what"
+  else
+    printf 'FAILED  %s: %s\n' "$what" "$*" >&2
+    cat "$scratch/output" >&2
+    failed=1
+  fi
+}
+for program in nixfmt deadnix shellcheck jq systemd-analyze mypy promtool; do
+  command -v "$program" >/dev/null || { echo "check-nix: $program is not on PATH" >&2; exit 1; }
+done
+mapfile -t files < <(git ls-files flake.nix 'nix/*.nix')
+[ ${#files[@]} -gt 20 ] || { echo 'check-nix: the Nix files are not found' >&2; exit 1; }
+
+# shellcheck disable=SC2317,SC2329 # called through check
+parse() {
+  local file
+  for file in "${files[@]}"; do
+    scripts/in-nix-root.sh nix-instantiate --parse - <"$file" >/dev/null || { echo "$file"; return 1; }
+  done
+}
+check "${#files[@]} Nix files can be read by Nix" parse
+check 'they are formatted' nixfmt --check "${files[@]}"
+check 'nothing in them is unused' deadnix --fail "${files[@]}"
+
+# flake.lock: every input of flake.nix is there, with everything that Nix needs to fetch it and see that it is the same.
+# shellcheck disable=SC2317,SC2329 # called through check
+lock_is_whole() {
+  local inputs
+  inputs=$(sed -nE 's/^    ([a-z]+)\.url = "github:([^/]+)\/([^/"]+)\/?([^"]*)";$/\1 \2 \3 \4/p' flake.nix)
+  [ -n "$inputs" ] || { echo 'flake.nix has no inputs that are understood'; return 1; }
+  while read -r name owner repo ref; do
+    jq -e --arg name "$name" --arg owner "$owner" --arg repo "$repo" --arg ref "$ref" '
+      .version == 7 and .root == "root" and .nodes.root.inputs[$name] == $name
+      and (.nodes[$name] | .original == ({type: "github", $owner, $repo} + (if $ref == "" then {} else {$ref} end))
+        and .locked.type == "github" and .locked.owner == $owner and .locked.repo == $repo
+        and (.locked.rev | test("^[0-9a-f]{40}$")) and (.locked.narHash | test("^sha256-[A-Za-z0-9+/]{43}=$"))
+        and (.locked.lastModified | type == "number"))
+    ' flake.lock >/dev/null || { echo "flake.lock does not hold the input $name as flake.nix has it"; return 1; }
+  done <<<"$inputs"
+  # And no more than these.
+  [ "$(jq -r '.nodes | keys | length' flake.lock)" -eq "$(($(wc -l <<<"$inputs") + 1))" ]
+}
+check 'flake.lock is whole' lock_is_whole
+
+if ! diff "$proven/sources.sha256" <(sources) >"$scratch/changed"; then
+  echo 'FAILED  the flake is not the one that was proven: run scripts/prove-flake.sh. Changed:' >&2
+  sed -nE 's/^> [^ ]+ +//p; s/^< [^ ]+ +(.*)/\1 (as proven)/p' "$scratch/changed" | sort -u >&2
+  failed=1
+else
+  echo 'ok      the flake is the one that was proven'
+fi
+
+# Units, as systemd reads them. The programs of the store are not here: any executable stands for them.
+units=$scratch/units
+mkdir "$units"
+mapfile -t proven_units < <(cd $proven/units && find . -name '*.service' | LC_ALL=C sort)
+[ ${#proven_units[@]} -gt 20 ] || { echo 'check-nix: no proven units' >&2; exit 1; }
+# shellcheck disable=SC2317,SC2329 # called through check
+units_are_well() {
+  local unit machine name
+  for unit in "${proven_units[@]}"; do
+    machine=$(basename "$(dirname "$unit")")
+    name=$(basename "$unit")
+    mkdir -p "$units/$machine"
+    sed -E 's#^(Exec[A-Za-z]*=)("?)/nix/store/[^ "]*("?)#\1/bin/true#' "$proven/units/$unit" >"$units/$machine/$name"
+  done
+  for machine in "$units"/*; do
+    # Other units that are named are of NixOS; only what is said of ours counts.
+    SYSTEMD_UNIT_PATH=$machine:/lib/systemd/system systemd-analyze verify --man=no --recursive-errors=no "$machine"/*.service 2>&1 || return 1
+  done
+}
+check "${#proven_units[@]} units are what systemd understands" units_are_well
+# shellcheck disable=SC2317,SC2329 # called through check
+units_are_shut_in() {
+  local unit
+  for unit in "$units"/*/*.service; do
+    # In tenths: 2.0 or lower.
+    systemd-analyze security --offline=true --threshold=20 --no-pager "$unit" >"$scratch/exposure" 2>&1 || {
+      echo "$unit"
+      cat "$scratch/exposure"
+      return 1
+    }
+  done
+}
+check 'every unit has an exposure of 2.0 or lower' units_are_shut_in
+
+# A unit that speaks to the world is not walled in, and one that does not, is.
+# shellcheck disable=SC2317,SC2329 # called through check
+walls_are_right() {
+  local unit
+  for unit in smallest/{market-data,notifier} everything/decision database-elsewhere/{user,order,audit} telemetry-elsewhere/{user,order,decision}; do
+    if grep -q '^IPAddressDeny' "$proven/units/${unit%/*}/crypto-telemetry-${unit#*/}-service.service"; then
+      echo "$unit cannot reach what it is for"
+      return 1
+    fi
+  done
+  for unit in smallest/{api-gateway,user-service,order-service,audit-service,decision-service} offline-postgresql/{market-data-service,notifier-service,user-service,simulator} offline-sqlite/order-service; do
+    grep -qx 'IPAddressDeny=any' "$proven/units/${unit%/*}/crypto-telemetry-${unit#*/}.service" || {
+      echo "$unit reaches the world, with nothing to do there"
+      return 1
+    }
+  done
+}
+check 'units reach what they are for, and no further' walls_are_right
+
+check 'the scripts of the packages' shellcheck $proven/scripts/*.sh
+
+# The names that the test driver gives a script, with the methods that are used; what it does not have is an error here.
+# shellcheck disable=SC2317,SC2329 # called through check
+vm_tests_are_well() {
+  local test
+  for test in "$proven"/tests/*.py; do
+    cat nix/tests/vm/driver.pyi "$test" >"$scratch/test.py"
+    mypy --strict --no-error-summary --cache-dir "$scratch/mypy" "$scratch/test.py" || return 1
+  done
+}
+check 'the scripts of the virtual machines' vm_tests_are_well
+
+# What NixOS gives Prometheus is what scripts/render-prometheus.sh gives it elsewhere.
+without_paths() { sed -E 's#^  - .*/rules/#  - rules/#' "$1"; }
+check 'prometheus.yml is the same on NixOS' diff <(without_paths prometheus/prometheus.yml) <(without_paths $proven/prometheus-watched.yml)
+check 'prometheus.yml is the same on NixOS, with other ports' diff \
+  <(GATEWAY_PORT=18080 PROMETHEUS_PORT=19090 TEMPO_PORT=3100 LOKI_PORT=3200 scripts/render-prometheus.sh prometheus/prometheus.yml | sed -E 's#^  - .*/rules/#  - rules/#') \
+  <(without_paths $proven/prometheus-other-ports.yml)
+for file in "$proven"/prometheus-*.yml; do
+  without_paths "$file" >"prometheus/.check-nix.yml"
+  check "$file" promtool check config --syntax-only prometheus/.check-nix.yml
+  rm -f prometheus/.check-nix.yml
+done
+
+# A service gets the variables on NixOS that process-compose.yaml gives it, and a backend none that its file does not read.
+# shellcheck disable=SC2317,SC2329 # called through check
+same_variables() {
+  local unit=$proven/units/offline-postgresql process=$1 variable
+  awk -v process="$process" '
+    /^  [a-z-]+:$/ { at = $1 == process ":" }
+    at && /^      - "[A-Z_]+=/ { sub(/^      - "/, ""); sub(/=.*/, ""); print }
+  ' process-compose.yaml >"$scratch/variables"
+  [ -s "$scratch/variables" ] || { echo "process-compose.yaml gives $process no variables"; return 1; }
+  while read -r variable; do
+    # Binance is real unless a simulator runs, as here; where it is not named the binary's default says so.
+    grep -q "^Environment=\"$variable=" "$unit/crypto-telemetry-$process.service" || { echo "$process has no $variable on NixOS"; return 1; }
+  done <"$scratch/variables"
+}
+for process in api-gateway user-service order-service audit-service market-data-service decision-service notifier-service simulator; do
+  check "$process has the same variables" same_variables "$process"
+done
+# shellcheck disable=SC2317,SC2329 # called through check
+variables_are_read() {
+  local unit=$1 machine=everything file=$2 variable
+  while read -r variable; do
+    grep -qE "\\$\{?(env:)?$variable\b" "$file" || { echo "$file does not read $variable, which $unit has on NixOS"; return 1; }
+  done < <(jq -r --arg unit "$unit" --arg machine "$machine" '.environments[$machine][$unit] | keys[]
+    | select(test("^(PATH|LOCALE_ARCHIVE|TZDIR|HOME)$") | not)' "$proven/evaluation.json")
+}
+check "the Collector's variables are read" variables_are_read opentelemetry-collector otel-collector/config.yaml
+check "Tempo's variables are read" variables_are_read tempo tempo/tempo.yaml
+check "Loki's variables are read" variables_are_read loki loki/loki.yaml
+
+exit $failed

@@ -1,0 +1,151 @@
+#!/usr/bin/env bash
+# Asks a running stack for everything it promises, once, from outside, and says what is missing: an ask, an order through
+# the chain, both traces in Tempo, a log line in Loki, targets in Prometheus, dashboards in Grafana, a refusal without a key.
+# The virtual machines of nix/tests/vm run it, and so may whoever has just deployed one.
+#
+#   scripts/smoke.sh                       on this machine, with the ports' variables as everywhere
+#   API_KEY_FILE=/root/key scripts/smoke.sh     where the gateway asks for keys
+#   GRAFANA=required scripts/smoke.sh      a Grafana that is not there is a failure; with GRAFANA_PASSWORD_FILE it logs in
+set -euo pipefail
+
+here=http://127.0.0.1
+gateway=$here:${GATEWAY_PORT:-8080}
+tempo=$here:${TEMPO_PORT:-3200} loki=$here:${LOKI_PORT:-3100}
+prometheus=$here:${PROMETHEUS_PORT:-9090} grafana=$here:${GRAFANA_PORT:-3000}
+limit_s=${SMOKE_TIMEOUT_S:-60}
+
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+
+key=()
+if [ -n "${API_KEY_FILE:-}" ]; then
+  # In a file for curl, too: arguments can be seen by every user of the machine.
+  printf 'header = "X-API-Key: %s"\n' "$(cat "$API_KEY_FILE")" >"$scratch/key"
+  key=(--config "$scratch/key")
+fi
+failed=0
+ok() { printf 'ok      %s\n' "$*"; }
+bad() { printf 'FAILED  %s\n' "$*" >&2; failed=1; }
+
+# get <url> [curl options…]: the body; fails on any status but 2xx.
+get() { curl --silent --show-error --fail-with-body --max-time 20 "$@"; }
+# within <what> <command…>: tries again until it succeeds or the time is up, then shows what was last said.
+within() {
+  local what=$1 end=$((SECONDS + limit_s))
+  shift
+  until "$@" >"$scratch/said" 2>&1; do
+    if [ "$SECONDS" -ge "$end" ]; then
+      bad "$what, within $limit_s s: $(tail -c 600 "$scratch/said")"
+      return 1
+    fi
+    sleep 0.5
+  done
+  ok "$what"
+}
+
+# shellcheck disable=SC2317,SC2329 # called through within
+answers() { get "$1" >/dev/null; }
+within 'the gateway is ready' answers "$gateway/health/ready" || exit 1
+
+# ask <symbol>: the answer of a price that is there.
+# shellcheck disable=SC2317,SC2329 # called through within
+ask() {
+  get "${key[@]}" -H 'Content-Type: application/json' -d "{\"symbols\":[\"$1\"]}" "$gateway/api/v1/ask" >"$scratch/ask" || {
+    cat "$scratch/ask"
+    return 1
+  }
+  jq -e '.outcomes[0].answer.action | IN("BUY", "SELL", "HOLD")' "$scratch/ask"
+}
+if within 'an ask is answered with BUY, SELL or HOLD' ask BTCUSDT; then
+  ask_trace=$(jq -r .trace_id "$scratch/ask")
+fi
+
+order='{"user_id": 1001, "user_name": "John Doe", "user_email": "john@example.com", "action": "purchase"}'
+# shellcheck disable=SC2317,SC2329 # called through within
+process() {
+  get "${key[@]}" -H 'Content-Type: application/json' -d "$order" "$gateway/api/v1/process" >"$scratch/order" || {
+    cat "$scratch/order"
+    return 1
+  }
+  jq -e '.status == "done"' "$scratch/order"
+}
+if within 'an order goes through the chain' process; then
+  order_trace=$(jq -r .trace_id "$scratch/order")
+fi
+
+# trace_has <id> <service…>: every service has spans in the trace.
+# shellcheck disable=SC2317,SC2329 # called through within
+trace_has() {
+  local id=$1
+  shift
+  get "$tempo/api/traces/$id" >"$scratch/trace" || return 1
+  local present service
+  present=$(jq -r '[.. | objects | select(.key? == "service.name") | .value.stringValue] | unique | .[]' "$scratch/trace")
+  for service in "$@"; do
+    grep -qx "$service" <<<"$present" || { echo "no $service among ${present//$'\n'/ }"; return 1; }
+  done
+}
+if [ -n "${ask_trace:-}" ]; then
+  within 'the ask is one trace in Tempo' trace_has "$ask_trace" notifier-service market-data-service decision-service || true
+fi
+if [ -n "${order_trace:-}" ]; then
+  within 'the order is one trace in Tempo' trace_has "$order_trace" api-gateway user-service order-service audit-service || true
+fi
+
+# shellcheck disable=SC2317,SC2329 # called through within
+logged() {
+  get -G "$loki/loki/api/v1/query_range" --data-urlencode "query={service_name=\"$1\"} | trace_id=\"$2\"" \
+    --data-urlencode since=1h >"$scratch/logs" || return 1
+  jq -e '.data.result | length > 0' "$scratch/logs"
+}
+if [ -n "${order_trace:-}" ]; then
+  within 'a log line of the order is in Loki' logged user-service "$order_trace" || true
+fi
+
+# Grafana's target is down where there is no Grafana.
+# shellcheck disable=SC2317,SC2329 # called through within
+targets_up() {
+  get "$prometheus/api/v1/targets?state=active" >"$scratch/targets" || return 1
+  jq -e --arg grafana "${GRAFANA:-optional}" '
+    .data.activeTargets | map(select($grafana == "required" or .labels.job != "grafana"))
+    | if length > 3 and all(.health == "up") then true else (map({job: .labels.job, health, lastError}) | error(tojson)) end
+  ' "$scratch/targets"
+}
+within 'every target of Prometheus is up' targets_up || true
+# shellcheck disable=SC2317,SC2329 # called through within
+counted() {
+  get -G "$prometheus/api/v1/query" --data-urlencode 'query=sum(http_server_request_duration_seconds_count{job="user-service"})' >"$scratch/metric" || return 1
+  jq -e '.data.result[0].value[1] | tonumber > 0' "$scratch/metric"
+}
+within "user-service's requests are counted in Prometheus" counted || true
+
+if [ "${GRAFANA:-optional}" = required ]; then
+  within 'Grafana is healthy' answers "$grafana/api/health" || true
+  login=()
+  if [ -n "${GRAFANA_PASSWORD_FILE:-}" ]; then
+    printf 'user = "admin:%s"\n' "$(cat "$GRAFANA_PASSWORD_FILE")" >"$scratch/login"
+    login=(--config "$scratch/login")
+    for source in prometheus tempo loki; do
+      within "Grafana reaches $source" get "${login[@]}" "$grafana/api/datasources/uid/$source/health" || true
+    done
+    # As many as there are files: none is left out for an error in it.
+    # shellcheck disable=SC2317,SC2329 # called through within
+    dashboards() {
+      local found
+      found=$(get "${login[@]}" "$grafana/api/search?type=dash-db&limit=5000" | jq length) || return 1
+      [ "$found" -eq "${GRAFANA_DASHBOARDS:-$found}" ] || { echo "$found dashboards"; return 1; }
+    }
+    within "Grafana has its dashboards" dashboards || true
+  fi
+  code=$(curl --silent --output /dev/null --write-out '%{http_code}' --max-time 20 "$grafana/api/datasources") || code=none
+  if [ "$code" = 401 ]; then ok 'Grafana lets nobody in without a login'; else bad "Grafana answers $code to nobody's question"; fi
+fi
+
+if [ -n "${API_KEY_FILE:-}" ]; then
+  code=$(curl --silent --output "$scratch/refused" --write-out '%{http_code}' --max-time 20 \
+    -H 'Content-Type: application/json' -d "$order" "$gateway/api/v1/process") || code=none
+  if [ "$code" = 401 ]; then ok 'nobody is served without a key'; else bad "the gateway answers $code without a key: $(cat "$scratch/refused")"; fi
+fi
+
+[ "$failed" -eq 0 ] || exit 1
+echo 'smoke: all is there'
