@@ -17,6 +17,10 @@ up: backends binary ## Build what is missing and start everything (DETACH=1: in 
 down: ## Stop what `make up` started
 	@scripts/down.sh
 
+.PHONY: status
+status: ## List the processes of the stack
+	@scripts/status.sh
+
 .PHONY: test
 test: check-config ## Check all configuration and run all tests
 	cargo test --workspace --locked
@@ -33,9 +37,22 @@ profile: backends ## Draw a flame graph of a service under load (SERVICE=order-s
 check-config: backends ## Have every program check its configuration
 	@scripts/check-config.sh
 
+.PHONY: check-nix
+check-nix: backends ## Check the flake as far as that goes without Nix (see nix/tests/offline/README.md)
+	@scripts/check-nix.sh
+
+.PHONY: boot-units
+boot-units: ## Start the NixOS units under a real systemd in namespaces of their own (wants root and NIX_ROOT; BINARY=…)
+	@scripts/boot-units.sh $(or $(BINARY),target/release/crypto-telemetry) offline-sqlite offline-postgresql
+
+.PHONY: prove-flake
+prove-flake: ## Evaluate the whole flake offline after a change of nix/ (LIB_GIT=… CRANE_GIT=…)
+	@scripts/prove-flake.sh "$(LIB_GIT)" "$(CRANE_GIT)"
+
+# In `nix develop` the backends are nixpkgs'.
 .PHONY: backends
-backends: ## Build Collector, Prometheus, Tempo, Loki and process-compose (about 10 minutes, once)
-	@scripts/build-backends.sh
+backends: ## Build the backends (about 10 minutes, once); CRYPTO_TELEMETRY_BACKENDS=path takes those on PATH
+	@scripts/$(if $(filter path,$(CRYPTO_TELEMETRY_BACKENDS)),link,build)-backends.sh
 
 .PHONY: binary
 binary: ## Build the crypto-telemetry binary

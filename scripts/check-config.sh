@@ -53,9 +53,12 @@ check 'Collector as in development' env "${development[@]}" otelcol validate --c
 tempo=(tempo -config.file=tempo/tempo.yaml -config.expand-env=true -config.verify=true)
 check 'Tempo' "${tempo[@]}"
 check 'Tempo as in development' env "${development[@]}" "${tempo[@]}"
+s3=(S3_ENDPOINT=s3.example.com S3_REGION=eu-central-1 S3_PATH_STYLE=true)
+check 'Tempo with S3' env "${s3[@]}" TEMPO_STORAGE_BACKEND=s3 TEMPO_S3_BUCKET=traces "${tempo[@]}"
 loki=(loki -config.file=loki/loki.yaml -config.expand-env=true -verify-config)
 check 'Loki' "${loki[@]}"
 check 'Loki as in development' env "${development[@]}" "${loki[@]}"
+check 'Loki with S3' env "${s3[@]}" LOKI_OBJECT_STORE=s3 LOKI_S3_BUCKET=logs "${loki[@]}"
 
 for file in prometheus/prometheus.yml prometheus/native-scrape.yml; do
   check "$file" promtool check config "$file"

@@ -25,6 +25,28 @@ let
     };
 in
 {
+  config = lib.mkIf (cfg.enable && cfg.observability.s3.endpoint != null) {
+    assertions =
+      let
+        inherit (cfg.observability) s3 tempo loki;
+        at = "services.crypto-telemetry.observability.s3";
+      in
+      [
+        {
+          assertion = tempo.enable -> s3.tracesBucket != null;
+          message = "${at}.tracesBucket is not set: Tempo needs a bucket of its own.";
+        }
+        {
+          assertion = loki.enable -> s3.logsBucket != null;
+          message = "${at}.logsBucket is not set: Loki needs a bucket of its own.";
+        }
+        {
+          assertion = s3.environmentFile == null || !lib.hasPrefix builtins.storeDir s3.environmentFile;
+          message = "${at}.environmentFile is in the Nix store, where everybody reads it; give the path of a file outside.";
+        }
+      ];
+  };
+
   imports = [
     ./alertmanager.nix
     ./collector.nix
@@ -43,6 +65,43 @@ in
     tempo.enable = part "Tempo" "traces";
     loki.enable = part "Loki" "logs";
     grafana.enable = part "Grafana" "dashboards";
+
+    s3 = {
+      endpoint = mkOption {
+        type = types.nullOr (types.strMatching "[^/]+");
+        default = null;
+        example = "s3.eu-central-1.amazonaws.com";
+        description = ''
+          Host (and port) of an S3-compatible store for traces and logs, instead of this machine's disk. To be decided before the
+          first start: what was written to the one is not looked for in the other.
+        '';
+      };
+      region = mkOption {
+        type = types.str;
+        default = "";
+        description = "Its region.";
+      };
+      tracesBucket = mkOption {
+        type = types.nullOr types.str;
+        default = null;
+        description = "Bucket of Tempo, which has to exist.";
+      };
+      logsBucket = mkOption {
+        type = types.nullOr types.str;
+        default = null;
+        description = "Bucket of Loki, which has to exist.";
+      };
+      pathStyle = mkEnableOption "addressing buckets by path rather than by host name, as most stores but Amazon's want";
+      insecure = mkEnableOption "plain HTTP, for a store on this machine";
+      environmentFile = mkOption {
+        type = types.nullOr types.str;
+        default = null;
+        description = ''
+          File, outside the store and readable by root only, with AWS_ACCESS_KEY_ID=… and AWS_SECRET_ACCESS_KEY=…; without it
+          the machine's own role is used.
+        '';
+      };
+    };
 
     retention = {
       metricsDays = days 15 "metrics";

@@ -8,6 +8,7 @@
 let
   cfg = config.services.crypto-telemetry;
   inherit (cfg) ports;
+  inherit (cfg.observability) s3;
 in
 {
   config = lib.mkIf (cfg.enable && cfg.observability.tempo.enable) {
@@ -33,6 +34,17 @@ in
       TEMPO_GRPC_PORT = toString ports.TEMPO_GRPC_PORT;
       TEMPO_RETENTION = "${toString (24 * cfg.observability.retention.tracesDays)}h";
       TEMPO_REMOTE_WRITE_URL = "http://127.0.0.1:${toString ports.PROMETHEUS_PORT}/api/v1/write";
+    }
+    // lib.optionalAttrs (s3.endpoint != null) {
+      TEMPO_STORAGE_BACKEND = "s3";
+      TEMPO_S3_BUCKET = s3.tracesBucket;
+      S3_ENDPOINT = s3.endpoint;
+      S3_REGION = s3.region;
+      S3_INSECURE = lib.boolToString s3.insecure;
+      S3_PATH_STYLE = lib.boolToString s3.pathStyle;
     };
+    systemd.services.tempo.serviceConfig.EnvironmentFile = lib.mkIf (
+      s3.endpoint != null && s3.environmentFile != null
+    ) [ s3.environmentFile ];
   };
 }

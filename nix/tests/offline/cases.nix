@@ -53,6 +53,13 @@ in
             };
             ldap.configFile = "/run/keys/ldap.toml";
           };
+          s3 = {
+            endpoint = "s3.example.com";
+            region = "eu-central-1";
+            tracesBucket = "crypto-traces";
+            logsBucket = "crypto-logs";
+            environmentFile = "/run/keys/s3";
+          };
           alertmanager.receivers.platform = {
             email = {
               to = "ops@example.com";
@@ -307,6 +314,18 @@ in
         }
       );
       says = "services.crypto-telemetry.observability.grafana.oauth.clientId is not set";
+    };
+    bucket-missing = {
+      machine = crypto (
+        with' bot {
+          observability.enable = true;
+          observability.s3 = {
+            endpoint = "s3.example.com";
+            tracesBucket = "traces";
+          };
+        }
+      );
+      says = "services.crypto-telemetry.observability.s3.logsBucket is not set";
     };
     half-a-receiver = {
       machine = crypto (
