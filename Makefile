@@ -43,7 +43,7 @@ check-nix: backends ## Check the flake as far as that goes without Nix (see nix/
 
 .PHONY: boot-units
 boot-units: ## Start the NixOS units under a real systemd in namespaces of their own (wants root and NIX_ROOT; BINARY=…)
-	@scripts/boot-units.sh $(or $(BINARY),target/release/crypto-telemetry) offline-sqlite offline-postgresql
+	@scripts/boot-units.sh $(or $(BINARY),target/release/crypto-telemetry) offline-sqlite offline-postgresql offline-watched
 
 .PHONY: prove-flake
 prove-flake: ## Evaluate the whole flake offline after a change of nix/ (LIB_GIT=… CRANE_GIT=…)

@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # Starts the units that NixOS would have, as the last proof rendered them, under a real systemd in namespaces of its own, and
-# asks them: with every restriction in force, with credentials, dynamic users, state folders and, on a machine that has it,
-# PostgreSQL over its socket. What is not NixOS here: the root file system (NIX_ROOT, a Debian), PostgreSQL's own unit, and
-# the binary, which was built by cargo.
+# asks them: with every restriction in force, with credentials, dynamic users, state folders and, where the machine has them,
+# PostgreSQL over its socket or the whole observability stack. What is not NixOS here: the root file system (NIX_ROOT, a
+# Debian), PostgreSQL's own unit, the backends' units, which nix/tests/offline/options makes after NixOS's modules, and the
+# programs: the binary was built by cargo, the backends by Go. There is no Grafana.
 #
 #   NIX_ROOT=… scripts/boot-units.sh BINARY MACHINE…      machines of nix/tests/offline/cases.nix, such as offline-sqlite
 #
@@ -28,7 +29,7 @@ trap finish EXIT
 die() {
   printf 'boot-units: %s\n' "$*" >&2
   inside systemctl list-units --failed --no-legend --plain >&2 || true
-  inside journalctl --no-pager -o cat | grep -v '"level":"INFO"' | tail -n 40 >&2 || true
+  inside journalctl --no-pager -o cat | grep -viE "level.{1,3}info" | tail -n 40 >&2 || true
   exit 1
 }
 # inside <command…>: in the machine.
@@ -46,7 +47,7 @@ within() {
 # The machine's side, before systemd: a copy-on-write root in memory, with the units and the programs they name.
 cat >"$scratch/enter.sh" <<'ENTER'
 set -euo pipefail
-root=$1 units=$2 binary=$3 mounts=$4
+root=$1 units=$2 binary=$3 mounts=$4 repository=$5 proven=$6
 mount --make-rprivate /
 mount -t tmpfs tmpfs "$mounts"
 mkdir "$mounts/up" "$mounts/work" "$mounts/root"
@@ -65,10 +66,31 @@ rm -rf etc/systemd/system
 mkdir -p etc/systemd/system
 cp "$units"/*.service etc/systemd/system/
 # The programs of the units, at the paths in the store that they name.
-for path in $(sed -nE 's/^ExecStart="?([^ "]+)"?.*/\1/p' "$units"/crypto-telemetry-*.service | sort -u); do
+programs=$(sed -nE 's/^ExecStart="?([^ "]+)"?.*/\1/p' "$units"/*.service | sort -u)
+for path in $programs; do
   mkdir -p ".${path%/*}"
-  cp "$binary" ".$path"
+  case ${path##*/} in
+    crypto-telemetry) from=$binary ;;
+    otelcol-contrib) from=$repository/.build/bin/otelcol ;;
+    *) from=$repository/.build/bin/${path##*/} ;;
+  esac
+  cp "$(realpath "$from")" ".$path"
 done
+if [ -e etc/systemd/system/tempo.service ]; then
+  # Their configuration, as the flake puts it into the store.
+  cp "$repository/otel-collector/config.yaml" "$repository/tempo/tempo.yaml" "$repository/loki/loki.yaml" nix/store/
+  cp "$proven/prometheus-watched.yml" nix/store/prometheus.yml-checkconfig-checked
+  cp -r "$repository/prometheus" nix/store/prometheus
+  # What NixOS's modules do beside the units: users, folders, a script before the start.
+  for user in loki prometheus; do
+    chroot . useradd --system --user-group --no-create-home "$user"
+    install -d -m 0750 -o "$(chroot . id -u "$user")" -g "$(chroot . id -g "$user")" "var/lib/$user"
+  done
+  mkdir -p nix/store/alertmanager-pre-start/bin
+  printf '#!/bin/sh\nexec /usr/bin/cp /nix/store/alertmanager.yml /tmp/alert-manager-substituted.yaml\n' >nix/store/alertmanager-pre-start/bin/alertmanager-pre-start
+  chmod +x nix/store/alertmanager-pre-start/bin/alertmanager-pre-start
+  cp "$proven/alertmanager-watched.yml" nix/store/alertmanager.yml
+fi
 mkdir -p .old
 pivot_root . .old
 umount -l /.old
@@ -83,7 +105,7 @@ start_machine() {
   local units=$1 child
   mkdir -p "$scratch/mounts"
   unshare --mount --pid --fork --net --cgroup --ipc --uts --kill-child \
-    bash "$scratch/enter.sh" "$root" "$units" "$binary" "$scratch/mounts" >"$scratch/console" 2>&1 &
+    bash "$scratch/enter.sh" "$root" "$units" "$binary" "$scratch/mounts" "$PWD" "$proven" >"$scratch/console" 2>&1 &
   child=$!
   for _ in $(seq 100); do
     init=$(pgrep -P "$child" 2>/dev/null | head -n 1) || true
@@ -156,7 +178,18 @@ orders() { call --fail-with-body "${with_key[@]}" 'http://127.0.0.1:8080/api/v1/
 for machine in "$@"; do
   units=$proven/units/$machine
   [ -d "$units" ] || { echo "boot-units: $units is not there: is $machine in cases.nix and proven?" >&2; exit 1; }
-  mapfile -t names < <(cd "$units" && find . -name '*.service' -printf '%f\n' | LC_ALL=C sort)
+  rm -rf "$scratch/units"
+  cp -r "$units" "$scratch/units"
+  units=$scratch/units
+  # A machine that sends telemetry to a Collector of its own has all backends (but Grafana, which is not to be had here).
+  watched=
+  if grep -q '^Environment="TELEMETRY_ENABLED=true"' "$units"/*.service; then
+    watched=yes
+    cp "$proven"/backends/*.service "$units/"
+    rm -f "$units/grafana.service"
+  fi
+  mapfile -t all < <(cd "$units" && find . -name '*.service' -printf '%f\n' | LC_ALL=C sort)
+  mapfile -t names < <(printf '%s\n' "${all[@]}" | grep '^crypto-telemetry-')
   start_machine "$units"
 
   inside mkdir -m 0700 /run/keys
@@ -164,7 +197,7 @@ for machine in "$@"; do
   printf '%s\n' "$bot_token" | inside sh -c 'umask 077; cat >/run/keys/bot-token'
   if grep -q 'postgresql.target' "$units"/*.service; then start_postgresql; fi
 
-  inside systemctl start --no-block "${names[@]}"
+  inside systemctl start --no-block "${all[@]}"
   ports=$(sed -nE 's/^Environment="PORT=([0-9]+)"$/\1/p' "$units"/*.service)
   for port in $ports; do within 20 "$machine: port $port is not ready" is_ready "$port"; done
   echo "ok      $machine: ${#names[@]} units are up and ready, with every restriction in force"
@@ -173,6 +206,15 @@ for machine in "$@"; do
   echo "ok      $machine: an order goes through the chain"
   order refused | head -n 1 | grep -q ' 401' || die "$machine: a request without a key is not refused"
   echo "ok      $machine: nobody is served without a key"
+
+  if [ -n "$watched" ]; then
+    printf '%s' "$api_key" >"$scratch/api-key"
+    nsenter -t "$init" -n env API_KEY_FILE="$scratch/api-key" SMOKE_TIMEOUT_S=90 scripts/smoke.sh | sed 's/^/        /' ||
+      die "$machine: see above"
+    echo "ok      $machine: asks, orders, traces, logs, metrics and targets, on the backends' own units"
+    nsenter -t "$init" -n "$binary" doctor >"$scratch/doctor" 2>&1 || die "$machine: doctor: $(cat "$scratch/doctor")"
+    echo "ok      $machine: doctor finds every hop well"
+  fi
 
   # Secrets are with their service alone.
   token_path=/run/credentials/crypto-telemetry-notifier-service.service/TELEGRAM_BOT_TOKEN
@@ -195,15 +237,19 @@ for machine in "$@"; do
 
   # Killed: they come back by themselves, with what they had.
   before=$(orders)
-  inside systemctl kill --signal=KILL "${names[@]}"
+  inside systemctl kill --signal=KILL "${all[@]}"
   for port in $ports; do within 20 "$machine: port $port is not ready after the kill" is_ready "$port"; done
   [ "$(orders)" = "$before" ] || die "$machine: $before orders before the kill, $(orders) after it"
   answer=$(order first "${with_key[@]}")
   grep -qi '^idempotent-replayed: true' <<<"$answer" || die "$machine: the repetition is worked on anew: $answer"
   [ "$(orders)" = "$before" ] || die "$machine: the repetition made an order"
-  echo "ok      $machine: killed services come back with what they had"
+  if [ -n "$watched" ]; then
+    trace=$(sed -n '/^{/p' <<<"$answer" | jq -r .trace_id)
+    within 60 "$machine: Tempo lost a trace" call --fail-with-body --output /dev/null "http://127.0.0.1:3200/api/traces/$trace"
+  fi
+  echo "ok      $machine: what is killed comes back with what it had"
 
-  inside systemctl stop "${names[@]}"
+  inside systemctl stop "${all[@]}"
   for name in "${names[@]}"; do
     [ "$(inside systemctl show -P Result "$name")" = success ] || die "$machine: $name did not stop well: $(inside systemctl show -P Result "$name")"
   done

@@ -75,6 +75,11 @@ while IFS=$'\t' read -r machine unit; do
   mkdir -p "$proven/units/$machine"
   write ".machines[\"$machine\"].units[\"$unit\"]" "units/$machine/$unit.service"
 done < <(jq -r '.machines | to_entries[] | .key as $m | .value.units | keys[] | [$m, .] | @tsv' "$work/sorted.json")
+# NixOS's own units, for the machine that is started with them.
+mkdir -p $proven/backends
+while read -r unit; do
+  write ".machines[\"offline-watched\"].backends[\"$unit\"]" "backends/$unit.service"
+done < <(jq -r '.machines["offline-watched"].backends | keys[]' "$work/sorted.json")
 for script in stack full; do write ".scripts.$script" "scripts/$script.sh"; done
 while read -r test; do write ".vmTests[\"$test\"]" "tests/$test.py"; done < <(jq -r '.vmTests | keys[]' "$work/sorted.json")
 for machine in everything other-ports watched; do

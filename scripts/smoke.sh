@@ -112,6 +112,14 @@ targets_up() {
   ' "$scratch/targets"
 }
 within 'every target of Prometheus is up' targets_up || true
+# A rule that fails to evaluate is an alert that never comes.
+# shellcheck disable=SC2317,SC2329 # called through within
+rules_evaluate() {
+  get "$prometheus/api/v1/rules" >"$scratch/rules" || return 1
+  jq -e '[.data.groups[].rules[]] | if length > 0 and all(.health == "ok") then true else
+    (map(select(.health != "ok") | {name, health, lastError}) | error(tojson)) end' "$scratch/rules"
+}
+within 'every rule of Prometheus evaluates' rules_evaluate || true
 # shellcheck disable=SC2317,SC2329 # called through within
 counted() {
   get -G "$prometheus/api/v1/query" --data-urlencode 'query=sum(http_server_request_duration_seconds_count{job="user-service"})' >"$scratch/metric" || return 1

@@ -81,6 +81,7 @@ show_addresses() {
   API           $here:${GATEWAY_PORT:-8080}/docs/    try it; the description is at /openapi.json
   chat          $here:${SIMULATOR_PORT:-8090}    the simulated Telegram
   Prometheus    $here:${PROMETHEUS_PORT:-9090}
+  Alertmanager  $here:${ALERTMANAGER_PORT:-9093}    what is wrong now, and silences
   Tempo         $here:${TEMPO_PORT:-3200}    an HTTP API; the page shows traces
   Loki          $here:${LOKI_PORT:-3100}    an HTTP API; the page shows logs
 ADDRESSES

@@ -9,7 +9,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 
 usage() {
   cat <<USAGE
-Starts crypto-telemetry on this machine: services, Collector, Prometheus, Tempo, Loki and Grafana.
+Starts crypto-telemetry on this machine: services, Collector, Prometheus, Alertmanager, Tempo, Loki and Grafana.
 
 Usage: $command_name [up] [--data DIR] [--full] [--detach] [PROCESS…]
        $command_name down|status|clean [--data DIR]

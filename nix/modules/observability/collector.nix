@@ -26,8 +26,6 @@ in
         LOKI_OTLP_ENDPOINT = "http://127.0.0.1:${toString ports.LOKI_PORT}/otlp";
       }
       // lib.mapAttrs (_: toString) (lib.filterAttrs (name: _: lib.hasPrefix "OTELCOL_" name) ports);
-      # What is queued for a backend that is away is on disk; the Collector waits for it as long as it takes.
-      startLimitIntervalSec = 0;
     };
   };
 }

@@ -8,6 +8,14 @@ let
   inherit (lib) mkEnableOption mkOption types;
   cfg = config.services.crypto-telemetry;
 
+  units = {
+    opentelemetry-collector = cfg.observability.collector.enable;
+    prometheus = cfg.observability.prometheus.enable;
+    alertmanager = cfg.observability.alertmanager.enable;
+    tempo = cfg.observability.tempo.enable;
+    loki = cfg.observability.loki.enable;
+  };
+
   part =
     name: what:
     mkOption {
@@ -25,27 +33,39 @@ let
     };
 in
 {
-  config = lib.mkIf (cfg.enable && cfg.observability.s3.endpoint != null) {
-    assertions =
-      let
-        inherit (cfg.observability) s3 tempo loki;
-        at = "services.crypto-telemetry.observability.s3";
-      in
-      [
-        {
-          assertion = tempo.enable -> s3.tracesBucket != null;
-          message = "${at}.tracesBucket is not set: Tempo needs a bucket of its own.";
+  config = lib.mkMerge [
+    {
+      # NixOS's units give up after five failures in ten seconds, and a store, a disk or a name server may be away for longer.
+      systemd.services = lib.mapAttrs (
+        _: isOn:
+        lib.mkIf (cfg.enable && isOn) {
+          startLimitIntervalSec = 0;
+          serviceConfig.RestartSec = lib.mkDefault 2;
         }
-        {
-          assertion = loki.enable -> s3.logsBucket != null;
-          message = "${at}.logsBucket is not set: Loki needs a bucket of its own.";
-        }
-        {
-          assertion = s3.environmentFile == null || !lib.hasPrefix builtins.storeDir s3.environmentFile;
-          message = "${at}.environmentFile is in the Nix store, where everybody reads it; give the path of a file outside.";
-        }
-      ];
-  };
+      ) units;
+    }
+    (lib.mkIf (cfg.enable && cfg.observability.s3.endpoint != null) {
+      assertions =
+        let
+          inherit (cfg.observability) s3 tempo loki;
+          at = "services.crypto-telemetry.observability.s3";
+        in
+        [
+          {
+            assertion = tempo.enable -> s3.tracesBucket != null;
+            message = "${at}.tracesBucket is not set: Tempo needs a bucket of its own.";
+          }
+          {
+            assertion = loki.enable -> s3.logsBucket != null;
+            message = "${at}.logsBucket is not set: Loki needs a bucket of its own.";
+          }
+          {
+            assertion = s3.environmentFile == null || !lib.hasPrefix builtins.storeDir s3.environmentFile;
+            message = "${at}.environmentFile is in the Nix store, where everybody reads it; give the path of a file outside.";
+          }
+        ];
+    })
+  ];
 
   imports = [
     ./alertmanager.nix

@@ -178,6 +178,7 @@ in
       # What the provisioned files take from their environment.
       environment = {
         PROMETHEUS_URL = "http://127.0.0.1:${toString ports.PROMETHEUS_PORT}";
+        ALERTMANAGER_URL = "http://127.0.0.1:${toString ports.ALERTMANAGER_PORT}";
         TEMPO_URL = "http://127.0.0.1:${toString ports.TEMPO_PORT}";
         LOKI_URL = "http://127.0.0.1:${toString ports.LOKI_PORT}";
         GRAFANA_DASHBOARDS_DIR = "${../../../grafana/dashboards}";

@@ -118,7 +118,8 @@ in
         };
       }
     );
-    # These two are started for real by scripts/boot-units.sh.
+    # These are started for real by scripts/boot-units.sh.
+    offline-watched = crypto (with' offline (keys // { observability.enable = true; }));
     offline-sqlite = crypto (with' offline keys);
     offline-postgresql = crypto (with' offline (keys // { database.engine = "postgresql"; }));
     database-elsewhere = crypto (

@@ -38,6 +38,17 @@ let
     };
 
   isOurs = name: lib.hasPrefix "crypto-telemetry-" name;
+  # NixOS's own, as options/ has them, with what our modules add.
+  isBackend =
+    name:
+    lib.elem name [
+      "alertmanager"
+      "grafana"
+      "loki"
+      "opentelemetry-collector"
+      "prometheus"
+      "tempo"
+    ];
   # Store paths differ with every change: what is committed has their names only.
   plain =
     text:
@@ -53,21 +64,12 @@ let
       units = lib.mapAttrs (_: unit: plain unit.text) (
         lib.filterAttrs (name: _: isOurs name) config.systemd.services
       );
-      # Of NixOS's own units: what this module adds.
-      environments =
-        lib.mapAttrs
-          (_: unit: lib.mapAttrs (_: plain) (lib.filterAttrs (_: value: value != null) unit.environment))
-          (
-            lib.filterAttrs (
-              name: _:
-              lib.elem name [
-                "opentelemetry-collector"
-                "tempo"
-                "loki"
-                "grafana"
-              ]
-            ) config.systemd.services
-          );
+      backends = lib.mapAttrs (_: unit: plain unit.text) (
+        lib.filterAttrs (name: _: isBackend name) config.systemd.services
+      );
+      environments = lib.mapAttrs (
+        _: unit: lib.mapAttrs (_: plain) (lib.filterAttrs (_: value: value != null) unit.environment)
+      ) (lib.filterAttrs (name: _: isBackend name) config.systemd.services);
       prometheus =
         if config.services.prometheus.enable then plain config.services.prometheus.configText else null;
       alertmanager =

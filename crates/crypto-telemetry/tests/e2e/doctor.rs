@@ -7,7 +7,8 @@ use serde_json::Value;
 use crate::stack::Stack;
 
 fn doctor(stack: &Stack) -> (bool, Value) {
-    let (ok, text) = stack.run(&["doctor", "--json"]);
+    // Enough for this stack, which batches for 200 ms; what is deployed takes longer.
+    let (ok, text) = stack.run(&["doctor", "--json", "--timeout-ms", "12000"]);
     let report = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"));
     (ok, report)
 }

@@ -51,6 +51,7 @@ fn main() -> ExitCode {
         ("span_metrics_have_exemplars", signals::exemplars),
         ("traces_are_found_by_service_name", signals::traceql),
         ("every_target_is_up", signals::targets),
+        ("every_rule_evaluates", signals::rules),
         ("the_documented_requests_go_through_the_chain", chain::documented_requests),
         ("traceql_of_the_requirement_works", chain::traceql),
         ("a_repetition_has_no_second_effect", chain::repetition),

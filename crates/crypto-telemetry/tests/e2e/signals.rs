@@ -97,6 +97,20 @@ pub(crate) fn targets(stack: &Stack) {
     });
 }
 
+/// A rule that fails to evaluate is an alert that never comes; tests of rules see only the series they invent.
+pub(crate) fn rules(stack: &Stack) {
+    until("every rule of Prometheus evaluates", || {
+        let answer: serde_json::Value =
+            stack.http.get(stack.url("PROMETHEUS_PORT", "/api/v1/rules")).send().ok()?.json().ok()?;
+        let rules: Vec<&serde_json::Value> =
+            answer["data"]["groups"].as_array()?.iter().flat_map(|group| group["rules"].as_array()).flatten().collect();
+        if let Some(ill) = rules.iter().find(|rule| rule["health"] == "err") {
+            panic!("{}: {}", ill["name"], ill["lastError"]);
+        }
+        (rules.len() > 10 && rules.iter().all(|rule| rule["health"] == "ok")).then_some(())
+    });
+}
+
 /// The same names and labels natively and through the Collector: the promise behind "either way".
 pub(crate) fn native_is_the_same(stack: &Stack) {
     stack.ask_btc();

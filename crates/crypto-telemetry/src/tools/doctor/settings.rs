@@ -14,8 +14,9 @@ pub(crate) struct Args {
     #[arg(long)]
     pub(super) json: bool,
 
-    /// Longest wait for the probe at each hop but Prometheus, in milliseconds; a deployed Collector batches for 10 s
-    #[arg(long, default_value_t = 12_000, value_parser = clap::value_parser!(u64).range(1..))]
+    /// Longest wait for the probe at each hop but Prometheus, in milliseconds; as deployed the Collector batches for 10 s, and
+    /// Tempo's search shows a trace 10 s after that
+    #[arg(long, default_value_t = 30_000, value_parser = clap::value_parser!(u64).range(1..))]
     pub(super) timeout_ms: u64,
 
     /// Longest wait for Prometheus, which scrapes every 15 s, in milliseconds
