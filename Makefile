@@ -10,7 +10,7 @@ help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: up
-up: backends binary ## Build what is missing and start everything (DETACH=1: in the background)
+up: backends binary ## Build what is missing and start everything (DETACH=1: in the background; ENGINES=full: with PostgreSQL)
 	@scripts/up.sh
 
 .PHONY: down
@@ -44,6 +44,10 @@ check-nix: backends ## Check the flake as far as that goes without Nix (see nix/
 .PHONY: boot-units
 boot-units: ## Start the NixOS units under a real systemd in namespaces of their own (wants root and NIX_ROOT; BINARY=…)
 	@scripts/boot-units.sh $(or $(BINARY),target/release/crypto-telemetry) offline-sqlite offline-postgresql offline-watched
+
+.PHONY: test-stack
+test-stack: backends ## Test what `nix run` starts, from a folder that cannot be written, with PostgreSQL (crypto-telemetry on PATH)
+	@scripts/test-stack.sh
 
 .PHONY: prove-flake
 prove-flake: ## Evaluate the whole flake offline after a change of nix/ (LIB_GIT=… CRANE_GIT=…)

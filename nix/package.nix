@@ -86,6 +86,7 @@ rec {
             ../loki
             ../nix
             ../otel-collector
+            ../process-compose.full.yaml
             ../process-compose.yaml
             ../prometheus
             ../scripts

@@ -16,6 +16,7 @@ let
       ../grafana
       ../loki
       ../otel-collector
+      ../process-compose.full.yaml
       ../process-compose.yaml
       ../prometheus
       ../scripts

@@ -10,7 +10,7 @@ if running; then
 fi
 # The folder is the user's to choose: only what the stack makes there is removed, and never a home or a disk
 # that was named by mistake.
-for part in alertmanager grafana logs loki otelcol process-compose prometheus tempo services; do
+for part in alertmanager grafana logs loki otelcol process-compose prometheus tempo services postgresql; do
   rm -rf "${CRYPTO_TELEMETRY_DATA:?}/$part"
 done
 if [ -d "$CRYPTO_TELEMETRY_DATA" ]; then

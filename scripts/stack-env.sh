@@ -45,8 +45,28 @@ fi
 export PROC_COMP_CONFIG=${PROC_COMP_CONFIG:-$CRYPTO_TELEMETRY_DATA/process-compose}
 
 # One socket a data folder. Not inside it: a socket's path may have about a hundred characters only.
+sockets=${XDG_RUNTIME_DIR:-/tmp}/crypto-telemetry-$(id -u)-$(printf '%s' "$CRYPTO_TELEMETRY_DATA" | cksum | cut -d ' ' -f 1)
+socket=$sockets.sock
+
+# ENGINES=full: with PostgreSQL (process-compose.full.yaml).
 # shellcheck disable=SC2034 # used by those who source this
-socket=${XDG_RUNTIME_DIR:-/tmp}/crypto-telemetry-$(id -u)-$(printf '%s' "$CRYPTO_TELEMETRY_DATA" | cksum | cut -d ' ' -f 1).sock
+overlays=()
+case ${ENGINES:-} in
+  '') ;;
+  full)
+    if [ -n "${DATABASE_URL:-}${DATABASE_URL_FILE:-}" ]; then
+      echo "ENGINES=full (--full) brings a PostgreSQL of its own, and DATABASE_URL names another: one of them" >&2
+      exit 64
+    fi
+    export POSTGRESQL_SOCKET_DIR=$sockets.pg POSTGRESQL_SOCKET_HOST=${sockets//\//%2F}.pg
+    # shellcheck disable=SC2034 # used by those who source this
+    overlays=(-f "$CRYPTO_TELEMETRY_ROOT/process-compose.full.yaml")
+    ;;
+  *)
+    echo "ENGINES is '$ENGINES'; it is empty or 'full'" >&2
+    exit 64
+    ;;
+esac
 client=(-U -u "$socket" -L "$CRYPTO_TELEMETRY_DATA/logs/process-compose-client.log")
 # Whether a stack with this data folder runs; what a killed one left behind does not count.
 running() {

@@ -22,10 +22,11 @@ if [ $# -eq 0 ]; then
   command -v crypto-telemetry >/dev/null || die "there is no crypto-telemetry on PATH: 'make binary' builds it in a clone"
   crypto-telemetry preflight
 fi
+if [ ${#overlays[@]} -gt 0 ]; then "$CRYPTO_TELEMETRY_ROOT/scripts/start-postgresql.sh" --check; fi
 mkdir -p "$CRYPTO_TELEMETRY_DATA/logs"
 
 options=(
-  -f "$CRYPTO_TELEMETRY_ROOT/process-compose.yaml"
+  -f "$CRYPTO_TELEMETRY_ROOT/process-compose.yaml" ${overlays[@]+"${overlays[@]}"}
   # Settings come from the environment only: the preflight would not see those of a .env file.
   --disable-dotenv
   # Its own API on a socket: its default port, 8080, is the gateway's, and it binds every interface.
@@ -33,7 +34,10 @@ options=(
   -L "$CRYPTO_TELEMETRY_DATA/logs/process-compose.log"
 )
 if [ -n "${DETACH:-}" ]; then
-  process-compose up "$@" "${options[@]}" -D -t=false >/dev/null
+  # Newer ones wait 5 s for their own API and call that a failure, which on a slow machine it is not.
+  if ! said=$(process-compose up "$@" "${options[@]}" -D -t=false 2>&1) && ! running; then
+    die "process-compose has not started: $said"
+  fi
   wait_ready
   if [ $# -eq 0 ]; then
     show_addresses
