@@ -4,18 +4,34 @@
   pkgs,
   rust,
   programs,
-  stack,
   module,
 }:
 let
   inherit (pkgs) lib;
-  inherit (stack) configuration;
+  # The configuration, and what check-config.sh compares it with. scripts/check-nix.sh runs that in the same files.
+  checkedConfiguration = lib.fileset.toSource {
+    root = ../.;
+    fileset = lib.fileset.unions [
+      ../README.md
+      ../alertmanager
+      ../docs/runbooks
+      ../grafana
+      ../loki
+      ../otel-collector
+      ../process-compose.full.yaml
+      ../process-compose.yaml
+      ../prometheus
+      ../scripts
+      ../tempo
+    ];
+  };
   repository = lib.fileset.toSource {
     root = ../.;
     fileset = lib.fileset.unions [
       ../flake.nix
       ../nix
       ../scripts
+      ../statix.toml
     ];
   };
   vmTests = import ./tests/vm {
@@ -27,7 +43,7 @@ in
   tests = rust.tests {
     nativeBuildInputs = programs.tests;
     # The end-to-end tests want fixed ports and all backends: the virtual machines do what they do.
-    cargoTestExtraArgs = "--workspace --lib --bins --test it --test command_line";
+    cargoTestExtraArgs = "--workspace --lib --bins --test it --test command_line --test garbage";
   };
 
   # Every program checks its own file, as `make check-config` has it.
@@ -38,7 +54,7 @@ in
           programs.backends ++ programs.configurationCheckers ++ programs.shell ++ [ rust.package ];
       }
       ''
-        cp -r ${configuration} work
+        cp -r ${checkedConfiguration} work
         chmod -R u+w work
         patchShebangs work/scripts
         cd work

@@ -84,16 +84,10 @@ in
         pkgs,
         rust,
         programs,
-        stack,
         ...
       }:
       import ./checks.nix {
-        inherit
-          pkgs
-          rust
-          programs
-          stack
-          ;
+        inherit pkgs rust programs;
         module = self.nixosModules.default;
       }
     )

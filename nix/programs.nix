@@ -26,6 +26,7 @@ rec {
     pkgs.bash
     pkgs.coreutils
     pkgs.curl
+    pkgs.findutils
     pkgs.gawk
     pkgs.gnugrep
     pkgs.gnused
@@ -33,13 +34,17 @@ rec {
   ];
 
   # What `--full` starts beside them.
-  engines = [ pkgs.postgresql_17 ];
+  engines = [
+    pkgs.postgresql_17
+    # setpriv, for whoever is root.
+    pkgs.util-linux
+  ];
 
   # promtool is an output of its own.
   configurationCheckers = [ (lib.getOutput "cli" pkgs.prometheus) ];
 
   # What the tests start beside the backends.
-  tests = engines;
+  tests = [ pkgs.postgresql_17 ];
   browser = [
     pkgs.chromium
     pkgs.chromedriver

@@ -15,11 +15,12 @@ export PATH="$PWD/.build/bin:$PATH"
 offline=nix/tests/offline
 proven=$offline/proven
 
-# What is read while the flake is evaluated; files that are only copied into the store are not among it. Settings of the
-# services and the text of prometheus.yml are: options and units are made of them.
+# What is read while the flake is evaluated, and what came out of it, so that neither is changed alone. Files that are only
+# copied into the store are not among it; the text of prometheus.yml is: a unit is made of it. Cargo.lock and the crates'
+# manifests are read by crane, too, but their changes are cargo's to check.
 sources() {
   git ls-files flake.nix flake.lock nix Cargo.toml prometheus/prometheus.yml alertmanager/alertmanager.yml |
-    grep -v "^$proven/" | grep -v '\.md$' | LC_ALL=C sort | xargs -d '\n' sha256sum
+    grep -v '\.md$' | grep -v "^$proven/sources.sha256$" | LC_ALL=C sort | xargs -d '\n' sha256sum
   # By name only: the tests count them.
   printf '%s dashboards\n' "$(git ls-files 'grafana/dashboards/*.json' | wc -l)"
 }
@@ -132,7 +133,7 @@ walls_are_right() {
       return 1
     fi
   done
-  for unit in smallest/{api-gateway,user-service,order-service,audit-service,decision-service} offline-postgresql/{market-data-service,notifier-service,user-service,simulator} offline-sqlite/order-service; do
+  for unit in everything/api-gateway smallest/{api-gateway,user-service,order-service,audit-service,decision-service} offline-postgresql/{market-data-service,notifier-service,user-service,simulator} offline-sqlite/order-service; do
     grep -qx 'IPAddressDeny=any' "$proven/units/${unit%/*}/crypto-telemetry-${unit#*/}.service" || {
       echo "$unit reaches the world, with nothing to do there"
       return 1
@@ -140,6 +141,16 @@ walls_are_right() {
   done
 }
 check 'units reach what they are for, and no further' walls_are_right
+# shellcheck disable=SC2317,SC2329 # called through check
+values_are_whole() {
+  local of=$proven/units/parts-off/crypto-telemetry
+  grep -qxF 'Environment="TELEMETRY_SAMPLE_RATIO=1e-07"' "$of-audit-service.service" || { echo 'a small number'; return 1; }
+  grep -qxF 'Environment="DATABASE_URL=postgresql://me@%%2Frun%%2Fpostgresql/x"' "$of-user-service.service" || { echo 'a %'; return 1; }
+  if grep -q '^IPAddressDeny' "$of-order-service.service"; then echo 'a database elsewhere is walled off'; return 1; fi
+  if grep -nE 'job_name: (tempo|grafana|alertmanager)|^alerting:|:9093' "$proven/prometheus-parts-off.yml"; then echo 'what is off is a target'; return 1; fi
+  grep -q 'job_name: loki' "$proven/prometheus-parts-off.yml" || { echo 'what is on is no target'; return 1; }
+}
+check 'values arrive whole, and what is off is not asked' values_are_whole
 
 check 'the scripts of the packages' shellcheck $proven/scripts/*.sh
 
@@ -147,6 +158,7 @@ check 'the scripts of the packages' shellcheck $proven/scripts/*.sh
 # shellcheck disable=SC2317,SC2329 # called through check
 vm_tests_are_well() {
   local test
+  mypy --strict --no-error-summary --cache-dir "$scratch/mypy" "$offline/drive.py" || return 1
   for test in "$proven"/tests/*.py; do
     cat nix/tests/vm/driver.pyi "$test" >"$scratch/test.py"
     mypy --strict --no-error-summary --cache-dir "$scratch/mypy" "$scratch/test.py" || return 1
@@ -165,6 +177,18 @@ for file in "$proven"/prometheus-*.yml; do
   check "$file" promtool check config --syntax-only prometheus/.check-nix.yml
   rm -f prometheus/.check-nix.yml
 done
+
+# checks.configuration runs check-config.sh in these files and no others.
+# shellcheck disable=SC2317,SC2329 # called through check
+configuration_is_whole() {
+  local listed
+  mapfile -t listed < <(sed -nE '/checkedConfiguration = /,/};/s#^ +\.\./([A-Za-z./-]+)$#\1#p' nix/checks.nix)
+  [ ${#listed[@]} -gt 8 ] || { echo 'nix/checks.nix is no longer understood'; return 1; }
+  mkdir "$scratch/configuration"
+  cp -r --parents "${listed[@]}" "$scratch/configuration"
+  (cd "$scratch/configuration" && scripts/check-config.sh)
+}
+check 'the configuration, in the files that nix flake check takes' configuration_is_whole
 
 # A service gets the variables on NixOS that process-compose.yaml gives it, and a backend none that its file does not read.
 # shellcheck disable=SC2317,SC2329 # called through check

@@ -82,12 +82,14 @@ while read -r unit; do
 done < <(jq -r '.machines["offline-watched"].backends | keys[]' "$work/sorted.json")
 for script in stack full; do write ".scripts.$script" "scripts/$script.sh"; done
 while read -r test; do write ".vmTests[\"$test\"]" "tests/$test.py"; done < <(jq -r '.vmTests | keys[]' "$work/sorted.json")
-for machine in everything other-ports watched; do
+for machine in everything other-ports parts-off watched; do
   write ".machines[\"$machine\"].prometheus" "prometheus-$machine.yml"
-  write ".machines[\"$machine\"].alertmanager" "alertmanager-$machine.yml"
+  [ "$machine" = parts-off ] || write ".machines[\"$machine\"].alertmanager" "alertmanager-$machine.yml"
 done
 jq '{environments: (.machines | map_values(.environments)), caddy: .machines.everything.caddy,
   openPorts: (.machines | map_values(.openPorts)), warnings: (.machines | map_values(.warnings)), outputs}' \
   "$work/sorted.json" >$proven/evaluation.json
+# New files count, too, once they are known to git.
+git add --intent-to-add $proven
 scripts/check-nix.sh --sources >$proven/sources.sha256
 echo "prove-flake: kept in $proven; now scripts/check-nix.sh" >&2

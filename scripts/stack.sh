@@ -40,6 +40,7 @@ while [ $# -gt 0 ]; do
       CRYPTO_TELEMETRY_DATA=$2
       shift
       ;;
+    --data=) refuse '--data wants a folder' ;;
     --data=?*) CRYPTO_TELEMETRY_DATA=${1#--data=} ;;
     --full) export ENGINES=full ;;
     --detach) export DETACH=1 ;;
@@ -63,14 +64,18 @@ if [ "$verb" != up ]; then
   [ -z "${DETACH:-}" ] || refuse "--detach goes with up, not with $verb"
 fi
 
-if [ -z "${CRYPTO_TELEMETRY_DATA:-}" ]; then
+# As it has to be typed for this very stack.
+again=
+if [ -n "${CRYPTO_TELEMETRY_DATA:-}" ]; then
+  printf -v again ' --data %q' "$CRYPTO_TELEMETRY_DATA"
+else
   state=${XDG_STATE_HOME:-${HOME:+$HOME/.local/state}}
   [ -n "$state" ] || refuse 'neither HOME nor XDG_STATE_HOME is set: say where to write with --data DIR'
   CRYPTO_TELEMETRY_DATA=$state/crypto-telemetry
 fi
 export CRYPTO_TELEMETRY_DATA
 # What the other scripts tell people to type.
-export CRYPTO_TELEMETRY_UP="$command_name up" CRYPTO_TELEMETRY_DOWN="$command_name down" CRYPTO_TELEMETRY_CLEAN="$command_name clean"
+export CRYPTO_TELEMETRY_UP="$command_name up$again" CRYPTO_TELEMETRY_DOWN="$command_name down$again"
 
 case $verb in
   up) exec bash "$here/up.sh" ${processes[@]+"${processes[@]}"} ;;

@@ -58,6 +58,7 @@ trap finish EXIT
 "${stack[@]}" --help >"$said" || fail 'no help'
 grep -q -- '--full' "$said" || fail 'the help does not name --full'
 refused 64 '--data wants a folder' --data
+refused 64 '--data wants a folder' --data=
 refused 64 'there is no option --dta' --dta x
 refused 64 'down or up, not both' down up
 refused 64 'status takes no process: tempo' status tempo
@@ -66,12 +67,12 @@ ENGINES=half refused 64 "ENGINES is 'half'" --data "$data"
 refused 3 'is running' status --data "$data"
 
 "${stack[@]}" --full --detach --data "$data" >"$said" 2>&1 || fail 'it does not start'
-grep -qF "'crypto-telemetry-stack down' stops it" "$said" || fail 'it does not say how to stop it'
+grep -qF "'crypto-telemetry-stack down --data $(printf %q "$data")' stops it" "$said" || fail 'it does not say how to stop it'
 scripts/smoke.sh >"$said" 2>&1 || fail 'something is missing'
 grep -q '"engine":"postgresql"' "$data/logs/order-service.log" || fail 'order-service is not on PostgreSQL'
 "${stack[@]}" status --data "$data" | grep -q 'api-gateway.*Ready' || fail 'status does not show the gateway'
 refused 1 'is running already' --full --data "$data"
-refused 1 "down' first" clean --data "$data"
+refused 1 "' first" clean --data "$data"
 # The same folder by another name is the same stack.
 refused 1 'is running already' --full --data "$scratch/./data folder/"
 
@@ -86,6 +87,10 @@ if pgrep -f "postgres -D $data" >/dev/null; then fail 'PostgreSQL is left'; fi
 "${stack[@]}" down --data "$data" >"$said" 2>&1 || fail 'it does not stop again'
 "${stack[@]}" clean --data "$data" >"$said" 2>&1 || fail 'its data cannot be removed'
 [ ! -e "$data" ] || fail 'data is left'
+# A folder that was named by mistake keeps what it has.
+mkdir -p "$scratch/mine/logs"
+refused 1 'nothing is removed' clean --data "$scratch/mine"
+[ -d "$scratch/mine/logs" ] || fail "somebody's logs are gone"
 
 # Where nothing is said: the user's state folder, and a stack of one process.
 "${stack[@]}" simulator --detach >"$said" 2>&1 || fail 'one process does not start'

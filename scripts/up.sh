@@ -24,6 +24,8 @@ if [ $# -eq 0 ]; then
 fi
 if [ ${#overlays[@]} -gt 0 ]; then "$CRYPTO_TELEMETRY_ROOT/scripts/start-postgresql.sh" --check; fi
 mkdir -p "$CRYPTO_TELEMETRY_DATA/logs"
+# clean-data.sh removes nothing from a folder without it.
+touch "$CRYPTO_TELEMETRY_DATA/.crypto-telemetry"
 
 options=(
   -f "$CRYPTO_TELEMETRY_ROOT/process-compose.yaml" ${overlays[@]+"${overlays[@]}"}

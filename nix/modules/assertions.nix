@@ -24,7 +24,8 @@ let
     message = "${option} is ${toString file}: what is in the Nix store can be read by everybody. Give the path as a text (\"/run/keys/…\"), not as a Nix path, to a file that is put there by hand, by sops-nix or by agenix.";
   };
   # A password between the user and the host of a URL.
-  hasPassword = url: builtins.match "[a-z]+://[^/]*:[^/]*@.*" url != null;
+  hasPassword =
+    url: builtins.match "[a-z]+://[^/]*:[^/]*@.*" url != null || lib.hasInfix "password=" url;
 
   usedPorts = lib.filterAttrs (
     variable: _:
@@ -60,6 +61,14 @@ let
         || (variable == "TELEGRAM_BOT_TOKEN" && value == facts.simulatedBotToken)
         || (variable == "DATABASE_URL" && !hasPassword value);
       message = "${option}.environment.${variable} is a secret, and a unit's environment can be read by everybody. Put it into a file and name that in ${option}.credentials.${variable}.";
+    }) (lib.attrNames service.environment)
+    ++ map (variable: {
+      assertion = variable != "PORT";
+      message = "${option}.environment.PORT would move ${name} without telling its neighbours: say it in ${at}.ports.${facts.services.${name}.port}.";
+    }) (lib.attrNames service.environment)
+    ++ map (variable: {
+      assertion = !lib.elem (lib.removeSuffix "_FILE" variable) known || !lib.hasSuffix "_FILE" variable;
+      message = "${option}.environment.${variable} names a file that ${name}'s user cannot read: put its path into ${option}.credentials.${lib.removeSuffix "_FILE" variable}.";
     }) (lib.attrNames service.environment)
     ++ map (variable: {
       assertion = !(facts.settingsOf name ? ${variable});
@@ -99,8 +108,7 @@ in
           message = "${at}.telegram.botTokenFile is not set, and without a token there is no bot: set it, run the simulated Telegram (${at}.simulator.enable = true), or do without the bot (${at}.telegram.enable = false).";
         }
         {
-          assertion =
-            cfg.telegram.webhookSecretFile != null -> cfg.web.domain != null || cfg.simulator.enable;
+          assertion = cfg.telegram.webhookSecretFile != null -> cfg.web.domain != null;
           message = "${at}.telegram.webhookSecretFile is set, so that Telegram calls this machine, but ${at}.web.domain does not say under which name.";
         }
         {
@@ -109,7 +117,18 @@ in
         }
         {
           assertion =
-            cfg.database.engine == "postgresql" && !cfg.database.createLocally -> cfg.database.urlFile != null;
+            cfg.services.decision-service.settings.DECISION_STRATEGY == "llm"
+            -> cfg.services.decision-service.settings.LLM_BASE_URL != null;
+          message = "${at}.services.decision-service.settings.DECISION_STRATEGY is llm, and nobody says which model: set ${at}.llm.enable = true with llm.apiKeyFile instead.";
+        }
+        {
+          assertion =
+            cfg.database.engine == "postgresql" && !cfg.database.createLocally
+            ->
+              cfg.database.urlFile != null
+              || lib.all (name: cfg.services.${name}.credentials ? DATABASE_URL) (
+                filter (name: lib.elem name facts.withDatabase) enabled
+              );
           message = "${at}.database is a PostgreSQL elsewhere (createLocally = false), but ${at}.database.urlFile does not say where.";
         }
         {
@@ -143,16 +162,28 @@ in
       ];
 
     warnings =
-      optionals
+      lib.concatMap
         (
-          cfg.services.notifier-service.enable
-          && cfg.telegram.enable
-          && !cfg.simulator.enable
-          && cfg.telegram.allowedUserIds == [ ]
+          backend:
+          optionals (cfg.observability.collector.enable && !cfg.observability.${backend}.enable) [
+            "${at}.observability.${backend} is off, and the Collector of this machine sends to it: what it has for it fills its queue, and then senders wait. Switch the Collector off as well, or say in systemd.services.opentelemetry-collector.environment (${lib.toUpper backend}_OTLP_ENDPOINT) where it is."
+          ]
         )
         [
-          "${at}.telegram.allowedUserIds is empty: the bot will answer nobody (whoever writes to it is told their user id)."
+          "tempo"
+          "loki"
         ]
+      ++
+        optionals
+          (
+            cfg.services.notifier-service.enable
+            && cfg.telegram.enable
+            && !cfg.simulator.enable
+            && cfg.telegram.allowedUserIds == [ ]
+          )
+          [
+            "${at}.telegram.allowedUserIds is empty: the bot will answer nobody (whoever writes to it is told their user id)."
+          ]
       ++
         optionals
           (

@@ -51,8 +51,9 @@ in
         map (
           name:
           lib.nameValuePair (facts.unitOf name) {
-            # The target is reached when the roles and databases are there, too.
-            requires = [ "postgresql.target" ];
+            # The target is reached when the roles and databases are there, too. Not required: a service waits for its
+            # database as long as it takes, and goes on when it is back.
+            wants = [ "postgresql.target" ];
             after = [ "postgresql.target" ];
           }
         ) names

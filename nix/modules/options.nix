@@ -12,7 +12,7 @@ let
   secretFile =
     description:
     mkOption {
-      type = types.nullOr types.str;
+      type = types.nullOr (types.strMatching "/.*");
       default = null;
       example = "/run/keys/secret";
       description = ''
@@ -198,7 +198,7 @@ in
         description = "Whether the services send traces, metrics and logs.";
       };
       otlpEndpoint = mkOption {
-        type = types.str;
+        type = types.strMatching "https?://.+";
         default = "http://127.0.0.1:${toString cfg.ports.OTELCOL_GRPC_PORT}";
         defaultText = "the Collector of this machine";
         example = "https://collector.example.com:4317";
@@ -219,7 +219,7 @@ in
 
     web = {
       domain = mkOption {
-        type = types.nullOr types.str;
+        type = types.nullOr (types.strMatching "[a-zA-Z0-9.-]+");
         default = null;
         example = "crypto.example.com";
         description = ''
@@ -228,7 +228,7 @@ in
         '';
       };
       grafanaDomain = mkOption {
-        type = types.nullOr types.str;
+        type = types.nullOr (types.strMatching "[a-zA-Z0-9.-]+");
         default = null;
         example = "grafana.example.com";
         description = "Name under which Grafana is reached from outside, through TLS.";

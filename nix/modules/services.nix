@@ -20,43 +20,59 @@ let
     value:
     if lib.isBool value then
       lib.boolToString value
+    # Not toString, which keeps six digits.
+    else if lib.isFloat value then
+      builtins.toJSON value
     else if lib.isList value then
       lib.concatMapStringsSep "," toString value
     else
       toString value;
 
   # Only loopback is spoken to: every address that the unit is given is one of this machine. So every address that a
-  # service speaks to has to be among its variables, the binary's own defaults too.
+  # service speaks to has to be among its variables, the binary's own defaults too. These it only tells others:
+  told = [
+    "CORS_ALLOWED_ORIGINS"
+    "PUBLIC_URL"
+    "TELEGRAM_WEBHOOK_URL"
+  ];
   isLocal =
     environment:
-    lib.all
-      (
-        value:
-        builtins.match "(http|https|ws|wss|postgres)://([^@/]*@)?(127\\.0\\.0\\.1|localhost|\\[::1])([:/].*)?" value
-        != null
-      )
-      (
-        lib.filter (value: builtins.match "(http|https|ws|wss|postgres)://.*" value != null) (
-          lib.attrValues environment
-        )
+    let
+      addresses = lib.filter (value: lib.hasInfix "://" value && !lib.hasPrefix "sqlite://" value) (
+        lib.attrValues (removeAttrs environment told)
       );
+      isLoopback =
+        value:
+        builtins.match "[a-z]+://([^@/]*@)?(127\\.0\\.0\\.1|localhost|\\[::1])([:/].*)?" value != null;
+      host = environment.HOST or "127.0.0.1";
+    in
+    lib.all isLoopback addresses && (lib.hasPrefix "127." host || host == "::1");
 
   mkService =
     name:
     let
       service = cfg.services.${name};
       keepsTables = lib.elem name facts.withDatabase;
-      credentials = service.credentials;
+      inherit (service) credentials;
       environment = {
         ENVIRONMENT = cfg.environment;
         PORT = toString (portOf name);
       }
       // lib.mapAttrs (_: text) (lib.filterAttrs (_: value: value != null) service.settings)
-      // service.environment
-      # %d is the folder that LoadCredential fills for this unit.
-      // lib.mapAttrs' (secret: _: lib.nameValuePair "${secret}_FILE" "%d/${secret}") credentials;
+      // service.environment;
+      # systemd expands % in a unit.
+      inUnit =
+        lib.mapAttrs (_: lib.replaceStrings [ "%" ] [ "%%" ]) environment
+        # %d is the folder that LoadCredential fills for this unit.
+        // lib.mapAttrs' (secret: _: lib.nameValuePair "${secret}_FILE" "%d/${secret}") credentials;
       # A database's URL in a file may name any machine.
-      local = isLocal environment && !(credentials ? DATABASE_URL);
+      local =
+        isLocal environment
+        && !(credentials ? DATABASE_URL)
+        # The real Telegram, where nothing else is said.
+        && !(
+          name == "notifier-service" && credentials ? TELEGRAM_BOT_TOKEN && !(environment ? TELEGRAM_API_URL)
+        );
     in
     mkIf (cfg.enable && service.enable) {
       systemd.services.${facts.unitOf name} = {
@@ -64,11 +80,12 @@ let
         wantedBy = [ "multi-user.target" ];
         wants = [ "network-online.target" ];
         after = [ "network-online.target" ];
-        inherit environment;
+        environment = inUnit;
         # A backend or a neighbour that is away is waited for, however long.
         startLimitIntervalSec = 0;
         serviceConfig = mkMerge [
-          hardening
+          # What a machine says itself goes first.
+          (lib.mapAttrs (_: mkDefault) hardening)
           {
             Type = "exec";
             ExecStart = utils.escapeSystemdExecArgs [
@@ -104,7 +121,16 @@ in
     map mkService facts.names
     ++ [
       (mkIf cfg.enable {
-        environment.systemPackages = [ cfg.package ];
+        environment = {
+          systemPackages = [ cfg.package ];
+          # The tools (doctor, ask) find everything where this machine has it, and say what helps here.
+          variables =
+            lib.mapAttrs (_: toString) (lib.filterAttrs (name: port: port != facts.ports.${name}) cfg.ports)
+            // {
+              CRYPTO_TELEMETRY_UP = "journalctl --priority=warning --lines=50";
+            }
+            // lib.optionalAttrs (!cfg.simulator.enable) { DOCTOR_SKIP = "simulator"; };
+        };
 
         services.crypto-telemetry.services = mkMerge [
           # What is the same for all.

@@ -7,7 +7,7 @@
 let
   inherit (lib) mkIf mkMerge;
   cfg = config.services.crypto-telemetry;
-  web = cfg.web;
+  inherit (cfg) web;
 
   local = port: "127.0.0.1:${toString port}";
   gateway = local cfg.ports.GATEWAY_PORT;
@@ -16,7 +16,10 @@ let
 
   # Only this path of notifier-service; the rest of it is not for the world.
   telegramPath = "/telegram/webhook";
-  hasTelegram = cfg.telegram.webhookSecretFile != null;
+  hasTelegram =
+    cfg.telegram.enable
+    && cfg.telegram.webhookSecretFile != null
+    && cfg.services.notifier-service.enable;
   isUsed = web.domain != null || web.grafanaDomain != null;
 in
 {
@@ -36,6 +39,9 @@ in
           (mkIf (web.domain != null) {
             ${web.domain}.extraConfig = ''
               encode gzip
+              # What is for operators stays inside.
+              @inner path /metrics /health/ready
+              respond @inner 404
               ${lib.optionalString hasTelegram ''
                 handle ${telegramPath} {
                   reverse_proxy ${notifier}
@@ -78,6 +84,11 @@ in
                     # /v1/stream sends events one by one; a proxy that collects them first makes prices late.
                     extraConfig = "proxy_buffering off;";
                   };
+                }
+                # What is for operators stays inside.
+                {
+                  "= /metrics".return = "404";
+                  "= /health/ready".return = "404";
                 }
                 (mkIf hasTelegram { "= ${telegramPath}".proxyPass = "http://${notifier}"; })
               ];

@@ -22,6 +22,7 @@ in
     systemd.services.opentelemetry-collector = {
       environment = {
         ENVIRONMENT = cfg.environment;
+        OTELCOL_OTLP_HOST = cfg.observability.collector.otlpHost;
         TEMPO_OTLP_ENDPOINT = "127.0.0.1:${toString ports.TEMPO_OTLP_PORT}";
         LOKI_OTLP_ENDPOINT = "http://127.0.0.1:${toString ports.LOKI_PORT}/otlp";
       }

@@ -14,6 +14,7 @@ let
     alertmanager = cfg.observability.alertmanager.enable;
     tempo = cfg.observability.tempo.enable;
     loki = cfg.observability.loki.enable;
+    grafana = cfg.observability.grafana.enable;
   };
 
   part =
@@ -35,6 +36,18 @@ in
 {
   config = lib.mkMerge [
     {
+      assertions =
+        let
+          inherit (cfg.observability) s3;
+        in
+        [
+          {
+            assertion =
+              s3.tracesBucket != null || s3.logsBucket != null || s3.environmentFile != null
+              -> s3.endpoint != null;
+            message = "services.crypto-telemetry.observability.s3.endpoint is not set, so that everything would go to this machine's disk.";
+          }
+        ];
       # NixOS's units give up after five failures in ten seconds, and a store, a disk or a name server may be away for longer.
       systemd.services = lib.mapAttrs (
         _: isOn:
@@ -79,7 +92,18 @@ in
   options.services.crypto-telemetry.observability = {
     enable = mkEnableOption "Collector, Prometheus, Alertmanager, Tempo, Loki and Grafana on this machine";
 
-    collector.enable = part "the Collector" "services send it everything over OTLP";
+    collector = {
+      enable = part "the Collector" "services send it everything over OTLP";
+      otlpHost = mkOption {
+        type = types.str;
+        default = "127.0.0.1";
+        example = "10.0.0.5";
+        description = ''
+          Address on which it takes OTLP. Another than loopback lets other machines send, with neither TLS nor a login: an
+          address of a private network, whose interface you open in `networking.firewall.interfaces`.
+        '';
+      };
+    };
     prometheus.enable = part "Prometheus" "metrics and rules";
     alertmanager.enable = part "Alertmanager" "who is told of an alert";
     tempo.enable = part "Tempo" "traces";

@@ -23,6 +23,23 @@ let
   # The file lies alone in the store; its rules are found by their whole path.
   withRules = builtins.replaceStrings [ "\n  - rules/" ] [ "\n  - ${../../../prometheus}/rules/" ];
 
+  # A part that is off is no target: it would count as down. Paragraphs of the file are parted by empty lines.
+  off = lib.filter (name: !cfg.observability.${name}.enable) [
+    "alertmanager"
+    "grafana"
+    "loki"
+    "tempo"
+  ];
+  isAbout =
+    paragraph: name:
+    lib.hasInfix "- job_name: ${name}\n" "${paragraph}\n"
+    || (name == "alertmanager" && lib.hasInfix "\nalerting:\n" "\n${paragraph}");
+  withoutOff =
+    text:
+    lib.concatStringsSep "\n\n" (
+      lib.filter (paragraph: !lib.any (isAbout paragraph) off) (lib.splitString "\n\n" text)
+    );
+
   remoteWrite = lib.optionalString (remote.url != null) ''
 
     # From services.crypto-telemetry.observability.prometheus.remoteWrite.
@@ -107,7 +124,8 @@ in
         cfg.observability.retention.metricsSizeGB != null
       ) "--storage.tsdb.retention.size=${toString cfg.observability.retention.metricsSizeGB}GB";
       configText =
-        withRules (withPorts (builtins.readFile ../../../prometheus/prometheus.yml)) + remoteWrite;
+        withoutOff (withRules (withPorts (builtins.readFile ../../../prometheus/prometheus.yml)))
+        + remoteWrite;
       # The credentials are not there when the machine is built.
       checkConfig = if secret == null then true else "syntax-only";
     };

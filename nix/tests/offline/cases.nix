@@ -144,7 +144,10 @@ in
     # The backends of a machine that the services of others send to.
     backends-only = crypto {
       enable = true;
-      observability.enable = true;
+      observability = {
+        enable = true;
+        collector.otlpHost = "10.0.0.5";
+      };
       services =
         lib.genAttrs
           [
@@ -188,6 +191,20 @@ in
           TEMPO_PORT = 3100;
           LOKI_PORT = 3200;
         };
+      }
+    );
+    # Parts of the stack off, and values that are easily mangled.
+    parts-off = crypto (
+      with' bot {
+        observability = {
+          enable = true;
+          alertmanager.enable = false;
+          tempo.enable = false;
+          grafana.enable = false;
+        };
+        telemetry.sampleRatio = 0.0000001;
+        services.user-service.environment.DATABASE_URL = "postgresql://me@%2Frun%2Fpostgresql/x";
+        services.order-service.environment.DATABASE_URL = "postgresql://me@db.example.com/x";
       }
     );
     off = crypto { enable = false; };
@@ -327,6 +344,56 @@ in
         }
       );
       says = "services.crypto-telemetry.observability.s3.logsBucket is not set";
+    };
+    model-without-address = {
+      machine = crypto (with' bot { services.decision-service.settings.DECISION_STRATEGY = "llm"; });
+      says = "nobody says which model";
+    };
+    password-as-a-parameter = {
+      machine = crypto (
+        with' bot {
+          services.user-service.environment.DATABASE_URL = "postgres://db/x?user=me&password=secret";
+        }
+      );
+      says = "services.crypto-telemetry.services.user-service.environment.DATABASE_URL is a secret";
+    };
+    port-of-one-alone = {
+      machine = crypto (with' bot { services.user-service.environment.PORT = "7777"; });
+      says = "say it in services.crypto-telemetry.ports.USER_PORT";
+    };
+    file-nobody-reads = {
+      machine = crypto (
+        with' bot { services.decision-service.environment.LLM_API_KEY_FILE = "/root/key"; }
+      );
+      says = "put its path into services.crypto-telemetry.services.decision-service.credentials.LLM_API_KEY";
+    };
+    relative-secret = {
+      machine = crypto (with' bot { apiKeysFile = "keys"; });
+      says = "services.crypto-telemetry.apiKeysFile' is not of type";
+    };
+    url-for-a-name = {
+      machine = crypto (with' bot { web.domain = "https://crypto.example.com"; });
+      says = "services.crypto-telemetry.web.domain' is not of type";
+    };
+    collector-without-scheme = {
+      machine = crypto (
+        with' bot {
+          telemetry = {
+            enable = true;
+            otlpEndpoint = "collector:4317";
+          };
+        }
+      );
+      says = "services.crypto-telemetry.telemetry.otlpEndpoint' is not of type";
+    };
+    store-without-endpoint = {
+      machine = crypto (
+        with' bot {
+          observability.enable = true;
+          observability.s3.tracesBucket = "traces";
+        }
+      );
+      says = "services.crypto-telemetry.observability.s3.endpoint is not set";
     };
     half-a-receiver = {
       machine = crypto (

@@ -92,6 +92,7 @@ let
     coreutils = { };
     curl = { };
     deadnix = { };
+    findutils = { };
     gawk = { };
     git = { };
     gnugrep = { };
@@ -131,6 +132,7 @@ let
     statix = { };
     systemd.platforms = lib.platforms.linux;
     tempo.version = "2.10.5";
+    util-linux.platforms = lib.platforms.linux;
     valkey.main = "valkey-cli";
     writableTmpDirAsHomeHook = { };
     zstd = { };

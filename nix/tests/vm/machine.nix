@@ -81,7 +81,6 @@ pkgs.testers.runNixOSTest {
       BACKENDS = json.loads('${builtins.toJSON backends}')
       PORTS = json.loads('${builtins.toJSON crypto-telemetry.ports}')
       ENGINE = "${engine}"
-      SECRETS = ["${apiKey}", "${botToken}"]
       SMOKE = "${../../../scripts/smoke.sh}"
       DASHBOARDS = ${toString (lib.length (lib.filter (lib.hasSuffix ".json") (lib.attrNames (builtins.readDir ../../../grafana/dashboards))))}
 

@@ -40,7 +40,7 @@ const FUZZ: &str = "random_requests_cause_no_server_error";
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
-    let beside: [(&str, Check); 15] = [
+    let beside: [(&str, Check); 16] = [
         ("an_ask_is_one_trace_over_three_services", ask::one_trace),
         ("several_symbols_are_one_trace", ask::several_symbols),
         ("the_command_prints_the_answer_and_the_tree", ask::command_line),

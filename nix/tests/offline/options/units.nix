@@ -276,9 +276,9 @@ let
             )
           );
           # No mkDefault: a PATH in `environment` is a conflict, use `path`.
-          environment.PATH = mkIf (config.path != [ ]) (
-            "${lib.makeBinPath config.path}:${lib.makeSearchPathOutput "bin" "sbin" config.path}"
-          );
+          environment.PATH =
+            mkIf (config.path != [ ])
+              "${lib.makeBinPath config.path}:${lib.makeSearchPathOutput "bin" "sbin" config.path}";
           text = unitText [
             (section "Unit" config.unitConfig [ ])
             (section "Service" config.serviceConfig (

@@ -4,11 +4,10 @@ UNITS = json.loads('["crypto-telemetry-api-gateway","crypto-telemetry-audit-serv
 BACKENDS = json.loads('["opentelemetry-collector","prometheus","tempo","loki","grafana","alertmanager","postgresql"]')
 PORTS = json.loads('{"ALERTMANAGER_PORT":9093,"AUDIT_PORT":5003,"DECISION_PORT":8082,"GATEWAY_PORT":8080,"GRAFANA_PORT":3000,"LOKI_GRPC_PORT":9096,"LOKI_PORT":3100,"MARKET_DATA_PORT":8081,"NOTIFIER_PORT":9000,"ORDER_PORT":5002,"OTELCOL_GRPC_PORT":4317,"OTELCOL_HEALTH_PORT":13133,"OTELCOL_HTTP_PORT":4318,"OTELCOL_PROM_PORT":8889,"OTELCOL_SELF_PORT":8888,"PROMETHEUS_PORT":9090,"SIMULATOR_PORT":8090,"TEMPO_GRPC_PORT":9095,"TEMPO_OTLP_PORT":14317,"TEMPO_PORT":3200,"USER_PORT":5001}')
 ENGINE = "postgresql"
-SECRETS = ["test-key-of-no-value-0123456789abcdef", "424242:token-of-no-value-for-this-test"]
 SMOKE = "/nix/store/smoke.sh"
 DASHBOARDS = 0
 
-# The test of machine.nix: UNITS, BACKENDS, PORTS, ENGINE, SECRETS, SMOKE and DASHBOARDS stand before it; machine, start_all
+# The test of machine.nix: UNITS, BACKENDS, PORTS, ENGINE, SMOKE and DASHBOARDS stand before it; machine, start_all
 # and subtest are the test driver's.
 
 
@@ -22,9 +21,9 @@ def with_key(command: str) -> str:
 
 def smoke() -> None:
     """What the stack promises, asked from outside: see scripts/smoke.sh."""
+    grafana = f"GRAFANA=required GRAFANA_PASSWORD_FILE=/var/lib/grafana/admin_password GRAFANA_DASHBOARDS={DASHBOARDS}"
     machine.succeed(
-        "API_KEY_FILE=/run/keys/api-key GRAFANA=required GRAFANA_PASSWORD_FILE=/var/lib/grafana/admin_password "
-        f"GRAFANA_DASHBOARDS={DASHBOARDS} SMOKE_TIMEOUT_S=180 bash {SMOKE} >&2"
+        f"API_KEY_FILE=/run/keys/api-key {grafana if 'grafana' in BACKENDS else ''} SMOKE_TIMEOUT_S=180 bash {SMOKE} >&2"
     )
 
 
@@ -45,6 +44,12 @@ def order(key: str) -> dict[str, object]:
     return answered
 
 
+def parts(answer: dict[str, object]) -> list[object]:
+    services = answer["services"]
+    assert isinstance(services, list)
+    return services[1:]
+
+
 def wait_until_ready() -> None:
     for unit in BACKENDS + UNITS:
         machine.wait_for_unit(unit)
@@ -61,15 +66,30 @@ with subtest("an ask, an order, their traces, logs, metrics and dashboards; noth
 with subtest("doctor finds every hop well"):
     machine.succeed("crypto-telemetry doctor >&2")
 
+def places_with(pattern_file: str) -> list[str]:
+    """Where one of the file's lines is to be seen: in units, in processes' environments and command lines, in the journal."""
+    # Into files first: the journal's end must not hang on when grep has seen enough, and what is looked for stands on no
+    # command line, where it would be found.
+    machine.succeed(
+        "mkdir -p /run/looked-at && cd /run/looked-at && journalctl --no-pager >journal"
+        " && cat /etc/systemd/system/*.service /etc/systemd/system.conf >units"
+        " && (cat /proc/[0-9]*/environ /proc/[0-9]*/cmdline 2>/dev/null | tr '\\0' '\\n' >processes || true)"
+    )
+    return machine.succeed(f"cd /run/looked-at && (grep -laFf {pattern_file} journal units processes || true)").split()
+
+
 with subtest("secrets are where only their service reads them"):
-    for secret in SECRETS:
-        # Neither in a unit, nor in the environment of a process, nor on a command line, nor in a log.
-        machine.fail(f"grep -rqsF -- '{secret}' /etc/systemd/system/")
-        machine.fail(f"cat /proc/[0-9]*/environ /proc/[0-9]*/cmdline 2>/dev/null | grep -qaF -- '{secret}'")
-        machine.fail(f"journalctl --no-pager | grep -qF -- '{secret}'")
+    # The control: something that is everywhere is found everywhere.
+    machine.succeed("printf 'audit-service\\n' >/run/control")
+    assert sorted(places_with("/run/control")) == ["journal", "processes", "units"], "the search finds nothing"
+    for secret in ["/run/keys/api-key", "/run/keys/bot-token"]:
+        found = places_with(secret)
+        assert found == [], f"{secret} is to be seen in {found}"
     machine.fail("runuser -u nobody -- cat /run/keys/bot-token")
     machine.fail("runuser -u nobody -- ls /run/credentials/crypto-telemetry-notifier-service.service")
-    machine.fail("runuser -u nobody -- cat /var/lib/grafana/secret_key /var/lib/grafana/admin_password")
+    if "grafana" in BACKENDS:
+        machine.fail("runuser -u nobody -- cat /var/lib/grafana/secret_key")
+        machine.fail("runuser -u nobody -- cat /var/lib/grafana/admin_password")
 
 with subtest("every unit is shut in"):
     for unit in UNITS:
@@ -90,19 +110,21 @@ with subtest("what is killed comes back, and nothing is lost or doubled"):
     assert count("orders") == orders, "an order was lost or doubled"
     again = order("before-the-kill")
     assert count("orders") == orders, "the repetition made a second order"
-    assert again["services"] == first["services"], f"{again} is not the answer to {first}"
+    # But for the gateway's part, which is about this request.
+    assert parts(again) == parts(first), f"{again} is not the answer to {first}"
     smoke()
 
 with subtest("a reboot loses nothing"):
+    trace = f"curl -sf http://127.0.0.1:{PORTS['TEMPO_PORT']}/api/traces/{order('before-the-reboot')['trace_id']}"
+    machine.wait_until_succeeds(trace, timeout=180)
     orders = count("orders")
     audit = count("audit")
-    trace = first["trace_id"]
     machine.shutdown()
     machine.start()
     wait_until_ready()
     assert count("orders") == orders, "orders are missing after the reboot"
     assert count("audit") >= audit, "audit rows are missing after the reboot"
-    machine.wait_until_succeeds(f"curl -sf http://127.0.0.1:{PORTS['TEMPO_PORT']}/api/traces/{trace}", timeout=180)
+    machine.wait_until_succeeds(trace, timeout=180)
     smoke()
 
 if ENGINE == "postgresql":
