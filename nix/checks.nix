@@ -12,17 +12,9 @@ let
   checkedConfiguration = lib.fileset.toSource {
     root = ../.;
     fileset = lib.fileset.unions [
+      (import ./configuration.nix { inherit lib; })
       ../README.md
-      ../alertmanager
       ../docs/runbooks
-      ../grafana
-      ../loki
-      ../otel-collector
-      ../process-compose.full.yaml
-      ../process-compose.yaml
-      ../prometheus
-      ../scripts
-      ../tempo
     ];
   };
   repository = lib.fileset.toSource {

@@ -80,17 +80,9 @@ rec {
         src = sourceOf (
           fileset.unions [
             workspace
-            ../alertmanager
+            (import ./configuration.nix { inherit lib; })
             ../docs
-            ../grafana
-            ../loki
             ../nix
-            ../otel-collector
-            ../process-compose.full.yaml
-            ../process-compose.yaml
-            ../prometheus
-            ../scripts
-            ../tempo
           ]
         );
         cargoArtifacts = developmentArtifacts;

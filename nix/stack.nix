@@ -6,22 +6,11 @@
 }:
 let
   inherit (pkgs) lib;
-  inherit (lib) fileset;
 
-  # What is read while the stack runs, at a place of its own in the store: nothing is ever written there.
-  configuration = fileset.toSource {
+  # At a place of its own in the store: nothing is ever written there.
+  configuration = lib.fileset.toSource {
     root = ../.;
-    fileset = fileset.unions [
-      ../alertmanager
-      ../grafana
-      ../loki
-      ../otel-collector
-      ../process-compose.full.yaml
-      ../process-compose.yaml
-      ../prometheus
-      ../scripts
-      ../tempo
-    ];
+    fileset = import ./configuration.nix { inherit lib; };
   };
 
   # crypto-telemetry-stack, under this name or another, with further programs and arguments.
@@ -39,7 +28,6 @@ let
         export CRYPTO_TELEMETRY_COMMAND=''${CRYPTO_TELEMETRY_COMMAND:-$0}
         exec bash ${configuration}/scripts/stack.sh ${lib.escapeShellArgs arguments} "$@"
       '';
-      passthru = { inherit configuration; };
       meta = {
         description = "crypto-telemetry with its observability stack, on this machine, with no container";
         inherit (package.meta) license;

@@ -96,7 +96,7 @@ pivot_root . .old
 umount -l /.old
 # As systemd itself has it where it is no container: credentials reach a unit's own mounts that way.
 mount --make-rshared /
-# As systemd's defaults have it where nobody may raise them.
+# systemd then leaves alone what is this machine's.
 export container=crypto-telemetry-test
 exec /lib/systemd/systemd --system --unit=basic.target --log-target=journal --show-status=no
 ENTER
@@ -121,9 +121,15 @@ start_machine() {
   exit 1
 }
 
+stop_machine() {
+  kill -KILL "$init"
+  wait
+  init=
+}
+
 # What NixOS's postgresql module does: a cluster, roles and databases named alike, peer authentication on the socket.
 start_postgresql() {
-  cat >"$scratch/postgres-setup" <<'SETUP'
+  inside sh -c 'cat >/etc/test-postgres-setup' <<'SETUP'
 set -eu
 install -d -o postgres -g postgres -m 0755 /run/postgresql
 cluster=$(ls -d /usr/lib/postgresql/*/bin | sort -V | tail -n 1)
@@ -134,21 +140,18 @@ for name in "$@"; do
   runuser -u postgres -- psql -q -h /run/postgresql -c "CREATE ROLE \"$name\" LOGIN" -c "CREATE DATABASE \"$name\" OWNER \"$name\""
 done
 SETUP
-  cat >"$scratch/postgresql.target" <<'TARGET'
+  inside sh -c 'cat >/etc/systemd/system/postgresql.target' <<'TARGET'
 [Unit]
 Description=PostgreSQL
 Requires=test-postgresql.service
 After=test-postgresql.service
 TARGET
-  cat >"$scratch/test-postgresql.service" <<SERVICE
+  inside sh -c 'cat >/etc/systemd/system/test-postgresql.service' <<'SERVICE'
 [Service]
 Type=oneshot
 RemainAfterExit=true
 ExecStart=/bin/sh /etc/test-postgres-setup crypto-telemetry-user crypto-telemetry-order crypto-telemetry-audit
 SERVICE
-  inside sh -c 'cat >/etc/test-postgres-setup' <"$scratch/postgres-setup"
-  inside sh -c 'cat >/etc/systemd/system/postgresql.target' <"$scratch/postgresql.target"
-  inside sh -c 'cat >/etc/systemd/system/test-postgresql.service' <"$scratch/test-postgresql.service"
   inside systemctl daemon-reload
 }
 
@@ -209,15 +212,14 @@ for machine in "$@"; do
 
   if [ -n "$watched" ]; then
     # All that the virtual machine is asked, by its own script.
-    test=$proven/tests/vm-sqlite.py
+    test=$scratch/test.py
+    cat "$proven/tests/vm-sqlite.py" nix/tests/vm/machine.py >"$test"
     inside sh -c "cat >$(sed -nE 's/^SMOKE = "(.*)"$/\1/p' "$test")" <scripts/smoke.sh
     printf '%s' "$api_key" | inside sh -c 'umask 077; cat >/run/keys/api-key'
     inside ln -s "$(sed -nE 's/^ExecStart="?([^ "]+)"?.*/\1/p' "$units/crypto-telemetry-api-gateway.service")" /usr/local/bin/crypto-telemetry
     python3 nix/tests/offline/drive.py "$init" "$test" 2>"$scratch/drive" || die "$machine: $(tail -n 40 "$scratch/drive")"
     echo "ok      $machine: the script of the virtual machine's test"
-    kill -KILL "$init"
-    wait
-    init=
+    stop_machine
     continue
   fi
 
@@ -260,7 +262,5 @@ for machine in "$@"; do
     [ "$(inside systemctl show -P Result "$name")" = success ] || die "$machine: $name did not stop well: $(inside systemctl show -P Result "$name")"
   done
   echo "ok      $machine: they stop when told"
-  kill -KILL "$init"
-  wait
-  init=
+  stop_machine
 done

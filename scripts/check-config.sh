@@ -4,22 +4,8 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 export PATH="$PWD/.build/bin:$PATH"
 
-scratch=$(mktemp -d)
-trap 'rm -rf "$scratch"' EXIT
-failed=0
-
-# check <what> <command…>: one line when it is well, else everything the program says.
-check() {
-  local what=$1
-  shift
-  if "$@" >"$scratch/output" 2>&1; then
-    printf 'ok      %s\n' "$what"
-  else
-    printf 'FAILED  %s: %s\n' "$what" "$*" >&2
-    cat "$scratch/output" >&2
-    failed=1
-  fi
-}
+# shellcheck source=scripts/checks.sh
+. scripts/checks.sh
 
 # shellcheck disable=SC2317,SC2329 # called through check
 rendered_is_valid() { scripts/render-prometheus.sh "$1" >"$2" && promtool check config "$2"; }

@@ -29,21 +29,8 @@ if [ "${1:-}" = --sources ]; then
   exit
 fi
 
-scratch=$(mktemp -d)
-trap 'rm -rf "$scratch"' EXIT
-failed=0
-# check <what> <command…>: one line when it is well, else everything the program says.
-check() {
-  local what=$1
-  shift
-  if "$@" >"$scratch/output" 2>&1; then
-    printf 'ok      %s\n' "$what"
-  else
-    printf 'FAILED  %s: %s\n' "$what" "$*" >&2
-    cat "$scratch/output" >&2
-    failed=1
-  fi
-}
+# shellcheck source=scripts/checks.sh
+. scripts/checks.sh
 for program in nixfmt deadnix shellcheck jq systemd-analyze mypy promtool; do
   command -v "$program" >/dev/null || { echo "check-nix: $program is not on PATH" >&2; exit 1; }
 done
@@ -160,7 +147,7 @@ vm_tests_are_well() {
   local test
   mypy --strict --no-error-summary --cache-dir "$scratch/mypy" "$offline/drive.py" || return 1
   for test in "$proven"/tests/*.py; do
-    cat nix/tests/vm/driver.pyi "$test" >"$scratch/test.py"
+    cat nix/tests/vm/driver.pyi "$test" nix/tests/vm/machine.py >"$scratch/test.py"
     mypy --strict --no-error-summary --cache-dir "$scratch/mypy" "$scratch/test.py" || return 1
   done
 }
@@ -182,8 +169,11 @@ done
 # shellcheck disable=SC2317,SC2329 # called through check
 configuration_is_whole() {
   local listed
-  mapfile -t listed < <(sed -nE '/checkedConfiguration = /,/};/s#^ +\.\./([A-Za-z./-]+)$#\1#p' nix/checks.nix)
-  [ ${#listed[@]} -gt 8 ] || { echo 'nix/checks.nix is no longer understood'; return 1; }
+  mapfile -t listed < <(
+    sed -nE 's#^ +\.\./([a-z.-]+)$#\1#p' nix/configuration.nix
+    sed -nE '/checkedConfiguration = /,/};/s#^ +\.\./([A-Za-z./-]+)$#\1#p' nix/checks.nix
+  )
+  [ ${#listed[@]} -gt 8 ] || { echo 'nix/configuration.nix or nix/checks.nix is no longer understood'; return 1; }
   mkdir "$scratch/configuration"
   cp -r --parents "${listed[@]}" "$scratch/configuration"
   (cd "$scratch/configuration" && scripts/check-config.sh)

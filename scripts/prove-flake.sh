@@ -5,7 +5,7 @@
 #   scripts/prove-flake.sh LIB_GIT CRANE_GIT
 #
 # LIB_GIT, CRANE_GIT: git directories of nix-community/nixpkgs.lib (nixpkgs' lib alone) and of ipetkov/crane. Nothing of them
-# is kept. Needs nix 2.18 or newer as `nix`, or NIX_ROOT, a root folder that has one (see check-nix.sh, which makes one).
+# is kept. Needs nix 2.18 or newer as `nix`, or NIX_ROOT, a root folder that has one (see nix-root.sh, which makes one).
 # nix/tests/offline/README.md says what this shows and what it cannot.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -49,6 +49,9 @@ prove() {
   run nix-instantiate --eval --strict --json --show-trace "$in/nixpkgs/prove.nix" -A "$1" \
     --argstr nixpkgs "$in/nixpkgs" --argstr crane "$in/crane" --argstr project "$in/project"
 }
+step "the declared options take what NixOS takes, and no more"
+run nix-instantiate --eval --expr "let stand-in = import $in/nixpkgs/nixpkgs.nix; in import $in/nixpkgs/options/selftest.nix {
+  inherit (stand-in) lib; pkgs = stand-in.legacyPackages.x86_64-linux; }" || bad 'the declared options'
 step "machines, scripts, outputs"
 prove proven >"$work/proven.json" 2>"$work/errors" || { tail -n 40 "$work/errors" >&2; exit 1; }
 

@@ -75,7 +75,7 @@ else
 fi
 export CRYPTO_TELEMETRY_DATA
 # What the other scripts tell people to type.
-export CRYPTO_TELEMETRY_UP="$command_name up$again" CRYPTO_TELEMETRY_DOWN="$command_name down$again"
+export CRYPTO_TELEMETRY_DOWN="$command_name down$again"
 
 case $verb in
   up) exec bash "$here/up.sh" ${processes[@]+"${processes[@]}"} ;;

@@ -47,10 +47,10 @@ refused() {
   grep -qF -- "$sentence" "$said" || fail "'$*' does not say: $sentence"
 }
 
-# As nix/stack.nix has it: these and no others.
+# As the flake has it: these and no others.
 mkdir "$store"
-mapfile -t files < <(sed -nE '/configuration = fileset/,/};/s#^ +\.\./([a-z.-]+)$#\1#p' nix/stack.nix)
-[ ${#files[@]} -gt 6 ] || fail 'nix/stack.nix is no longer understood'
+mapfile -t files < <(sed -nE 's#^ +\.\./([a-z.-]+)$#\1#p' nix/configuration.nix)
+[ ${#files[@]} -gt 6 ] || fail 'nix/configuration.nix is no longer understood'
 cp -r "${files[@]}" "$store/"
 chmod -R a-w "$store"
 trap finish EXIT

@@ -12,17 +12,12 @@ let
     optionals
     ;
   facts = import ./facts.nix { inherit lib; };
+  notInStore = import ./not-in-store.nix { inherit lib; };
   cfg = config.services.crypto-telemetry;
   at = "services.crypto-telemetry";
 
   enabled = filter (name: cfg.services.${name}.enable) facts.names;
 
-  # A path that Nix copied into the store, where every user of the machine reads it.
-  inStore = file: file != null && lib.hasPrefix builtins.storeDir (toString file);
-  notInStore = option: file: {
-    assertion = !inStore file;
-    message = "${option} is ${toString file}: what is in the Nix store can be read by everybody. Give the path as a text (\"/run/keys/…\"), not as a Nix path, to a file that is put there by hand, by sops-nix or by agenix.";
-  };
   # A password between the user and the host of a URL.
   hasPassword =
     url: builtins.match "[a-z]+://[^/]*:[^/]*@.*" url != null || lib.hasInfix "password=" url;
@@ -52,28 +47,34 @@ let
       assertion = lib.elem secret known;
       message = "${option}.credentials.${secret}: ${name} takes no such secret; it takes ${lib.concatStringsSep ", " known}.";
     }) (lib.attrNames service.credentials)
-    ++ map (variable: {
-      assertion =
-        let
-          value = service.environment.${variable};
-        in
-        !lib.elem variable facts.secrets
-        || (variable == "TELEGRAM_BOT_TOKEN" && value == facts.simulatedBotToken)
-        || (variable == "DATABASE_URL" && !hasPassword value);
-      message = "${option}.environment.${variable} is a secret, and a unit's environment can be read by everybody. Put it into a file and name that in ${option}.credentials.${variable}.";
-    }) (lib.attrNames service.environment)
-    ++ map (variable: {
-      assertion = variable != "PORT";
-      message = "${option}.environment.PORT would move ${name} without telling its neighbours: say it in ${at}.ports.${facts.services.${name}.port}.";
-    }) (lib.attrNames service.environment)
-    ++ map (variable: {
-      assertion = !lib.elem (lib.removeSuffix "_FILE" variable) known || !lib.hasSuffix "_FILE" variable;
-      message = "${option}.environment.${variable} names a file that ${name}'s user cannot read: put its path into ${option}.credentials.${lib.removeSuffix "_FILE" variable}.";
-    }) (lib.attrNames service.environment)
-    ++ map (variable: {
-      assertion = !(facts.settingsOf name ? ${variable});
-      message = "${option}.environment.${variable} is a setting of ${name}: say it in ${option}.settings.${variable}, where its value is checked.";
-    }) (lib.attrNames service.environment)
+    ++ concatMap (
+      variable:
+      let
+        value = service.environment.${variable};
+        secret = lib.removeSuffix "_FILE" variable;
+      in
+      [
+        {
+          assertion =
+            !lib.elem variable facts.secrets
+            || (variable == "TELEGRAM_BOT_TOKEN" && value == facts.simulatedBotToken)
+            || (variable == "DATABASE_URL" && !hasPassword value);
+          message = "${option}.environment.${variable} is a secret, and a unit's environment can be read by everybody. Put it into a file and name that in ${option}.credentials.${variable}.";
+        }
+        {
+          assertion = variable != "PORT";
+          message = "${option}.environment.PORT would move ${name} without telling its neighbours: say it in ${at}.ports.${facts.services.${name}.port}.";
+        }
+        {
+          assertion = !lib.hasSuffix "_FILE" variable || !lib.elem secret known;
+          message = "${option}.environment.${variable} names a file that ${name}'s user cannot read: put its path into ${option}.credentials.${secret}.";
+        }
+        {
+          assertion = !(facts.settingsOf name ? ${variable});
+          message = "${option}.environment.${variable} is a setting of ${name}: say it in ${option}.settings.${variable}, where its value is checked.";
+        }
+      ]
+    ) (lib.attrNames service.environment)
     # Whoever calls a service that is off would only fail when asked.
     ++ lib.mapAttrsToList (variable: callee: {
       assertion = cfg.services.${callee}.enable || service.settings.${variable} or null != null;

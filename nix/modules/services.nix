@@ -15,6 +15,11 @@ let
   urlOf = name: "http://127.0.0.1:${toString (portOf name)}";
   simulatorUrl = urlOf "simulator";
 
+  # An address of the world: the simulator's where there is one, else the binary's own.
+  outside =
+    name: setting: simulated:
+    mkDefault (if cfg.simulator.enable then simulated else facts.defaultOf name setting);
+
   # As an environment variable has it.
   text =
     value:
@@ -162,18 +167,10 @@ in
 
             # Addresses of the world are said even where they are the binary's own: see isLocal.
             market-data-service.settings = {
-              BINANCE_REST_URL = mkDefault (
-                if cfg.simulator.enable then
-                  simulatorUrl
-                else
-                  facts.defaultOf "market-data-service" "BINANCE_REST_URL"
-              );
-              BINANCE_WS_URL = mkDefault (
-                if cfg.simulator.enable then
-                  "ws://127.0.0.1:${toString (portOf "simulator")}"
-                else
-                  facts.defaultOf "market-data-service" "BINANCE_WS_URL"
-              );
+              BINANCE_REST_URL = outside "market-data-service" "BINANCE_REST_URL" simulatorUrl;
+              BINANCE_WS_URL =
+                outside "market-data-service" "BINANCE_WS_URL"
+                  "ws://127.0.0.1:${toString (portOf "simulator")}";
             };
 
             decision-service = mkMerge [
@@ -205,15 +202,11 @@ in
                     else
                       text cfg.telegram.allowedUserIds
                   );
+                  settings.TELEGRAM_API_URL = outside "notifier-service" "TELEGRAM_API_URL" simulatorUrl;
                 }
                 (mkIf (cfg.telegram.botTokenFile != null) {
                   credentials.TELEGRAM_BOT_TOKEN = mkDefault cfg.telegram.botTokenFile;
                 })
-                {
-                  settings.TELEGRAM_API_URL = mkDefault (
-                    if cfg.simulator.enable then simulatorUrl else facts.defaultOf "notifier-service" "TELEGRAM_API_URL"
-                  );
-                }
                 # Of no value: the simulated bot's, where no file with another is given.
                 (mkIf (cfg.simulator.enable && cfg.telegram.botTokenFile == null) {
                   environment.TELEGRAM_BOT_TOKEN = mkDefault facts.simulatedBotToken;
@@ -252,10 +245,8 @@ in
             ];
           }
 
-          (lib.genAttrs [ "api-gateway" "user-service" "order-service" "audit-service" ] (name: {
-            settings = lib.optionalAttrs (facts.settingsOf name ? TRACE_PERSONAL_DATA) {
-              TRACE_PERSONAL_DATA = mkDefault cfg.telemetry.personalData;
-            };
+          (lib.genAttrs (lib.filter (name: facts.settingsOf name ? TRACE_PERSONAL_DATA) facts.names) (_: {
+            settings.TRACE_PERSONAL_DATA = mkDefault cfg.telemetry.personalData;
           }))
         ];
       })

@@ -14,6 +14,7 @@ let
     ;
   cfg = config.services.crypto-telemetry;
   own = cfg.observability.alertmanager;
+  notInStore = import ../not-in-store.nix { inherit lib; };
   file = ../../../alertmanager/alertmanager.yml;
 
   # The receivers that the file has, by their lines.
@@ -165,10 +166,9 @@ in
           }
         ]
       ) names
-      ++ lib.mapAttrsToList (name: path: {
-        assertion = !lib.hasPrefix builtins.storeDir path;
-        message = "services.crypto-telemetry.observability.alertmanager.receivers: ${path} (${name}) is in the Nix store, where everybody reads it; give the path of a file outside.";
-      }) secrets;
+      ++ lib.mapAttrsToList (
+        name: notInStore "services.crypto-telemetry.observability.alertmanager.receivers (${name})"
+      ) secrets;
 
     services.prometheus.alertmanager = {
       enable = true;

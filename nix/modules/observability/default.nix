@@ -7,6 +7,9 @@
 let
   inherit (lib) mkEnableOption mkOption types;
   cfg = config.services.crypto-telemetry;
+  inherit (cfg.observability) s3;
+  at = "services.crypto-telemetry.observability";
+  notInStore = import ../not-in-store.nix { inherit lib; };
 
   units = {
     opentelemetry-collector = cfg.observability.collector.enable;
@@ -36,18 +39,14 @@ in
 {
   config = lib.mkMerge [
     {
-      assertions =
-        let
-          inherit (cfg.observability) s3;
-        in
-        [
-          {
-            assertion =
-              s3.tracesBucket != null || s3.logsBucket != null || s3.environmentFile != null
-              -> s3.endpoint != null;
-            message = "services.crypto-telemetry.observability.s3.endpoint is not set, so that everything would go to this machine's disk.";
-          }
-        ];
+      assertions = [
+        {
+          assertion =
+            s3.tracesBucket != null || s3.logsBucket != null || s3.environmentFile != null
+            -> s3.endpoint != null;
+          message = "${at}.s3.endpoint is not set, so that everything would go to this machine's disk.";
+        }
+      ];
       # NixOS's units give up after five failures in ten seconds, and a store, a disk or a name server may be away for longer.
       systemd.services = lib.mapAttrs (
         _: isOn:
@@ -57,26 +56,34 @@ in
         }
       ) units;
     }
-    (lib.mkIf (cfg.enable && cfg.observability.s3.endpoint != null) {
-      assertions =
-        let
-          inherit (cfg.observability) s3 tempo loki;
-          at = "services.crypto-telemetry.observability.s3";
-        in
-        [
-          {
-            assertion = tempo.enable -> s3.tracesBucket != null;
-            message = "${at}.tracesBucket is not set: Tempo needs a bucket of its own.";
-          }
-          {
-            assertion = loki.enable -> s3.logsBucket != null;
-            message = "${at}.logsBucket is not set: Loki needs a bucket of its own.";
-          }
-          {
-            assertion = s3.environmentFile == null || !lib.hasPrefix builtins.storeDir s3.environmentFile;
-            message = "${at}.environmentFile is in the Nix store, where everybody reads it; give the path of a file outside.";
-          }
-        ];
+    (lib.mkIf (cfg.enable && s3.endpoint != null) {
+      assertions = [
+        {
+          assertion = units.tempo -> s3.tracesBucket != null;
+          message = "${at}.s3.tracesBucket is not set: Tempo needs a bucket of its own.";
+        }
+        {
+          assertion = units.loki -> s3.logsBucket != null;
+          message = "${at}.s3.logsBucket is not set: Loki needs a bucket of its own.";
+        }
+        (notInStore "${at}.s3.environmentFile" s3.environmentFile)
+      ];
+      # Where the store is, for both; which bucket, each says itself.
+      systemd.services =
+        lib.genAttrs
+          (lib.filter (name: units.${name}) [
+            "tempo"
+            "loki"
+          ])
+          (_: {
+            environment = {
+              S3_ENDPOINT = s3.endpoint;
+              S3_REGION = s3.region;
+              S3_INSECURE = lib.boolToString s3.insecure;
+              S3_PATH_STYLE = lib.boolToString s3.pathStyle;
+            };
+            serviceConfig.EnvironmentFile = lib.mkIf (s3.environmentFile != null) [ s3.environmentFile ];
+          });
     })
   ];
 

@@ -14,6 +14,7 @@ let
     ;
   cfg = config.services.crypto-telemetry;
   own = cfg.observability.grafana;
+  notInStore = import ../not-in-store.nix { inherit lib; };
   inherit (cfg) ports;
 
   # Where the unit finds what LoadCredential hands it, and what it makes itself.
@@ -103,10 +104,9 @@ in
           "tokenUrl"
           "apiUrl"
         ]
-      ++ lib.mapAttrsToList (name: path: {
-        assertion = path == null || !lib.hasPrefix builtins.storeDir path;
-        message = "services.crypto-telemetry.observability.grafana: ${toString path} (${name}) is in the Nix store, where everybody reads it; give the path of a file outside.";
-      }) given;
+      ++ lib.mapAttrsToList (
+        name: notInStore "services.crypto-telemetry.observability.grafana (${name})"
+      ) given;
 
     services.grafana = {
       enable = true;

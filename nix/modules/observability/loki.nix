@@ -25,13 +25,6 @@ in
     // lib.optionalAttrs (s3.endpoint != null) {
       LOKI_OBJECT_STORE = "s3";
       LOKI_S3_BUCKET = s3.logsBucket;
-      S3_ENDPOINT = s3.endpoint;
-      S3_REGION = s3.region;
-      S3_INSECURE = lib.boolToString s3.insecure;
-      S3_PATH_STYLE = lib.boolToString s3.pathStyle;
     };
-    systemd.services.loki.serviceConfig.EnvironmentFile = lib.mkIf (
-      s3.endpoint != null && s3.environmentFile != null
-    ) [ s3.environmentFile ];
   };
 }

@@ -10,6 +10,7 @@ let
   facts = import ../facts.nix { inherit lib; };
   cfg = config.services.crypto-telemetry;
   own = cfg.observability.prometheus;
+  notInStore = import ../not-in-store.nix { inherit lib; };
   remote = own.remoteWrite;
 
   credentials = "/run/credentials/prometheus.service";
@@ -104,10 +105,7 @@ in
         assertion = secret != null -> remote.url != null;
         message = "services.crypto-telemetry.observability.prometheus.remoteWrite has credentials, but no url.";
       }
-      {
-        assertion = secret == null || !lib.hasPrefix builtins.storeDir secret;
-        message = "services.crypto-telemetry.observability.prometheus.remoteWrite: ${toString secret} is in the Nix store, where everybody reads it; give the path of a file outside.";
-      }
+      (notInStore "services.crypto-telemetry.observability.prometheus.remoteWrite" secret)
     ];
 
     services.prometheus = {

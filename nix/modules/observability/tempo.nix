@@ -38,13 +38,6 @@ in
     // lib.optionalAttrs (s3.endpoint != null) {
       TEMPO_STORAGE_BACKEND = "s3";
       TEMPO_S3_BUCKET = s3.tracesBucket;
-      S3_ENDPOINT = s3.endpoint;
-      S3_REGION = s3.region;
-      S3_INSECURE = lib.boolToString s3.insecure;
-      S3_PATH_STYLE = lib.boolToString s3.pathStyle;
     };
-    systemd.services.tempo.serviceConfig.EnvironmentFile = lib.mkIf (
-      s3.endpoint != null && s3.environmentFile != null
-    ) [ s3.environmentFile ];
   };
 }

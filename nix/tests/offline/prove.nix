@@ -87,9 +87,11 @@ in
     machines = lib.mapAttrs (_: configuration: described (machine configuration)) cases.machines;
     vm = described outputs.nixosConfigurations.vm;
     scripts = lib.genAttrs [ "stack" "full" ] (name: plain outputs.packages.x86_64-linux.${name}.text);
-    vmTests = lib.mapAttrs (_: check: plain check.script) (
-      lib.filterAttrs (name: _: lib.hasPrefix "vm-" name) outputs.checks.x86_64-linux
-    );
+    # What the flake puts before the script that all of them share.
+    vmTests = lib.mapAttrs (
+      _: check:
+      plain (lib.removeSuffix (builtins.readFile "${project}/nix/tests/vm/machine.py") check.script)
+    ) (lib.filterAttrs (name: _: lib.hasPrefix "vm-" name) outputs.checks.x86_64-linux);
     # Every output on every system, by name, with what it evaluates to.
     outputs = {
       packages = lib.mapAttrs (
