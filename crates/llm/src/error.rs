@@ -141,10 +141,9 @@ impl ChatError {
         let limit = settings.timeout;
         let (kind, spent) = match error.kind {
             UpstreamErrorKind::Timeout => (ChatErrorKind::Timeout { limit }, Spent::Unknown),
-            UpstreamErrorKind::Connect(reason) => {
-                let spent = if never_connected(&reason) { Spent::Nothing } else { Spent::Unknown };
-                (ChatErrorKind::Unreachable, spent)
-            }
+            UpstreamErrorKind::Connect(_) => (ChatErrorKind::Unreachable, Spent::Nothing),
+            // A connection that broke may have carried the prompt.
+            UpstreamErrorKind::Broken(_) => (ChatErrorKind::Unreachable, Spent::Unknown),
             UpstreamErrorKind::CircuitOpen { retry_after } => {
                 (ChatErrorKind::CircuitOpen { retry_after }, Spent::Nothing)
             }
@@ -165,21 +164,6 @@ impl ChatError {
         };
         Self { kind, spent }
     }
-}
-
-/// Whether there was surely no connection, by the words of the HTTP client and of the system. One that broke may have
-/// carried the prompt, so whatever is not known here may have cost something.
-fn never_connected(reason: &str) -> bool {
-    [
-        "Connection refused",
-        "Failed resolving hostname",
-        "No DNS records",
-        "Timeout while establishing connection",
-        "Network is unreachable",
-        "No route to host",
-    ]
-    .iter()
-    .any(|words| reason.contains(words))
 }
 
 /// Takes our key out, and anything that looks like an OpenAI key: servers like to repeat a key they do not accept.

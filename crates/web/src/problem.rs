@@ -203,7 +203,7 @@ impl From<UpstreamError> for Problem {
                 "upstream_timeout",
                 format!("{name} did not answer in time. Try again in a moment."),
             ),
-            UpstreamErrorKind::Connect(_) => Self::new(
+            UpstreamErrorKind::Connect(_) | UpstreamErrorKind::Broken(_) => Self::new(
                 StatusCode::SERVICE_UNAVAILABLE,
                 "upstream_unreachable",
                 format!("{name} cannot be reached now. Try again in a moment."),

@@ -86,7 +86,7 @@ impl RestError {
         match self {
             Self::Exchange { status, .. } => *status >= 500,
             Self::Transport(error) => match &error.kind {
-                UpstreamErrorKind::Connect(_) | UpstreamErrorKind::Timeout => true,
+                UpstreamErrorKind::Connect(_) | UpstreamErrorKind::Broken(_) | UpstreamErrorKind::Timeout => true,
                 UpstreamErrorKind::Status { status, .. } => *status >= 500,
                 UpstreamErrorKind::Malformed(_)
                 | UpstreamErrorKind::TooLarge

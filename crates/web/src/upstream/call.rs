@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 use actix_web::dev::Payload;
 use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
 use awc::ClientResponse;
-use awc::error::{PayloadError, SendRequestError};
+use actix_web::error::ParseError;
+use awc::error::{ConnectError, PayloadError, SendRequestError};
 use bytes::Bytes;
 use futures_util::StreamExt as _;
 use futures_util::stream::LocalBoxStream;
@@ -35,7 +36,7 @@ pub(super) async fn bounded(response: &mut Response, limit_bytes: usize) -> Resu
 
 /// An answer whose end did not come.
 pub(super) fn broken_off(error: &PayloadError) -> UpstreamErrorKind {
-    UpstreamErrorKind::Connect(format!("the answer broke off: {error}"))
+    UpstreamErrorKind::Broken(format!("the answer broke off: {error}"))
 }
 
 impl UpstreamRequest {
@@ -186,11 +187,7 @@ impl UpstreamRequest {
             Some(body) => request.send_body(body.clone()),
             None => request.send(),
         };
-        let response = sent.await.map_err(|error| match error {
-            SendRequestError::Timeout => UpstreamErrorKind::Timeout,
-            SendRequestError::Response(error) => UpstreamErrorKind::Malformed(error.to_string()),
-            other => UpstreamErrorKind::Connect(other.to_string()),
-        })?;
+        let response = sent.await.map_err(not_answered)?;
         // One type for all: what decompresses has no name.
         let mut response: Response = response.map_body(|_, body| Payload::Stream { payload: body.boxed_local() });
         let status = response.status();
@@ -205,6 +202,25 @@ impl UpstreamRequest {
             .and_then(|value| parse_retry_after(value, chrono::Utc::now()));
         let problem = settings.internal.then(|| ProblemBody::of_ours(&body)).flatten().map(Box::new);
         Err(UpstreamErrorKind::Status { status: status.as_u16(), body, retry_after, problem })
+    }
+}
+
+/// Why there is no answer. What matters most is whether the request may have been read: only an error that surely came
+/// before the first byte was sent is a [`UpstreamErrorKind::Connect`].
+fn not_answered(error: SendRequestError) -> UpstreamErrorKind {
+    match error {
+        SendRequestError::Timeout => UpstreamErrorKind::Timeout,
+        // awc says so when a connection ended before an answer came, too.
+        SendRequestError::Connect(ConnectError::Disconnected) => {
+            UpstreamErrorKind::Broken("it ended before an answer came".to_owned())
+        }
+        SendRequestError::Response(ParseError::Io(error)) => UpstreamErrorKind::Broken(error.to_string()),
+        SendRequestError::Response(error) => UpstreamErrorKind::Malformed(error.to_string()),
+        SendRequestError::Connect(_)
+        | SendRequestError::Url(_)
+        | SendRequestError::Http(_)
+        | SendRequestError::TunnelNotSupported => UpstreamErrorKind::Connect(error.to_string()),
+        other => UpstreamErrorKind::Broken(other.to_string()),
     }
 }
 

@@ -21,9 +21,12 @@ pub struct UpstreamError {
 /// What went wrong.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum UpstreamErrorKind {
-    /// No connection, or it broke.
+    /// No connection could be made: nothing was sent.
     #[error("no connection: {0}")]
     Connect(String),
+    /// The connection broke after sending may have begun: the other side may have read the request, and acted on it.
+    #[error("the connection broke: {0}")]
+    Broken(String),
     /// No answer in time.
     #[error("no answer in time")]
     Timeout,
@@ -73,7 +76,7 @@ impl UpstreamErrorKind {
     #[must_use]
     pub const fn label(&self) -> &'static str {
         match self {
-            Self::Connect(_) => "connect",
+            Self::Connect(_) | Self::Broken(_) => "connect",
             Self::Timeout => "timeout",
             Self::Status { status: 429, .. } => "too_many_requests",
             Self::Status { status: 400..=499, .. } => "client_error",
@@ -88,7 +91,7 @@ impl UpstreamErrorKind {
     /// is its word that somebody further out failed.
     pub(crate) fn is_failure(&self) -> bool {
         match self {
-            Self::Connect(_) | Self::Timeout | Self::Malformed(_) => true,
+            Self::Connect(_) | Self::Broken(_) | Self::Timeout | Self::Malformed(_) => true,
             Self::Status { status, .. } => *status >= 500 && !self.is_others_fault(),
             Self::TooLarge | Self::CircuitOpen { .. } => false,
         }
@@ -97,8 +100,13 @@ impl UpstreamErrorKind {
     /// Whether another attempt may help.
     pub(crate) fn is_transient(&self) -> bool {
         // A service that names somebody else has tried already: another attempt here only multiplies its own.
-        matches!(self, Self::Connect(_) | Self::Timeout | Self::Status { status: 429 | 502 | 503 | 504, .. })
-            && !self.is_others_fault()
+        matches!(
+            self,
+            Self::Connect(_)
+                | Self::Broken(_)
+                | Self::Timeout
+                | Self::Status { status: 429 | 502 | 503 | 504, .. }
+        ) && !self.is_others_fault()
     }
 
     /// Whether a service of this system says that somebody further out failed.

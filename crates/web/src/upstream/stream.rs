@@ -51,7 +51,7 @@ fn pieces(
         let kind = match tokio::time::timeout(idle, response.next()).await {
             Ok(None) => match left {
                 None | Some(0) => return None,
-                Some(_) => UpstreamErrorKind::Connect("the answer broke off".to_owned()),
+                Some(_) => UpstreamErrorKind::Broken("the answer broke off".to_owned()),
             },
             Ok(Some(Ok(piece))) => {
                 let left = left.map(|left| left.saturating_sub(piece.len()));

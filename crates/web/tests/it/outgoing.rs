@@ -230,3 +230,21 @@ async fn a_call_that_is_held_back_is_an_event_of_its_trace_and_no_warning() {
     assert_eq!(level.value.to_string(), "INFO", "the opening is the one warning");
     server.stop().await;
 }
+
+#[actix_web::test]
+async fn what_was_never_sent_is_told_from_what_broke_off() {
+    let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+    let base: Url = format!("http://{}", listener.local_addr().unwrap()).parse().unwrap();
+    let once = |base: Url| Upstream::new(UpstreamSettings { max_attempts: 1, ..UpstreamSettings::new("other", base) });
+    let reads_and_leaves = async {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut head = [0; 1024];
+        assert!(tokio::io::AsyncReadExt::read(&mut stream, &mut head).await.unwrap() > 0);
+    };
+    let (sent, ()) = futures_util::join!(once(base.clone()).post("/x").send(), reads_and_leaves);
+    assert!(matches!(sent.unwrap_err().kind, UpstreamErrorKind::Broken(_)), "it was read");
+    drop(listener);
+    let error = once(base).post("/x").send().await.unwrap_err();
+    assert!(matches!(error.kind, UpstreamErrorKind::Connect(_)), "{error}");
+    assert_eq!(error.label(), "connect");
+}
