@@ -1,4 +1,4 @@
-//! Types and pure rules of the platform: symbols, prices, candles, decisions. No I/O, no clock, no log.
+//! Types and pure rules of the platform: symbols, prices, candles, decisions, signals, orders. No I/O, no clock, no log.
 //!
 //! The `serde` forms of these types are the contract between the services: they meet over HTTP and here.
 //! Money is [`rust_decimal::Decimal`] and travels as a JSON string; times are UTC and travel as RFC 3339.
@@ -13,6 +13,7 @@ pub mod page;
 pub mod party;
 pub mod strategy;
 pub mod symbol;
+pub mod trading;
 
 pub use ask::{Answer, AskOutcome, AskRefusal, AskRequest, AskResponse, TradingMode};
 pub use chain::{

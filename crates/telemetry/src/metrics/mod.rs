@@ -14,8 +14,10 @@ pub mod market_data;
 pub mod notifier;
 pub mod process;
 mod registry;
+pub mod signal;
 pub mod simulator;
 pub mod storage;
+pub mod trading;
 
 use std::sync::OnceLock;
 

@@ -2,10 +2,13 @@
 
 use std::fmt::Write as _;
 
-use super::{Metric, decision, doctor, export, gateway, http, market_data, notifier, process, simulator, storage};
+use super::{
+    Metric, decision, doctor, export, gateway, http, market_data, notifier, process, signal, simulator, storage,
+    trading,
+};
 
 /// The groups, with the title each has in docs/METRICS.md.
-fn groups() -> [(&'static str, &'static [&'static dyn Metric]); 10] {
+fn groups() -> [(&'static str, &'static [&'static dyn Metric]); 12] {
     [
         ("HTTP, every service", http::ALL),
         ("Process, every service", process::ALL),
@@ -14,6 +17,8 @@ fn groups() -> [(&'static str, &'static [&'static dyn Metric]); 10] {
         ("market-data-service", market_data::ALL),
         ("decision-service", decision::ALL),
         ("notifier-service", notifier::ALL),
+        ("signal-service", signal::ALL),
+        ("order-service: trading", trading::ALL),
         ("Databases, every service that has one", storage::ALL),
         ("simulator", simulator::ALL),
         ("crypto-telemetry doctor", doctor::ALL),

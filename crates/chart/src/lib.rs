@@ -1,0 +1,1 @@
+//! Price charts as pictures.

@@ -1,0 +1,1 @@
+//! signal-service: TradingView webhooks in, signals out.
