@@ -13,6 +13,11 @@
 #   Telegram   TELEGRAM_CHAT_ID with TELEGRAM_BOT_TOKEN_FILE; TELEGRAM_API_URL
 #   webhook    WEBHOOK_URL_FILE
 #
+# A receiver with none of its own gets the lines of the route's own receiver (platform), and standard error says so.
+#
+# The receiver `trading` is no person but order-service, which reduces or halts trading when an alert says so. It has one
+# variable, ALERT_TRADING_URL (http://127.0.0.1:5002/v1/trading/alerts), and without it nobody is told in its place.
+#
 # Secrets are files, so that none stands in a configuration. An empty variable counts as none.
 # ALERTMANAGER_GROUP_WAIT and ALERTMANAGER_GROUP_INTERVAL replace those of the first route.
 #
@@ -25,6 +30,9 @@ die() { printf 'render-alertmanager: %s\n' "$*" >&2; exit 1; }
 settings=(EMAIL_TO EMAIL_FROM EMAIL_SMARTHOST EMAIL_USERNAME EMAIL_PASSWORD_FILE OPSGENIE_API_KEY_FILE
   PAGERDUTY_ROUTING_KEY_FILE SLACK_API_URL_FILE SLACK_CHANNEL TELEGRAM_API_URL TELEGRAM_BOT_TOKEN_FILE TELEGRAM_CHAT_ID
   WEBHOOK_URL_FILE)
+# The receiver that is a service of ours.
+trading=trading
+trading_settings=(URL)
 
 # value <setting>: of the receiver at hand.
 value() {
@@ -45,8 +53,22 @@ together() {
 # needs <setting> <setting>: the first is of use only with the second.
 needs() { if given "$1" && ! given "$2"; then die "$prefix$1 is set, and $prefix$2 is not"; fi; }
 
+check_url() {
+  if given "$1"; then
+    case $(value "$1") in
+      *://*@*) die "$prefix$1 has credentials in it" ;;
+      http://?* | https://?*) ;;
+      *) die "$prefix$1 has to begin with http:// or https://" ;;
+    esac
+  fi
+}
+
 check_receiver() {
   local setting
+  if [ "$receiver" = "$trading" ]; then
+    check_url URL
+    return
+  fi
   together EMAIL_TO EMAIL_FROM EMAIL_SMARTHOST
   together EMAIL_USERNAME EMAIL_PASSWORD_FILE
   needs EMAIL_USERNAME EMAIL_TO
@@ -70,12 +92,7 @@ check_receiver() {
     [[ $(value TELEGRAM_CHAT_ID) =~ ^-?[1-9][0-9]{0,14}$ ]] ||
       die "${prefix}TELEGRAM_CHAT_ID is '$(value TELEGRAM_CHAT_ID)'; a chat's id is a number, like -1001234567890"
   fi
-  if given TELEGRAM_API_URL; then
-    case $(value TELEGRAM_API_URL) in
-      http://?* | https://?*) ;;
-      *) die "${prefix}TELEGRAM_API_URL has to begin with http:// or https://" ;;
-    esac
-  fi
+  check_url TELEGRAM_API_URL
   if given EMAIL_SMARTHOST; then
     [[ $(value EMAIL_SMARTHOST) =~ ^[^:]+:[0-9]+$|^\[[0-9a-fA-F:]+\]:[0-9]+$ ]] ||
       die "${prefix}EMAIL_SMARTHOST is '$(value EMAIL_SMARTHOST)'; it is a host and a port, like smtp.example.org:587"
@@ -89,11 +106,17 @@ path() { case $(value "$1") in /*) value "$1" ;; *) printf '%s/%s' "$PWD" "$(val
 line() {
   local integration=$1 program=$2 json
   shift 2
-  json=$(jq -n -c -S "$@" "$program + {send_resolved: true}") || exit 1
+  json=$(jq -n -c -S "$@" "{send_resolved: true} + $program") || exit 1
   printf '    %s_configs: [%s]\n' "$integration" "$json"
 }
 
 integrations() {
+  if [ "$receiver" = "$trading" ]; then
+    # That an alert is over does not set trading free again: a person does.
+    # shellcheck disable=SC2016 # jq's variables
+    if given URL; then line webhook '{url: $url, send_resolved: false}' --arg url "$(value URL)"; fi
+    return
+  fi
   if given EMAIL_TO; then
     # shellcheck disable=SC2016 # jq's variables
     line email '{to: $to, from: $from, smarthost: $smarthost}
@@ -129,12 +152,24 @@ done
 mapfile -t receivers < <(sed -nE 's/^  - name: ([a-z][a-z0-9-]*)$/\1/p' "$source_file")
 [ ${#receivers[@]} -gt 0 ] || die "$source_file has no line '  - name: <receiver>'"
 
+fallback=$(sed -nE 's/^  receiver: ([a-z][a-z0-9-]*)$/\1/p' "$source_file")
+case " ${receivers[*]} " in
+  *" $fallback "*) ;;
+  *) die "$source_file has no line '  receiver: <receiver>' that names one of its receivers" ;;
+esac
+
+prefix_of() { printf 'ALERT_%s_' "$(printf '%s' "$1" | tr 'a-z-' 'A-Z_')"; }
+
 known=" "
 needs_jq=
-lines=()
+declare -A lines
 for receiver in "${receivers[@]}"; do
-  prefix=ALERT_$(printf '%s' "$receiver" | tr 'a-z-' 'A-Z_')_
-  known+=$(printf "$prefix%s " "${settings[@]}")" "
+  prefix=$(prefix_of "$receiver")
+  if [ "$receiver" = "$trading" ]; then
+    known+=$(printf "$prefix%s " "${trading_settings[@]}")" "
+  else
+    known+=$(printf "$prefix%s " "${settings[@]}")" "
+  fi
   check_receiver
 done
 # A variable that nothing reads would be an alert that nobody gets.
@@ -143,28 +178,37 @@ for name in $(compgen -e | grep '^ALERT_' || true); do
   case $known in
     *" $name "*) needs_jq=yes ;;
     *" ${name}_FILE "*) die "$name: secrets are read from files; put it into one and name that in ${name}_FILE" ;;
-    *) die "$name is no setting of a receiver: receivers are ${receivers[*]}, and each has ALERT_<RECEIVER>_ with ${settings[*]}" ;;
+    *)
+      die "$name is no setting of a receiver: receivers are ${receivers[*]}, and each has ALERT_<RECEIVER>_ with" \
+        "${settings[*]}; $trading has ${trading_settings[*]}"
+      ;;
   esac
 done
 if [ -n "$needs_jq" ]; then
   command -v jq >/dev/null || die "ALERT_* variables are set, and writing them down takes jq, which is not on PATH: install it"
 fi
 for receiver in "${receivers[@]}"; do
-  prefix=ALERT_$(printf '%s' "$receiver" | tr 'a-z-' 'A-Z_')_
-  text=$(integrations)
-  lines+=("$text")
+  prefix=$(prefix_of "$receiver")
+  lines[$receiver]=$(integrations)
 done
+if [ -n "${lines[$fallback]}" ]; then
+  for receiver in "${receivers[@]}"; do
+    if [ -z "${lines[$receiver]}" ] && [ "$receiver" != "$trading" ]; then
+      lines[$receiver]=${lines[$fallback]}
+      printf 'render-alertmanager: %s has no integration of its own (%s…): its messages go where those of %s go\n' \
+        "$receiver" "$(prefix_of "$receiver")" "$fallback" >&2
+    fi
+  done
+fi
 
 # The route's own lines have two spaces; what stands deeper has its times on purpose.
-index=0
 while IFS= read -r text || [ -n "$text" ]; do
   case $text in
     '  group_wait: '*) printf '  group_wait: %s\n' "${ALERTMANAGER_GROUP_WAIT:-${text#  group_wait: }}" ;;
     '  group_interval: '*) printf '  group_interval: %s\n' "${ALERTMANAGER_GROUP_INTERVAL:-${text#  group_interval: }}" ;;
     *) printf '%s\n' "$text" ;;
   esac
-  if [ "$text" = "  - name: ${receivers[index]:-}" ]; then
-    [ -z "${lines[index]}" ] || printf '%s\n' "${lines[index]}"
-    index=$((index + 1))
+  if [[ $text =~ ^\ \ -\ name:\ ([a-z][a-z0-9-]*)$ ]] && [ -n "${lines[${BASH_REMATCH[1]}]}" ]; then
+    printf '%s\n' "${lines[${BASH_REMATCH[1]}]}"
   fi
 done <"$source_file"

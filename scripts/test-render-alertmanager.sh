@@ -20,12 +20,21 @@ quoted=$(printf '%s' "$secret" | jq -R .)
 
 render() { env "$@" scripts/render-alertmanager.sh "$base" >"$rendered" 2>"$folder/said"; }
 
-# adds <lines> <NAME=value…>: exactly these lines come after the receiver, and the rest is the file.
+people=(platform automation exchange escalation)
+
+# with_lines <receivers> <lines>: the file with these lines after each of these receivers.
+with_lines() {
+  printf '%s' "$2" >"$folder/lines"
+  sed -E "/^  - name: ($1)\$/r $folder/lines" "$base"
+}
+
+# adds <lines> <NAME=value…>: exactly these lines come after platform and whoever has none of its own, and the rest is
+# the file.
 adds() {
   local want=$1
   shift
   render "$@" || fail "$* was refused: $(cat "$folder/said")"
-  diff <(sed "/^  - name: platform\$/r "<(printf '%s' "$want") "$base") "$rendered" || fail "with $* (left: wanted)"
+  diff <(with_lines "$(IFS='|'; echo "${people[*]}")" "$want") "$rendered" || fail "with $* (left: wanted)"
   amtool check-config "$rendered" >"$folder/amtool" 2>&1 || fail "amtool refuses it with $*: $(cat "$folder/amtool")"
 }
 
@@ -55,17 +64,47 @@ adds '    webhook_configs: [{"send_resolved":true,"url_file":'"$quoted"'}]
 everything=("${email[@]}" "${telegram[@]}" "ALERT_PLATFORM_OPSGENIE_API_KEY_FILE=$secret"
   "ALERT_PLATFORM_PAGERDUTY_ROUTING_KEY_FILE=$secret" "ALERT_PLATFORM_SLACK_API_URL_FILE=$secret" "ALERT_PLATFORM_WEBHOOK_URL_FILE=$secret")
 render "${everything[@]}"
-order=$(sed -nE 's/^    ([a-z]+)_configs: .*/\1/p' "$rendered" | tr '\n' ' ')
+order=$(sed -nE '/^  - name: platform$/,/^  - name: automation$/s/^    ([a-z]+)_configs: .*/\1/p' "$rendered" | tr '\n' ' ')
 [ "$order" = 'email opsgenie pagerduty slack telegram webhook ' ] || fail "the integrations come as $order"
 amtool check-config "$rendered" >/dev/null || fail 'amtool refuses all integrations together'
 if grep -q 'hooks.example.org' "$rendered"; then fail 'a secret stands in the configuration'; fi
 
-# Another receiver has variables of its own, with no change here.
+# integrations: each receiver with what it has, of what was rendered last.
+integrations() { sed -n '/^receivers:/,$p' "$rendered" | sed -E '/^  #/d; s/_configs.*//' | tr -s ' \n' ' '; }
+
+# Every receiver has variables of its own; one without gets platform's messages, and that is said.
+for receiver in "${people[@]}"; do
+  prefix=ALERT_${receiver^^}_
+  render "${everything[@]/#ALERT_PLATFORM_/$prefix}" || fail "$receiver was refused: $(cat "$folder/said")"
+  amtool check-config "$rendered" >/dev/null || fail "amtool refuses all integrations of $receiver"
+  [ "$(sed -nE "/^  - name: $receiver\$/,/^  - name: trading\$/s/^    ([a-z]+)_configs: .*/\1/p" "$rendered" | head -n 6 | tr '\n' ' ')" = "$order" ] ||
+    fail "$receiver has not all integrations: $(integrations)"
+done
+render ALERT_EXCHANGE_TELEGRAM_CHAT_ID=5 "ALERT_EXCHANGE_TELEGRAM_BOT_TOKEN_FILE=$secret"
+[ "$(integrations)" = 'receivers: - name: platform - name: automation - name: exchange telegram - name: escalation - name: trading ' ] ||
+  fail "one receiver alone became: $(integrations)"
+[ ! -s "$folder/said" ] || fail "where platform has nothing there is nothing to say: $(cat "$folder/said")"
+render "ALERT_PLATFORM_SLACK_API_URL_FILE=$secret" "ALERT_ESCALATION_PAGERDUTY_ROUTING_KEY_FILE=$secret" \
+  ALERT_TRADING_URL=http://127.0.0.1:5002/v1/trading/alerts
+[ "$(integrations)" = 'receivers: - name: platform slack - name: automation slack - name: exchange slack - name: escalation pagerduty - name: trading webhook ' ] ||
+  fail "several receivers became: $(integrations)"
+[ "$(sed -nE 's/^render-alertmanager: ([a-z]+) has no integration of its own .* those of platform go$/\1/p' "$folder/said" | tr '\n' ' ')" = 'automation exchange ' ] ||
+  fail "said of those without: $(cat "$folder/said")"
+
+# order-service is told that an alert begins, not that it ends; and nobody in its place.
+render ALERT_TRADING_URL=http://127.0.0.1:5002/v1/trading/alerts
+diff <(with_lines trading '    webhook_configs: [{"send_resolved":false,"url":"http://127.0.0.1:5002/v1/trading/alerts"}]
+') "$rendered" || fail 'ALERT_TRADING_URL (left: wanted)'
+amtool check-config "$rendered" >/dev/null || fail 'amtool refuses ALERT_TRADING_URL'
+
+# A receiver that is new in the file has variables with no change here.
 sed 's/^  - name: platform$/&\n  - name: night-shift/' "$base" >"$folder/two.yml"
 base=$folder/two.yml
 render "ALERT_NIGHT_SHIFT_WEBHOOK_URL_FILE=$secret" "ALERT_PLATFORM_SLACK_API_URL_FILE=$secret"
-got=$(sed -n '/^receivers:/,$p' "$rendered" | sed -E 's/_configs.*//' | tr -s ' \n' ' ')
-[ "$got" = 'receivers: - name: platform slack - name: night-shift webhook ' ] || fail "two receivers became: $got"
+case $(integrations) in
+  'receivers: - name: platform slack - name: night-shift webhook - name: automation slack '*) ;;
+  *) fail "a new receiver became: $(integrations)" ;;
+esac
 base=alertmanager/alertmanager.yml
 
 # Only the times of the first route are replaced.
@@ -97,6 +136,11 @@ refused 'is empty' "ALERT_PLATFORM_WEBHOOK_URL_FILE=$folder/empty"
 refused 'secrets are read from files' ALERT_PLATFORM_TELEGRAM_BOT_TOKEN=1:token
 refused 'no setting of a receiver' "ALERT_PLATFROM_WEBHOOK_URL_FILE=$secret"
 refused 'is a duration' ALERTMANAGER_GROUP_WAIT=soon
+refused 'ESCALATION_EMAIL_FROM is not' ALERT_ESCALATION_EMAIL_TO=on-call@example.org
+refused 'begin with http' ALERT_TRADING_URL=127.0.0.1:5002
+refused 'has credentials in it' ALERT_TRADING_URL=http://me:secret@127.0.0.1:5002/v1/trading/alerts
+refused 'no setting of a receiver' ALERT_PLATFORM_URL=http://127.0.0.1:5002
+refused 'trading has URL' "ALERT_TRADING_WEBHOOK_URL_FILE=$secret"
 
 # Where alerts go. Whatever no other route takes is the platform's.
 goes() {
@@ -105,5 +149,39 @@ goes() {
   amtool config routes test --config.file="$base" --verify.receivers="$to" "$@" >"$folder/amtool" 2>&1 ||
     fail "an alert with $* should go to $to: $(cat "$folder/amtool")"
 }
-goes platform alertname=TargetDown job=loki severity=critical
+# Every alert there is, with the labels that its rule gives it. It goes to its team's receiver, to trading besides where it
+# says so, and to escalation alone once it is unresolved.
+alerts=0
+while read -r alert labels; do
+  mapfile -t labels < <(tr ' ' '\n' <<<"$labels" | grep .)
+  team=platform trading=
+  for label in "${labels[@]}"; do
+    case $label in
+      team=*) team=${label#team=} ;;
+      trading_action=*) trading=trading, ;;
+    esac
+  done
+  case $alert in
+    TradingViewSignal* | TradingHalted) want=automation ;;
+    BingXOrderFailures) want=trading,exchange ;;
+    AlertUnresolved) want= ;;
+    *) want=platform ;;
+  esac
+  if [ -n "$want" ]; then
+    [ "$trading$team" = "$want" ] || fail "the rule of $alert says $trading$team; it is $want's"
+    goes "$want" "alertname=$alert" "${labels[@]}" deployment_environment=production
+  fi
+  goes escalation "alertname=$alert" "${labels[@]}" unresolved="$alert" deployment_environment=production
+  alerts=$((alerts + 1))
+done < <(awk '
+  function tell() { if (alert != "") print alert, labels; alert = labels = "" }
+  /^ *- (alert|record): / { tell(); inside = 0 }
+  /^ *- alert: / { alert = $3 }
+  /^ *labels:$/ { inside = 1; next }
+  /^ *annotations:$/ { inside = 0 }
+  inside && NF == 2 { sub(/:$/, "", $1); if ($2 !~ /[{]/) labels = labels " " $1 "=" $2 }
+  END { tell() }
+' prometheus/rules/*.rules.yml)
+[ "$alerts" -ge 20 ] || fail "only $alerts alerts were found in prometheus/rules"
 goes platform alertname=SomethingNew
+goes platform alertname=SomethingNew team=nobody

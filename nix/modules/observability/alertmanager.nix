@@ -17,9 +17,13 @@ let
   notInStore = import ../not-in-store.nix { inherit lib; };
   file = ../../../alertmanager/alertmanager.yml;
 
-  # The receivers that the file has, by their lines.
-  names = lib.concatMap (line: lib.optionals (lib.isList line) line) (
-    builtins.split "\n  - name: ([a-z][a-z0-9-]*)" (builtins.readFile file)
+  # The file parted at its receivers: text, or a list of a receiver's name.
+  parts = builtins.split "\n  - name: ([a-z][a-z0-9-]*)" (builtins.readFile file);
+  # People; the receiver `trading` is order-service.
+  names = lib.remove "trading" (lib.concatMap (part: lib.optionals (lib.isList part) part) parts);
+  # The route's own receiver, to which the messages of those without an integration go.
+  fallback = lib.head (
+    lib.elemAt (builtins.split "\n  receiver: ([a-z][a-z0-9-]*)\n" (builtins.readFile file)) 1
   );
 
   nullable =
@@ -81,15 +85,16 @@ let
     );
   secrets = lib.concatMapAttrs (name: _: secretsOf name) own.receivers;
 
-  linesOf =
+  # Attribute names come out sorted.
+  line =
+    integration: value:
+    "\n    ${integration}_configs: [${builtins.toJSON ({ send_resolved = true; } // value)}]";
+
+  peopleOf =
     name:
     let
       given = own.receivers.${name};
       path = key: "/run/credentials/alertmanager.service/${name}-${key}";
-      # Attribute names come out sorted.
-      line =
-        integration: value:
-        "    ${integration}_configs: [${builtins.toJSON (value // { send_resolved = true; })}]\n";
     in
     lib.concatStrings (
       optionals (given.email.to != null) [
@@ -129,9 +134,24 @@ let
       ++ optionals (given.webhook.urlFile != null) [ (line "webhook" { url_file = path "webhook"; }) ]
     );
 
-  withReceivers = builtins.replaceStrings (map (name: "\n  - name: ${name}\n") names) (
-    map (name: "\n  - name: ${name}\n${linesOf name}") names
-  );
+  linesOf =
+    name:
+    if name == "trading" then
+      # That an alert is over does not set trading free again: a person does.
+      lib.optionalString (own.trading.url != null) (
+        line "webhook" {
+          inherit (own.trading) url;
+          send_resolved = false;
+        }
+      )
+    else if peopleOf name != "" then
+      peopleOf name
+    else
+      peopleOf fallback;
+
+  withReceivers = lib.concatMapStrings (
+    part: if lib.isList part then "\n  - name: ${lib.head part}${linesOf (lib.head part)}" else part
+  ) parts;
 
   together = option: left: right: {
     assertion = (left == null) == (right == null);
@@ -139,14 +159,29 @@ let
   };
 in
 {
-  options.services.crypto-telemetry.observability.alertmanager.receivers = lib.genAttrs names (
-    name:
-    mkOption {
-      type = receiver;
-      default = { };
-      description = "How alerts of the receiver `${name}` reach people. Without any they are seen in Alertmanager and Grafana only.";
-    }
-  );
+  options.services.crypto-telemetry.observability.alertmanager = {
+    receivers = lib.genAttrs names (
+      name:
+      mkOption {
+        type = receiver;
+        default = { };
+        description =
+          "How alerts of the receiver `${name}` reach people. "
+          + (
+            if name == fallback then
+              "It stands in for the other receivers as well. Without any, alerts are seen in Alertmanager and Grafana only."
+            else
+              "Without any, they go where those of `${fallback}` go."
+          );
+      }
+    );
+    trading.url = mkOption {
+      type = types.nullOr (types.strMatching "https?://[^@]+");
+      default = null;
+      example = "http://127.0.0.1:5002/v1/trading/alerts";
+      description = "Where order-service is told of alerts that reduce or halt trading.";
+    };
+  };
 
   config = mkIf (cfg.enable && own.enable) {
     assertions =
@@ -177,7 +212,7 @@ in
       # There is nobody to gossip with.
       extraFlags = [ "--cluster.listen-address=" ];
       # NixOS passes the text through envsubst.
-      configText = builtins.replaceStrings [ "$" ] [ "$$" ] (withReceivers (builtins.readFile file));
+      configText = builtins.replaceStrings [ "$" ] [ "$$" ] withReceivers;
     };
 
     systemd.services.alertmanager.serviceConfig.LoadCredential = mkIf (secrets != { }) (
