@@ -1,6 +1,5 @@
 //! Settings of api-gateway.
 
-use std::net::IpAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
@@ -8,7 +7,7 @@ use std::time::Duration;
 use clap::Args;
 use ipnet::IpNet;
 use url::Url;
-use web::{ChainSettings, ServerSettings, StartError};
+use web::{ChainSettings, Network, ServerSettings, StartError};
 
 /// Settings of api-gateway: flags and environment variables.
 #[derive(Debug, Clone, Args)]
@@ -114,25 +113,6 @@ pub struct DoorSettings {
     pub cors_allowed_origins: Vec<Origin>,
 }
 
-/// An address, a network, or nothing where the list is empty.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Network(pub(crate) Option<IpNet>);
-
-impl FromStr for Network {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let text = text.trim();
-        if text.is_empty() {
-            return Ok(Self(None));
-        }
-        let network = text.parse::<IpNet>().or_else(|_| text.parse::<IpAddr>().map(IpNet::from));
-        network
-            .map(|network| Self(Some(network)))
-            .map_err(|_| format!("{text:?} is neither an address nor a network like 10.0.0.0/8"))
-    }
-}
-
 /// An origin as browsers send it, or nothing where the list is empty.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Origin(pub(crate) Option<String>);
@@ -162,7 +142,7 @@ fn http_url(text: &str) -> Result<Url, String> {
 
 impl DoorSettings {
     pub(crate) fn networks(&self) -> Vec<IpNet> {
-        self.trusted_proxies.iter().filter_map(|network| network.0).collect()
+        Network::all(&self.trusted_proxies)
     }
 
     pub(crate) fn origins(&self) -> Vec<String> {

@@ -23,7 +23,7 @@ use chrono::TimeDelta;
 use trace_reader::TraceReader;
 use web::{Background, Edge, NextLink, Probe, Readiness, RunningServer, Service, StartError};
 
-pub use config::{Config, DoorSettings, Network, Origin, ServiceUrls};
+pub use config::{Config, DoorSettings, Origin, ServiceUrls};
 use description::Description;
 use door::Door;
 pub use door::{KeyNameError, NewKey};

@@ -180,14 +180,20 @@ impl Database {
     }
 
     /// Every row, measured and not traced: for loops that nobody waits for, which would be traces without end.
-    pub(crate) async fn quietly<T: Row>(&self, statement: Statement) -> Result<Vec<T>, StorageError> {
+    ///
+    /// # Errors
+    /// As [`StorageError`] says.
+    pub async fn quietly<T: Row>(&self, statement: Statement) -> Result<Vec<T>, StorageError> {
         measured(Told::statement(&statement), async { self.inner.rows(statement).await?.all() })
             .await
             .map_err(|failure| failure.error)
     }
 
-    /// Runs a statement, measured and not traced.
-    pub(crate) async fn execute_quietly(&self, statement: Statement) -> Result<u64, StorageError> {
+    /// Runs a statement, measured and not traced; how many rows it wrote, changed or deleted.
+    ///
+    /// # Errors
+    /// As [`StorageError`] says.
+    pub async fn execute_quietly(&self, statement: Statement) -> Result<u64, StorageError> {
         measured(Told::statement(&statement), self.inner.execute(statement)).await.map_err(|failure| failure.error)
     }
 

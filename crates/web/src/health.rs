@@ -15,7 +15,15 @@ type Check = Arc<dyn Fn() -> LocalBoxFuture<'static, Result<(), String>> + Send 
 /// The dependencies a service needs to do its work, each by name.
 #[derive(Clone, Default)]
 pub struct Readiness {
-    checks: Vec<(&'static str, Check)>,
+    checks: Vec<Named>,
+}
+
+#[derive(Clone)]
+struct Named {
+    name: &'static str,
+    check: Check,
+    /// Whether the service is not ready without it.
+    needed: bool,
 }
 
 /// A check that takes longer than this has failed: a probe must be quick itself.
@@ -50,7 +58,19 @@ impl Readiness {
     where
         F: Future<Output = Result<(), String>> + 'static,
     {
-        self.checks.push((name, Arc::new(move || Box::pin(check()))));
+        self.checks.push(Named { name, check: Arc::new(move || Box::pin(check())), needed: true });
+        self
+    }
+
+    /// Adds one of our services that may be away, because its work waits for it: the report names it, `ok` or `away`, and
+    /// is no worse for it.
+    #[must_use]
+    pub fn noted(mut self, name: &'static str, probe: Probe) -> Self {
+        let check: Check = Arc::new(move || {
+            let probe = probe.clone();
+            Box::pin(async move { probe.alive().await })
+        });
+        self.checks.push(Named { name, check, needed: false });
         self
     }
 
@@ -64,14 +84,19 @@ impl Readiness {
     }
 
     async fn report(&self, service: &'static str) -> Report {
-        let checks = join_all(self.checks.iter().map(|(name, check)| async move {
+        let checks = join_all(self.checks.iter().map(|Named { name, check, needed }| async move {
             let outcome = tokio::time::timeout(CHECK_TIMEOUT, check())
                 .await
                 .unwrap_or_else(|_| Err(format!("no answer within {} s", CHECK_TIMEOUT.as_secs())));
-            CheckReport { name, status: if outcome.is_ok() { "ok" } else { "failing" }, detail: outcome.err() }
+            let status = match (&outcome, needed) {
+                (Ok(()), _) => "ok",
+                (Err(_), true) => "failing",
+                (Err(_), false) => "away",
+            };
+            CheckReport { name, status, detail: outcome.err() }
         }))
         .await;
-        let ready = checks.iter().all(|check| check.status == "ok");
+        let ready = checks.iter().all(|check| check.status != "failing");
         Report { status: if ready { "ok" } else { "unavailable" }, service, version: env!("CARGO_PKG_VERSION"), checks }
     }
 }

@@ -6,6 +6,7 @@
 mod background;
 mod body_limit;
 mod chain;
+mod client_address;
 mod described;
 mod detached;
 mod edge;
@@ -30,6 +31,7 @@ pub use chain::{
     ChainError, ChainSettings, HandedOn, Next, NextLink, Processed, REPLAYED, Work, accepted, fingerprint,
     key_mismatch, observed, show_context,
 };
+pub use client_address::{Network, client_address};
 pub use described::described;
 pub use detached::detached;
 pub use edge::Edge;

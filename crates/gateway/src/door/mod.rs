@@ -5,7 +5,7 @@ mod key_file;
 mod keys;
 mod limits;
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -26,7 +26,7 @@ use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 use web::{Background, Problem, StartError};
 
 use crate::config::DoorSettings;
-use address::{client_address, client_network};
+use address::client_network;
 use key_file::KeyFile;
 pub use keys::{KeyNameError, NewKey};
 use limits::{Client, Limits};
@@ -112,11 +112,7 @@ impl Door {
 
     /// Where a request comes from, behind whatever proxy that is trusted.
     pub(crate) fn client(&self, request: &ServiceRequest) -> IpAddr {
-        // There is no peer where there is no network, as in a test without a server.
-        let peer = request.peer_addr().map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |peer| peer.ip());
-        let lines: Vec<&str> =
-            request.headers().get_all("x-forwarded-for").map(|line| line.to_str().unwrap_or_default()).collect();
-        client_address(peer, lines.into_iter(), &self.trusted)
+        web::client_address(request.peer_addr(), request.headers(), &self.trusted)
     }
 }
 

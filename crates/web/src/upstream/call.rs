@@ -4,9 +4,9 @@ use std::str::FromStr as _;
 use std::time::{Duration, Instant};
 
 use actix_web::dev::Payload;
+use actix_web::error::ParseError;
 use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
 use awc::ClientResponse;
-use actix_web::error::ParseError;
 use awc::error::{ConnectError, PayloadError, SendRequestError};
 use bytes::Bytes;
 use futures_util::StreamExt as _;

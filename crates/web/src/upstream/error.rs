@@ -102,10 +102,7 @@ impl UpstreamErrorKind {
         // A service that names somebody else has tried already: another attempt here only multiplies its own.
         matches!(
             self,
-            Self::Connect(_)
-                | Self::Broken(_)
-                | Self::Timeout
-                | Self::Status { status: 429 | 502 | 503 | 504, .. }
+            Self::Connect(_) | Self::Broken(_) | Self::Timeout | Self::Status { status: 429 | 502 | 503 | 504, .. }
         ) && !self.is_others_fault()
     }
 

@@ -114,6 +114,23 @@ async fn readiness_names_what_is_missing_and_live_does_not_care() {
 }
 
 #[actix_web::test]
+async fn a_service_that_may_be_away_is_named_and_harms_nobody() {
+    let nobody = web::UpstreamSettings::new("order-service", "http://127.0.0.1:1".parse().unwrap()).internal();
+    let probe = web::Probe::new("order-probe", &web::Upstream::new(nobody));
+    let (server, _) = service(Readiness::new().check("database", || async { Ok(()) }).noted("order-service", probe));
+    let answer = call(&server, Method::GET, "/health/ready", None).await;
+    assert_eq!(answer.status, 200, "{}", answer.text);
+    let report = answer.json();
+    assert_eq!((&report["status"], &report["checks"][0]["status"]), (&"ok".into(), &"ok".into()), "{report}");
+    assert_eq!(
+        (&report["checks"][1]["name"], &report["checks"][1]["status"]),
+        (&"order-service".into(), &"away".into())
+    );
+    assert!(report["checks"][1]["detail"].as_str().unwrap().contains("127.0.0.1:1"), "{report}");
+    server.stop().await;
+}
+
+#[actix_web::test]
 async fn a_taken_port_is_a_sentence() {
     let (server, _) = service(Readiness::new());
     let settings = web::ServerSettings { port: Some(server.addr().port()), ..web::ServerSettings::ephemeral() };
