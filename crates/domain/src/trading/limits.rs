@@ -195,6 +195,18 @@ impl Limits {
     }
 }
 
+impl Limits {
+    /// Whether an order that [`Limits::check`] allows is allowed only because it makes a position smaller: then the
+    /// exchange has to be told so, for the position can be gone by the time it gets the order.
+    #[must_use]
+    pub fn allows_only_reducing(&self, market: &Market<'_>) -> bool {
+        let notional = market.quantity.checked_mul(market.price);
+        market.state == TradingState::Reducing
+            || notional.is_none_or(|notional| notional > self.max_order_notional_usd)
+            || market.realised_today_usd <= -self.max_daily_loss_usd
+    }
+}
+
 /// Whether an order makes the position smaller and does not turn it.
 fn reduces(market: &Market<'_>) -> bool {
     let change = market.side.signed(market.quantity);
@@ -299,6 +311,35 @@ mod tests {
             m.side = Side::Buy;
         };
         assert_eq!(refused(added), Some(RefusalCode::ReducingOnly));
+    }
+
+    #[test]
+    fn what_is_allowed_only_because_it_reduces_is_known() {
+        let symbol = "BTCUSDT".parse().unwrap();
+        let now = Utc::now();
+        let market = Market {
+            symbol: &symbol,
+            side: Side::Sell,
+            quantity: dec!(0.025),
+            price: dec!(40000),
+            price_age_ms: 0,
+            signal_received_at: now,
+            now,
+            held: dec!(1),
+            realised_today_usd: dec!(-199.99),
+            orders_last_minute: 0,
+            state: TradingState::Running,
+        };
+        let limits = limits();
+        assert!(!limits.allows_only_reducing(&market), "it would be allowed to anybody");
+        for market in [
+            Market { state: TradingState::Reducing, ..market.clone() },
+            Market { quantity: dec!(0.0250001), ..market.clone() },
+            Market { realised_today_usd: dec!(-200), ..market.clone() },
+        ] {
+            assert_eq!(limits.check(&market), Ok(()));
+            assert!(limits.allows_only_reducing(&market));
+        }
     }
 
     #[test]

@@ -27,13 +27,16 @@ impl Extractor for Headers {
     }
 }
 
-pub(super) fn store(context: &Context) -> String {
+/// Trace and baggage of a context as text, to be kept with what is gone on with later. Empty when telemetry is off.
+#[must_use]
+pub fn store(context: &Context) -> String {
     let mut headers = Headers::default();
     telemetry::propagation::inject(context, &mut headers);
     serde_json::to_string(&headers.0).unwrap_or_default()
 }
 
-/// An entry without one, written with telemetry off, begins a trace of its own.
-pub(super) fn restore(text: &str) -> Context {
+/// The context of such a text. One without a trace, written with telemetry off, begins a trace of its own.
+#[must_use]
+pub fn restore(text: &str) -> Context {
     telemetry::propagation::extract(&Headers(serde_json::from_str(text).unwrap_or_default()))
 }

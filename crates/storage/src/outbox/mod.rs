@@ -35,6 +35,7 @@ use opentelemetry::Context;
 use telemetry::metrics::storage::OUTBOX_DELIVERIES;
 
 use crate::{Database, QueryType, Statement, StorageError, Transaction};
+pub use context::{restore as restore_context, store as store_context};
 pub use parked::ParkedEntry;
 pub use table::migration;
 use table::{TABLE, reason_of};
