@@ -13,7 +13,6 @@ use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
-use actix_web::http::uri::Authority;
 use actix_web::middleware::Next;
 use actix_web::web::Data;
 use actix_web::{Error, HttpMessage as _, HttpRequest, ResponseError as _};
@@ -95,7 +94,7 @@ impl Door {
         let client: Arc<str> = match &self.keys {
             // Without keys only this machine can connect; but a page of somebody else's whose name suddenly leads to this
             // machine (DNS rebinding) is asked for by this machine's own browser. It still says its name.
-            None if !is_local_name(request) => return Err(Refused::ForeignHost),
+            None if !web::is_local_name(request.head()) => return Err(Refused::ForeignHost),
             None => ANYBODY.into(),
             Some(file) => match presented(request.headers()).and_then(|key| file.keys().name_of(key)) {
                 Some(name) => name,
@@ -168,22 +167,6 @@ impl Refused {
 
 fn seconds(wait: Duration) -> u64 {
     wait.as_secs() + u64::from(wait.subsec_nanos() > 0)
-}
-
-/// Whether a request calls this machine by a name that can be no other's.
-fn is_local_name(request: &ServiceRequest) -> bool {
-    let named = match request.headers().get(header::HOST) {
-        Some(host) => host.to_str().unwrap_or("?").parse::<Authority>().ok(),
-        // HTTP/2 says it in the address; HTTP/1.0 need not say it, and no browser speaks that.
-        None => match request.uri().authority() {
-            Some(authority) => Some(authority.clone()),
-            None => return true,
-        },
-    };
-    named.is_some_and(|authority| {
-        let host = authority.host().trim_start_matches('[').trim_end_matches(']');
-        host.eq_ignore_ascii_case("localhost") || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
-    })
 }
 
 /// The key that a request shows.

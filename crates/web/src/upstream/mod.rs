@@ -100,6 +100,11 @@ impl Upstream {
         UpstreamRequest::new(self.clone(), Method::POST, template)
     }
 
+    /// A PUT; tried once unless marked as retryable.
+    pub fn put(&self, template: &'static str) -> UpstreamRequest {
+        UpstreamRequest::new(self.clone(), Method::PUT, template)
+    }
+
     /// A DELETE; tried once unless marked as retryable.
     pub fn delete(&self, template: &'static str) -> UpstreamRequest {
         UpstreamRequest::new(self.clone(), Method::DELETE, template)
