@@ -289,6 +289,9 @@ pub(crate) fn native(
     let exporter = opentelemetry_prometheus::exporter()
         .with_registry(registry.clone())
         .without_scope_info()
+        // target_info has the resource's attributes as labels, service_name among them, and would get the registry's besides:
+        // Prometheus refuses a page on which a label stands twice, all of it.
+        .without_target_info()
         .build()
         .map_err(|error| TelemetryError::Native(error.to_string()))?;
     Ok((exporter, registry))
@@ -331,5 +334,27 @@ mod tests {
             tracing::debug!(target: "web", "too much");
         });
         assert_eq!(*kept.0.lock().unwrap(), ["actix_http::h2::service"]);
+    }
+
+    /// Prometheus refuses a whole page of which one series has a label twice.
+    #[test]
+    fn no_native_series_has_a_label_twice() {
+        use opentelemetry::metrics::MeterProvider as _;
+
+        let (exporter, registry) = native("a-service", "test").unwrap();
+        let resource = crate::resource::resource("a-service", "test", "1");
+        let provider = SdkMeterProvider::builder().with_resource(resource).with_reader(exporter).build();
+        provider.meter("test").u64_counter("things").build().add(1, &[]);
+        let families = registry.gather();
+        assert!(families.iter().any(|family| family.name() == "things_total"), "{families:?}");
+        for family in families {
+            for series in family.get_metric() {
+                let mut labels: Vec<_> = series.get_label().iter().map(prometheus::proto::LabelPair::name).collect();
+                labels.sort_unstable();
+                let all = labels.len();
+                labels.dedup();
+                assert_eq!(labels.len(), all, "{}: {:?}", family.name(), series.get_label());
+            }
+        }
     }
 }
