@@ -2,13 +2,16 @@
 //!
 //! [`TraceView`] and [`LogsView`] are what api-gateway serves at `GET /api/v1/traces/{trace_id}` and
 //! `/api/v1/traces/{trace_id}/logs` and its page draws; `crypto-telemetry ask` reads them from Tempo itself.
+//! [`breakdown()`] says in a few steps where a trace's time went.
 
+mod breakdown;
 mod loki;
 mod otlp;
 mod reader;
 mod tree;
 mod view;
 
+pub use breakdown::{Breakdown, Step, StepKind, breakdown};
 pub use reader::{TraceError, TraceId, TraceIdError, TraceReader};
 pub use view::{EventView, LogLine, LogsView, SpanKind, SpanStatus, SpanView, TraceView};
 

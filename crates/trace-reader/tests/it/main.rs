@@ -8,7 +8,7 @@ use actix_web::dev::ServerHandle;
 use actix_web::http::StatusCode;
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web as actix};
 use chrono::TimeDelta;
-use trace_reader::{TraceError, TraceId, TraceReader};
+use trace_reader::{StepKind, TraceError, TraceId, TraceReader};
 
 const TEMPO: &str = include_str!("../data/tempo-trace.json");
 const TEMPO_V1: &str = include_str!("../data/tempo-trace-v1.json");
@@ -105,6 +105,28 @@ async fn a_real_trace_becomes_a_tree_and_its_lines_belong_to_it() {
     );
     tempo.stop().await;
     loki.stop().await;
+}
+
+#[actix_web::test]
+async fn a_real_trace_is_broken_down_into_the_steps_of_an_ask() {
+    let tempo = Fake::start(200, TEMPO);
+    let view = reader(&tempo.url, NOWHERE).trace(&id()).await.unwrap();
+    let breakdown = trace_reader::breakdown(&view);
+    let steps: Vec<(StepKind, &str)> = breakdown.steps.iter().map(|step| (step.kind, step.service.as_str())).collect();
+    assert_eq!(
+        steps,
+        [
+            (StepKind::Question, "notifier-service"),
+            (StepKind::Price, "market-data-service"),
+            (StepKind::Decision, "decision-service"),
+            (StepKind::Message, "notifier-service"),
+        ]
+    );
+    // What is rounded down to microseconds may end one earlier.
+    assert!(breakdown.total_us.abs_diff(view.duration_us) <= 1, "{} of {}", breakdown.total_us, view.duration_us);
+    assert_eq!(breakdown.steps.iter().map(|step| step.self_us).sum::<u64>(), breakdown.total_us);
+    assert!(breakdown.is_whole);
+    tempo.stop().await;
 }
 
 #[actix_web::test]
