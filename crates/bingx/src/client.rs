@@ -1,6 +1,7 @@
 //! The client.
 
 use std::fmt;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -68,7 +69,7 @@ impl Client {
             max_response_bytes: settings.max_response_bytes,
             ..UpstreamSettings::new("bingx", settings.base_url.clone())
         });
-        let orders = DefaultDirectRateLimiter::direct(Quota::per_second(settings.orders_per_second));
+        let orders = DefaultDirectRateLimiter::direct(quota(settings.orders_per_second));
         Ok(Self { shared: Arc::new(Shared { settings, upstream, signer, orders }) })
     }
 
@@ -188,6 +189,13 @@ impl Client {
     fn secrets(&self) -> [&SecretString; 2] {
         [&self.shared.settings.api_key, &self.shared.settings.secret_key]
     }
+}
+
+/// Half at once, half over the second: no second then has more than the limit, wherever it begins.
+fn quota(orders_per_second: NonZeroU32) -> Quota {
+    let at_once = NonZeroU32::new(orders_per_second.get() / 2).unwrap_or(NonZeroU32::MIN);
+    let rest = NonZeroU32::new(orders_per_second.get() - at_once.get()).unwrap_or(NonZeroU32::MIN);
+    Quota::per_second(rest).allow_burst(at_once)
 }
 
 fn spelled(symbol: &Symbol) -> Result<String, NewOrderError> {

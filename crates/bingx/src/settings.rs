@@ -20,7 +20,8 @@ pub struct Settings {
     pub secret_key: SecretString,
     /// How old a call may be when it reaches BingX, in milliseconds; at most [`MOST_RECV_WINDOW_MS`].
     pub recv_window_ms: u32,
-    /// Orders (placed or cancelled) that are sent in a second; BingX allows 10 for a user.
+    /// Most orders (placed or cancelled) that are sent in any second; BingX allows 10 for a user. Half of them may go out
+    /// at once.
     pub orders_per_second: NonZeroU32,
     /// Longest wait for the answer to a placed or cancelled order. When it is over the order may still exist.
     pub order_timeout: Duration,

@@ -5,12 +5,20 @@ use std::num::NonZeroU16;
 use std::path::PathBuf;
 
 use clap::Args;
+use rust_decimal::Decimal;
 use secrecy::SecretString;
+use url::Url;
 
 use crate::market::StartAt;
 
 /// The bot's token when none is set: nothing but this simulator accepts it.
 pub const DEFAULT_BOT_TOKEN: &str = "1000000001:SIMULATED-bot-token-of-no-value-000";
+
+/// Key of the paper account when none is set: of no value, nothing but this simulator accepts it.
+pub const DEFAULT_BINGX_API_KEY: &str = "simulated-api-key";
+
+/// What signs for the paper account when no secret is set: of no value, nothing but this simulator accepts it.
+pub const DEFAULT_BINGX_SECRET_KEY: &str = "simulated-secret-key";
 
 /// Settings of the simulated outside world.
 #[derive(Clone, Args)]
@@ -75,6 +83,45 @@ pub struct Config {
     /// File that holds the key; wins over the key itself
     #[arg(long, env = "LLM_API_KEY_FILE", help_heading = "Language model")]
     pub llm_api_key_file: Option<PathBuf>,
+
+    /// Key of the one account there is
+    #[arg(long, env = "SIMULATOR_BINGX_API_KEY", default_value = DEFAULT_BINGX_API_KEY, hide_env_values = true, help_heading = "BingX")]
+    pub bingx_api_key: SecretString,
+
+    /// File that holds the key; wins over the key itself
+    #[arg(long, env = "SIMULATOR_BINGX_API_KEY_FILE", help_heading = "BingX")]
+    pub bingx_api_key_file: Option<PathBuf>,
+
+    /// Secret that its calls are signed with
+    #[arg(long, env = "SIMULATOR_BINGX_SECRET_KEY", default_value = DEFAULT_BINGX_SECRET_KEY, hide_env_values = true, help_heading = "BingX")]
+    pub bingx_secret_key: SecretString,
+
+    /// File that holds the secret; wins over the secret itself
+    #[arg(long, env = "SIMULATOR_BINGX_SECRET_KEY_FILE", help_heading = "BingX")]
+    pub bingx_secret_key_file: Option<PathBuf>,
+
+    /// Paper money that a new account begins with, in USDT: above 0, at most a billion
+    #[arg(long, env = "SIMULATOR_BINGX_BALANCE_USDT", default_value = "10000", value_parser = paper_money, help_heading = "BingX")]
+    pub bingx_balance_usdt: Decimal,
+
+    /// Orders that may be placed in a second
+    #[arg(long, env = "SIMULATOR_BINGX_ORDERS_PER_SECOND", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=1_000), help_heading = "BingX")]
+    pub bingx_orders_per_second: u32,
+
+    /// market-data-service, whose prices orders are filled at; left out, at those of the simulated market
+    #[arg(long, env = "SIMULATOR_BINGX_PRICE_URL", help_heading = "BingX")]
+    pub bingx_price_url: Option<Url>,
+
+    /// Folder in which the paper account outlives a restart; left out, it lives in memory
+    #[arg(long, env = "SIMULATOR_DATA_DIR", help_heading = "BingX")]
+    pub data_dir: Option<PathBuf>,
+}
+
+fn paper_money(text: &str) -> Result<Decimal, String> {
+    let amount = Decimal::from_str_exact(text).ok();
+    amount
+        .filter(|amount| *amount > Decimal::ZERO && *amount <= Decimal::from(1_000_000_000))
+        .ok_or_else(|| "an amount above 0 and at most 1000000000, such as 10000".to_owned())
 }
 
 fn candle_seconds(text: &str) -> Result<NonZeroU16, String> {
@@ -104,6 +151,14 @@ impl Config {
             webhook_retry_ms: 1_000,
             llm_api_key: None,
             llm_api_key_file: None,
+            bingx_api_key: SecretString::from(DEFAULT_BINGX_API_KEY),
+            bingx_api_key_file: None,
+            bingx_secret_key: SecretString::from(DEFAULT_BINGX_SECRET_KEY),
+            bingx_secret_key_file: None,
+            bingx_balance_usdt: Decimal::from(10_000),
+            bingx_orders_per_second: 10,
+            bingx_price_url: None,
+            data_dir: None,
         }
     }
 }
@@ -117,6 +172,7 @@ impl fmt::Debug for Config {
             .field("start_at", &self.start_at)
             .field("seed", &self.seed)
             .field("telegram_user_ids", &self.telegram_user_ids)
+            .field("data_dir", &self.data_dir)
             .finish_non_exhaustive()
     }
 }
@@ -145,7 +201,14 @@ mod tests {
         assert!(parse(&["--seconds-per-candle", "0"]).unwrap_err().contains("1 to 3600 seconds"));
         assert!(parse(&["--seconds-per-candle", "3601"]).unwrap_err().contains("1 to 3600 seconds"));
         assert!(parse(&["--start-at", "2023-01-01T00:00"]).unwrap_err().contains("minute of the recorded month"));
-        let shown = format!("{:?}", parse(&["--telegram-bot-token", "1:secret"]).unwrap());
+        assert_eq!(config.bingx_balance_usdt, Decimal::from(10_000));
+        for wrong in ["0", "-5", "much", "1000000001"] {
+            let error = parse(&[&format!("--bingx-balance-usdt={wrong}")]).unwrap_err();
+            assert!(error.contains("an amount above 0"), "{error}");
+        }
+        let keys =
+            ["--telegram-bot-token", "1:secret", "--bingx-api-key", "a-secret", "--bingx-secret-key", "b-secret"];
+        let shown = format!("{:?}", parse(&keys).unwrap());
         assert!(!shown.contains("secret"), "{shown}");
     }
 }

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use crate::bingx::JournalError;
 use crate::market::RecordingError;
 
 /// Why the simulator cannot start, in a sentence that says what to do.
@@ -23,6 +24,9 @@ pub enum StartError {
     /// The bot's token has not the form of one.
     #[error("TELEGRAM_BOT_TOKEN has the form 123456:letters-and-digits, as @BotFather gives it")]
     BotToken,
+    /// The paper account of BingX cannot be read or kept.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
     /// The server cannot listen.
     #[error(transparent)]
     Server(#[from] web::StartError),

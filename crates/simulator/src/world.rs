@@ -9,7 +9,8 @@ use secrecy::{ExposeSecret as _, SecretString};
 use web::CancellationToken;
 
 use crate::binance::Limits;
-use crate::config::{Config, DEFAULT_BOT_TOKEN};
+use crate::bingx::{self, Bingx};
+use crate::config::{Config, DEFAULT_BINGX_API_KEY, DEFAULT_BINGX_SECRET_KEY, DEFAULT_BOT_TOKEN};
 use crate::error::StartError;
 use crate::faults::Faults;
 use crate::market::Market;
@@ -23,6 +24,7 @@ pub(crate) struct World {
     pub(crate) sockets: SocketSettings,
     pub(crate) telegram: Telegram,
     pub(crate) llm_api_key: Option<SecretString>,
+    pub(crate) bingx: Bingx,
     /// Cancelled when the simulator stops: everything that holds a request open heeds it.
     pub(crate) stop: CancellationToken,
 }
@@ -44,7 +46,23 @@ impl World {
         )?;
         let token = token.unwrap_or_else(|| SecretString::from(DEFAULT_BOT_TOKEN));
         let token = BotToken::new(token.expose_secret()).ok_or(StartError::BotToken)?;
+        let api_key =
+            secret("SIMULATOR_BINGX_API_KEY_FILE", Some(&config.bingx_api_key), config.bingx_api_key_file.as_deref())?;
+        let secret_key = secret(
+            "SIMULATOR_BINGX_SECRET_KEY_FILE",
+            Some(&config.bingx_secret_key),
+            config.bingx_secret_key_file.as_deref(),
+        )?;
+        let bingx = Bingx::new(bingx::Settings {
+            api_key: api_key.unwrap_or_else(|| SecretString::from(DEFAULT_BINGX_API_KEY)),
+            secret_key: secret_key.unwrap_or_else(|| SecretString::from(DEFAULT_BINGX_SECRET_KEY)),
+            balance: config.bingx_balance_usdt,
+            orders_per_second: config.bingx_orders_per_second,
+            price_url: config.bingx_price_url.as_ref(),
+            data_dir: config.data_dir.as_deref(),
+        })?;
         Ok(Self {
+            bingx,
             market: Market::new(config.seconds_per_candle, config.start_at, config.seed, now_ms())?,
             faults: Faults::new(config.seed),
             limits: Limits::new(config.binance_weight_limit, config.binance_connections_per_5_min),

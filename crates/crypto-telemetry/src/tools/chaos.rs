@@ -48,12 +48,13 @@ enum Action {
 
 #[derive(Debug, clap::Args)]
 struct Inject {
-    /// Who misbehaves: binance_rest, binance_ws, telegram, llm
+    /// Who misbehaves: binance_rest, binance_ws, telegram, llm, bingx
     #[arg(value_parser = word::<FaultTarget>)]
     target: FaultTarget,
 
     /// How: latency, too_many_requests, server_error, malformed, drop; freeze (Binance); refusal, length, no_usage,
-    /// schema_ignored (llm)
+    /// schema_ignored (llm); accepted_then_timeout, accepted_then_drop, partial_fill, reject, insufficient_margin,
+    /// clock_skew (bingx)
     #[arg(value_parser = word::<FaultKind>)]
     kind: FaultKind,
 
@@ -172,6 +173,7 @@ fn describe(fault: &Fault) -> String {
     let status = request.status.unwrap_or_default();
     let what = match request.kind {
         FaultKind::Latency => format!("answers {} late", human(request.latency_ms.unwrap_or_default())),
+        FaultKind::TooManyRequests if request.target == FaultTarget::Bingx => "refuses with code 100410".to_owned(),
         FaultKind::TooManyRequests => {
             format!("refuses with {status} and Retry-After {} s", request.retry_after_s.unwrap_or_default())
         }
@@ -183,6 +185,12 @@ fn describe(fault: &Fault) -> String {
         FaultKind::Length => "is cut off by its token limit".to_owned(),
         FaultKind::NoUsage => "leaves the usage out".to_owned(),
         FaultKind::SchemaIgnored => "talks instead of keeping to the schema".to_owned(),
+        FaultKind::AcceptedThenTimeout => "takes orders and answers 504".to_owned(),
+        FaultKind::AcceptedThenDrop => "takes orders and drops the connection with no answer".to_owned(),
+        FaultKind::PartialFill => "fills half of a market order, and the rest when this is over".to_owned(),
+        FaultKind::Reject => "takes orders and rejects them".to_owned(),
+        FaultKind::InsufficientMargin => "refuses orders for want of margin".to_owned(),
+        FaultKind::ClockSkew => "refuses signed calls for their timestamp".to_owned(),
     };
     let mut which = match &request.method {
         Some(method) => format!(", for calls with {:?} in them", printable(method)),

@@ -1,6 +1,7 @@
 //! `/control/*`: what tests, the chat page and `crypto-telemetry chaos` use to drive the simulation. Our own API, so its
 //! errors are problem+json.
 
+mod bingx;
 mod events;
 mod faults;
 mod market;
@@ -16,6 +17,7 @@ pub(crate) fn configure(config: &mut ServiceConfig) {
     market::configure(config);
     telegram::configure(config);
     events::configure(config);
+    bingx::configure(config);
 }
 
 /// Description of `/control/*`. The simulated APIs are described by those they imitate.
@@ -23,7 +25,7 @@ pub(crate) fn configure(config: &mut ServiceConfig) {
 #[openapi(
     info(
         title = "simulator",
-        description = "Drives the simulated outside world. Binance is served under /api/v3, /ws and /stream, Telegram under /bot{token}/{method}, the language model under /v1/chat/completions, each in its own wire format."
+        description = "Drives the simulated outside world. Binance is served under /api/v3, /ws and /stream, BingX under /openApi/swap/v2, Telegram under /bot{token}/{method}, the language model under /v1/chat/completions, each in its own wire format."
     ),
     paths(
         faults::add,
@@ -36,6 +38,7 @@ pub(crate) fn configure(config: &mut ServiceConfig) {
         telegram::messages,
         telegram::photo,
         events::watch,
+        bingx::show,
     )
 )]
 pub(crate) struct ApiDoc;

@@ -75,7 +75,8 @@ pub(super) struct MessagesQuery {
 pub(crate) struct ChatMessages {
     /// Whose chat.
     pub chat_id: i64,
-    /// `Message` objects of the Bot API, oldest first, with whatever `reply_markup` they were sent with.
+    /// `Message` objects of the Bot API, oldest first, with whatever `reply_markup` they were sent with, and
+    /// `edit_count`: how often the bot has edited them.
     #[schema(value_type = Vec<Object>)]
     pub messages: Vec<Value>,
     /// `ReplyKeyboardMarkup` that is shown.

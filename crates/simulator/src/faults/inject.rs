@@ -5,6 +5,7 @@ use std::task::{Context, Poll};
 
 use actix_web::body::{BodySize, BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::Method;
 use actix_web::http::uri::PathAndQuery;
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpMessage as _, HttpRequest, HttpResponse, web};
@@ -16,6 +17,10 @@ use crate::world::World;
 
 /// How a simulated system words a refusal.
 pub(crate) type Wording = fn(Refusal) -> HttpResponse;
+
+/// How a call is counted, on answers whose status does not say it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Outcome(pub(crate) &'static str);
 
 /// Lets a call through, late or not, or has it fail; counts it either way.
 pub(crate) async fn inject(
@@ -30,7 +35,10 @@ pub(crate) async fn inject(
         FaultTarget::BinanceWs => {
             (Occasion::Handshake, request.uri().path_and_query().map_or("", PathAndQuery::as_str))
         }
-        FaultTarget::BinanceRest | FaultTarget::Llm => (Occasion::Call, request.path()),
+        FaultTarget::Bingx if *request.method() == Method::POST && request.path().ends_with("/trade/order") => {
+            (Occasion::Placing, request.path())
+        }
+        FaultTarget::BinanceRest | FaultTarget::Llm | FaultTarget::Bingx => (Occasion::Call, request.path()),
     };
     let world = request.app_data::<web::Data<World>>();
     let verdict = world.map_or_else(Verdict::default, |world| world.faults.judge(target, occasion, method));
@@ -40,11 +48,21 @@ pub(crate) async fn inject(
     }
     let (response, outcome) = match verdict.failure {
         Some(Failure::Refused(refusal)) => {
-            let response = request.into_response(wording(refusal));
-            let outcome = outcome_of(response.status().as_u16());
-            (response, outcome)
+            let outcome = match refusal {
+                Refusal::TooManyRequests { .. } => "rate_limited",
+                Refusal::ServerError { .. } => "server_error",
+            };
+            (request.into_response(wording(refusal)), outcome)
         }
         Some(Failure::Dropped) => (request.into_response(HttpResponse::Ok().body(Cut)), "dropped"),
+        Some(Failure::DoneThenDropped) => {
+            let (request, _) = next.call(request).await?.into_parts();
+            (ServiceResponse::new(request, HttpResponse::Ok().body(Cut)), "dropped")
+        }
+        Some(Failure::DoneThenTimeout) => {
+            let (request, _) = next.call(request).await?.into_parts();
+            (ServiceResponse::new(request, gateway_timeout()), "server_error")
+        }
         Some(Failure::Malformed) => {
             let (request, response) = next.call(request).await?.into_parts();
             (ServiceResponse::new(request, halve(response).await), "malformed")
@@ -52,12 +70,18 @@ pub(crate) async fn inject(
         None => {
             // Handlers and extractors make responses of their errors; none is lost here.
             let response = next.call(request).await?;
-            let outcome = outcome_of(response.status().as_u16());
+            let said = response.response().extensions().get::<Outcome>().copied();
+            let outcome = said.map_or_else(|| outcome_of(response.status().as_u16()), |outcome| outcome.0);
             (response, outcome)
         }
     };
     REQUESTS.add(1, &[("target", target.as_str()), ("outcome", outcome)]);
     Ok(response)
+}
+
+/// What the web server in front of a system says when that does not answer it in time.
+fn gateway_timeout() -> HttpResponse {
+    HttpResponse::GatewayTimeout().content_type("text/html").body("<html>\n<head><title>504 Gateway Time-out</title></head>\n<body>\n<center><h1>504 Gateway Time-out</h1></center>\n</body>\n</html>\n")
 }
 
 /// What a handler has to know of the verdict on its call.

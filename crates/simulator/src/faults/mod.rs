@@ -11,7 +11,7 @@ use rand::{RngExt as _, SeedableRng as _};
 use telemetry::metrics::simulator::{FAULTS_ACTIVE, FAULTS_INJECTED};
 use tokio::sync::watch;
 
-pub(crate) use inject::{inject, wants};
+pub(crate) use inject::{Outcome, inject, wants};
 pub use request::{FaultKind, FaultRequest, FaultRequestError, FaultTarget};
 
 /// Most faults that may be active at a time.
@@ -40,12 +40,22 @@ pub(crate) enum Occasion {
     Handshake,
     /// The events of an open socket.
     Events,
+    /// A call that places an order.
+    Placing,
 }
 
 impl Occasion {
     const fn allows(self, kind: FaultKind) -> bool {
         match self {
-            Self::Call => true,
+            Self::Placing => true,
+            Self::Call => !matches!(
+                kind,
+                FaultKind::AcceptedThenTimeout
+                    | FaultKind::AcceptedThenDrop
+                    | FaultKind::PartialFill
+                    | FaultKind::Reject
+                    | FaultKind::InsufficientMargin
+            ),
             Self::Handshake => {
                 matches!(
                     kind,
@@ -68,6 +78,8 @@ pub(crate) struct Verdict {
     pub(crate) failure: Option<Failure>,
     /// What is wrong with the model's answer.
     pub(crate) twist: Option<Twist>,
+    /// What the trading exchange does to the order, or the call.
+    pub(crate) trick: Option<Trick>,
     /// The time at which prices stand still, milliseconds since 1970.
     pub(crate) frozen_at_ms: Option<i64>,
 }
@@ -81,6 +93,10 @@ pub(crate) enum Failure {
     Malformed,
     /// The connection ends with no answer.
     Dropped,
+    /// It is done, and the answer is a 504.
+    DoneThenTimeout,
+    /// It is done, and the connection ends with no answer.
+    DoneThenDropped,
 }
 
 /// A refusal that every outside system words its own way.
@@ -111,6 +127,19 @@ pub(crate) enum Twist {
     NoUsage,
     /// It talks instead of keeping to the schema.
     SchemaIgnored,
+}
+
+/// What the trading exchange can do to an order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Trick {
+    /// Half of it is filled.
+    PartialFill,
+    /// It is taken and rejected.
+    Reject,
+    /// There is not enough margin for it.
+    InsufficientMargin,
+    /// The call's time is not accepted.
+    ClockSkew,
 }
 
 struct Active {
@@ -188,6 +217,11 @@ impl Faults {
         inner.active.iter().map(Active::describe).collect()
     }
 
+    /// Whether a fault of a kind is on.
+    pub(crate) fn is_on(&self, target: FaultTarget, kind: FaultKind) -> bool {
+        self.inner().active.iter().any(|fault| fault.request.target == target && fault.request.kind == kind)
+    }
+
     /// Switches one off; false when there is none of that id (any more).
     pub(crate) fn remove(&self, id: u64) -> bool {
         let mut inner = self.inner();
@@ -256,6 +290,10 @@ impl Active {
             FaultKind::Length => return set_once(&mut verdict.twist, Twist::Length),
             FaultKind::NoUsage => return set_once(&mut verdict.twist, Twist::NoUsage),
             FaultKind::SchemaIgnored => return set_once(&mut verdict.twist, Twist::SchemaIgnored),
+            FaultKind::PartialFill => return set_once(&mut verdict.trick, Trick::PartialFill),
+            FaultKind::Reject => return set_once(&mut verdict.trick, Trick::Reject),
+            FaultKind::InsufficientMargin => return set_once(&mut verdict.trick, Trick::InsufficientMargin),
+            FaultKind::ClockSkew => return set_once(&mut verdict.trick, Trick::ClockSkew),
             FaultKind::TooManyRequests => Failure::Refused(Refusal::TooManyRequests {
                 status: request.status.unwrap_or(429),
                 retry_after_s: request.retry_after_s.unwrap_or(request::DEFAULT_RETRY_AFTER_S),
@@ -263,6 +301,8 @@ impl Active {
             FaultKind::ServerError => Failure::Refused(Refusal::ServerError { status: request.status.unwrap_or(500) }),
             FaultKind::Malformed => Failure::Malformed,
             FaultKind::Drop => Failure::Dropped,
+            FaultKind::AcceptedThenTimeout => Failure::DoneThenTimeout,
+            FaultKind::AcceptedThenDrop => Failure::DoneThenDropped,
         };
         set_once(&mut verdict.failure, failure)
     }

@@ -21,6 +21,8 @@ pub enum FaultTarget {
     Telegram,
     /// `/v1/chat/completions`.
     Llm,
+    /// `/openApi/swap/v2/*`.
+    Bingx,
 }
 
 impl FaultTarget {
@@ -32,6 +34,7 @@ impl FaultTarget {
             Self::BinanceWs => "binance_ws",
             Self::Telegram => "telegram",
             Self::Llm => "llm",
+            Self::Bingx => "bingx",
         }
     }
 }
@@ -60,6 +63,18 @@ pub enum FaultKind {
     NoUsage,
     /// The model talks instead of keeping to the schema.
     SchemaIgnored,
+    /// BingX takes the order and answers 504.
+    AcceptedThenTimeout,
+    /// BingX takes the order, and the connection ends with no answer.
+    AcceptedThenDrop,
+    /// BingX fills half of a market order at once, and the rest when this is over.
+    PartialFill,
+    /// BingX takes the order, and it ends as REJECTED.
+    Reject,
+    /// BingX refuses the order for want of margin (101204).
+    InsufficientMargin,
+    /// BingX refuses every signed call for its timestamp (100421).
+    ClockSkew,
 }
 
 impl FaultKind {
@@ -77,6 +92,12 @@ impl FaultKind {
             Self::Length => "length",
             Self::NoUsage => "no_usage",
             Self::SchemaIgnored => "schema_ignored",
+            Self::AcceptedThenTimeout => "accepted_then_timeout",
+            Self::AcceptedThenDrop => "accepted_then_drop",
+            Self::PartialFill => "partial_fill",
+            Self::Reject => "reject",
+            Self::InsufficientMargin => "insufficient_margin",
+            Self::ClockSkew => "clock_skew",
         }
     }
 }
@@ -97,10 +118,11 @@ pub struct FaultRequest {
     /// Of `latency`: how late, in milliseconds, at most a minute; 1000 when left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub latency_ms: Option<u64>,
-    /// Of `too_many_requests`: what the caller is told to wait, in seconds; 1 when left out.
+    /// Of `too_many_requests`: what the caller is told to wait, in seconds; 1 when left out. BingX never says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry_after_s: Option<u64>,
-    /// Of `too_many_requests` (429 or 418) and `server_error` (500 to 599): the HTTP status.
+    /// Of `too_many_requests` (429 or 418; BingX answers 200 with code 100410) and `server_error` (500 to 599): the HTTP
+    /// status.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status: Option<u16>,
     /// Only calls whose path (Telegram: method; sockets: stream names) contains this, whatever its case.
@@ -125,16 +147,18 @@ pub enum FaultRequestError {
     #[error("latency_ms is for the kind latency, from 1 to {LONGEST_LATENCY_MS}")]
     Latency,
     /// The time to wait.
-    #[error("retry_after_s is for the kind too_many_requests, at most {LONGEST_RETRY_AFTER_S} (three days)")]
+    #[error(
+        "retry_after_s is for the kind too_many_requests, not of bingx, at most {LONGEST_RETRY_AFTER_S} (three days)"
+    )]
     RetryAfter,
     /// The status.
-    #[error("status is for the kinds too_many_requests (429 or 418) and server_error (500 to 599)")]
+    #[error("status is for the kinds too_many_requests (429 or 418, not of bingx) and server_error (500 to 599)")]
     Status,
     /// The filter.
     #[error("method has 1 to {LONGEST_METHOD} characters")]
     Method,
     /// A kind that makes no sense for the target.
-    #[error("{target} cannot have the fault {kind}: freeze is for binance_rest and binance_ws; refusal, length, no_usage and schema_ignored are for llm", target = .0.as_str(), kind = .1.as_str())]
+    #[error("{target} cannot have the fault {kind}: freeze is for binance_rest and binance_ws; refusal, length, no_usage and schema_ignored are for llm; accepted_then_timeout, accepted_then_drop, partial_fill, reject, insufficient_margin and clock_skew are for bingx", target = .0.as_str(), kind = .1.as_str())]
     Combination(FaultTarget, FaultKind),
 }
 
@@ -170,7 +194,15 @@ impl FaultRequest {
             FaultKind::Refusal | FaultKind::Length | FaultKind::NoUsage | FaultKind::SchemaIgnored => {
                 target == FaultTarget::Llm
             }
+            FaultKind::AcceptedThenTimeout
+            | FaultKind::AcceptedThenDrop
+            | FaultKind::PartialFill
+            | FaultKind::Reject
+            | FaultKind::InsufficientMargin
+            | FaultKind::ClockSkew => target == FaultTarget::Bingx,
         };
+        // Limits that are told with a status and a Retry-After.
+        let polite_limit = kind == FaultKind::TooManyRequests && target != FaultTarget::Bingx;
         let check = |good: bool, error| if good { Ok(()) } else { Err(error) };
         check(fits, FaultRequestError::Combination(target, kind))?;
         check((1..=LONGEST_FAULT_MS).contains(&self.duration_ms), FaultRequestError::Duration)?;
@@ -184,16 +216,15 @@ impl FaultRequest {
             }
         }
         match self.retry_after_s {
-            None if kind == FaultKind::TooManyRequests => self.retry_after_s = Some(DEFAULT_RETRY_AFTER_S),
+            None if polite_limit => self.retry_after_s = Some(DEFAULT_RETRY_AFTER_S),
             None => {}
-            Some(s) => {
-                check(kind == FaultKind::TooManyRequests && s <= LONGEST_RETRY_AFTER_S, FaultRequestError::RetryAfter)?
-            }
+            Some(s) => check(polite_limit && s <= LONGEST_RETRY_AFTER_S, FaultRequestError::RetryAfter)?,
         }
         match (self.status, kind) {
-            (None, FaultKind::TooManyRequests) => self.status = Some(429),
+            (None, FaultKind::TooManyRequests) if polite_limit => self.status = Some(429),
             (None, FaultKind::ServerError) => self.status = Some(500),
-            (None, _) | (Some(418 | 429), FaultKind::TooManyRequests) | (Some(500..=599), FaultKind::ServerError) => {}
+            (Some(418 | 429), FaultKind::TooManyRequests) if polite_limit => {}
+            (None, _) | (Some(500..=599), FaultKind::ServerError) => {}
             (Some(_), _) => return Err(FaultRequestError::Status),
         }
         if let Some(method) = &self.method {
@@ -237,6 +268,15 @@ mod tests {
             check(r#"{"target":"llm","kind":"freeze","duration_ms":1}"#),
             E::Combination(FaultTarget::Llm, FaultKind::Freeze)
         );
+        assert_eq!(
+            check(r#"{"target":"telegram","kind":"partial_fill","duration_ms":1}"#),
+            E::Combination(FaultTarget::Telegram, FaultKind::PartialFill)
+        );
+        assert_eq!(
+            check(r#"{"target":"bingx","kind":"too_many_requests","duration_ms":1,"retry_after_s":1}"#),
+            E::RetryAfter
+        );
+        assert_eq!(check(r#"{"target":"bingx","kind":"too_many_requests","duration_ms":1,"status":429}"#), E::Status);
         assert!(
             serde_json::from_str::<FaultRequest>(r#"{"target":"llm","kind":"drop","duration_ms":1,"typo":1}"#).is_err()
         );
@@ -246,6 +286,8 @@ mod tests {
     fn defaults_are_filled_in() {
         let request = FaultRequest::new(FaultTarget::BinanceRest, FaultKind::TooManyRequests, 5).checked().unwrap();
         assert_eq!((request.status, request.retry_after_s), (Some(429), Some(1)));
+        let bingx = FaultRequest::new(FaultTarget::Bingx, FaultKind::TooManyRequests, 5).checked().unwrap();
+        assert_eq!((bingx.status, bingx.retry_after_s), (None, None));
         assert_eq!(FaultRequest::new(FaultTarget::Llm, FaultKind::ServerError, 5).checked().unwrap().status, Some(500));
         assert_eq!(
             FaultRequest::new(FaultTarget::Llm, FaultKind::Latency, 5).checked().unwrap().latency_ms,

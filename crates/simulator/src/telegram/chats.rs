@@ -56,6 +56,8 @@ pub(super) struct Message {
     /// Seconds since 1970.
     pub(super) date: i64,
     pub(super) edit_date: Option<i64>,
+    /// How often it was edited.
+    pub(super) edits: u32,
     /// Text, or a photo's caption.
     pub(super) body: Formatted,
     pub(super) photo: Option<String>,
@@ -179,9 +181,11 @@ impl Message {
         Value::Object(json)
     }
 
-    /// The message as the chat page and tests see it: with whatever `reply_markup` it was sent with.
+    /// The message as the chat page and tests see it: with whatever `reply_markup` it was sent with, and how often it was
+    /// edited.
     pub(super) fn page(&self, person: Person, bot: &BotToken) -> Value {
         let mut json = self.common(person, bot);
+        json.insert("edit_count".to_owned(), self.edits.into());
         if let Some(markup) = &self.markup {
             json.insert("reply_markup".to_owned(), markup.json().clone());
         }
@@ -262,6 +266,7 @@ mod tests {
             from_bot: true,
             date: 1,
             edit_date: None,
+            edits: 0,
             body: Formatted { text: "x".to_owned(), entities: Vec::new() },
             photo: None,
             photo_size: None,

@@ -14,14 +14,14 @@ use super::state::{Telegram, now_s};
 use super::text::{Entity, Formatted, utf16_len};
 
 /// Length of a caption in UTF-16 code units.
-const MOST_CAPTION: usize = 1_024;
+pub(super) const MOST_CAPTION: usize = 1_024;
 /// Commands of a bot.
 const MOST_COMMANDS: usize = 100;
 
 /// What a method answers: the result, and a remark where the real server makes one.
 pub(super) type Answer = Result<(Value, Option<&'static str>), BotError>;
 
-fn plain(result: Value) -> Answer {
+pub(super) fn plain(result: Value) -> Answer {
     Ok((result, None))
 }
 
@@ -33,6 +33,8 @@ impl Telegram {
             "sendmessage" => self.send_message(params),
             "sendphoto" => self.send_photo(params),
             "editmessagetext" => self.edit_message_text(params),
+            "editmessagecaption" => self.edit_message_caption(params),
+            "editmessagereplymarkup" => self.edit_message_reply_markup(params),
             "answercallbackquery" => self.answer_callback_query(params),
             "sendchataction" => self.send_chat_action(params),
             "setmycommands" => self.set_my_commands(params),
@@ -128,6 +130,7 @@ impl Telegram {
                 from_bot: true,
                 date: now_s(),
                 edit_date: None,
+                edits: 0,
                 body,
                 photo_size: photo.as_ref().map(|photo| (photo.width, photo.height, photo.bytes.len())),
                 photo: photo.map(|photo| photo.file_id),
@@ -138,49 +141,6 @@ impl Telegram {
             shown
         };
         self.tell("message", Some(chat_id), page);
-        plain(api)
-    }
-
-    fn edit_message_text(&self, params: &Params) -> Answer {
-        let chat_id = chat_id(params)?;
-        let message_id = params.integer("message_id").unwrap_or_default();
-        if message_id == 0 {
-            return Err(BotError::bad("Message identifier is not specified"));
-        }
-        self.check_chat(chat_id)?;
-        let body = text_of(params, "text", "entities")?;
-        if body.text.is_empty() {
-            return Err(BotError::bad("Message text is empty"));
-        }
-        if utf16_len(&body.text) > MOST_TEXT {
-            return Err(BotError::bad("MESSAGE_TOO_LONG"));
-        }
-        let markup = markup_of(params)?;
-        if markup.as_ref().is_some_and(|markup| !markup.is_inline()) {
-            return Err(BotError::bad("Inline keyboard expected"));
-        }
-        let (api, page) = {
-            let mut inner = self.inner();
-            let chat = inner.chats.get_mut(chat_id).ok_or_else(no_chat)?;
-            let person = chat.person;
-            let message = chat.message_mut(message_id).ok_or_else(|| BotError::bad("Message to edit not found"))?;
-            if !message.from_bot {
-                return Err(BotError::bad("Message can't be edited"));
-            }
-            if message.photo.is_some() {
-                return Err(BotError::bad("There is no text in the message to edit"));
-            }
-            if message.body == body && message.markup == markup {
-                return Err(BotError::bad(
-                    "Message is not modified: specified new message content and reply markup are exactly the same as a current content and reply markup of the message",
-                ));
-            }
-            message.body = body;
-            message.markup = markup;
-            message.edit_date = Some(now_s());
-            (message.api(person, &self.token), message.page(person, &self.token))
-        };
-        self.tell("edit", Some(chat_id), page);
         plain(api)
     }
 
@@ -258,16 +218,16 @@ impl Telegram {
     }
 
     /// A bot cannot begin a conversation: the chat is there once the person has spoken.
-    fn check_chat(&self, chat_id: i64) -> Result<(), BotError> {
+    pub(super) fn check_chat(&self, chat_id: i64) -> Result<(), BotError> {
         if self.inner().chats.get(chat_id).is_some() { Ok(()) } else { Err(no_chat()) }
     }
 }
 
-fn no_chat() -> BotError {
+pub(super) fn no_chat() -> BotError {
     BotError::bad("Chat not found")
 }
 
-fn chat_id(params: &Params) -> Result<i64, BotError> {
+pub(super) fn chat_id(params: &Params) -> Result<i64, BotError> {
     let text = params.text("chat_id");
     if text.is_empty() {
         return Err(BotError::bad("Chat_id is empty"));
@@ -276,14 +236,14 @@ fn chat_id(params: &Params) -> Result<i64, BotError> {
     text.parse().map_err(|_| no_chat())
 }
 
-fn markup_of(params: &Params) -> Result<Option<Markup>, BotError> {
+pub(super) fn markup_of(params: &Params) -> Result<Option<Markup>, BotError> {
     let value =
         params.json("reply_markup").map_err(|_| BotError::bad("Can't parse reply keyboard markup JSON object"))?;
     Markup::read(value)
 }
 
 /// A text with its entities, from tags or as given.
-fn text_of(params: &Params, name: &str, entities: &str) -> Result<Formatted, BotError> {
+pub(super) fn text_of(params: &Params, name: &str, entities: &str) -> Result<Formatted, BotError> {
     let text = params.text(name);
     if text.len() > 1 << 15 {
         return Err(BotError::bad("Text is too long"));

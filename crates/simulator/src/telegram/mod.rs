@@ -4,6 +4,7 @@
 //! ([tdlib/telegram-bot-api](https://github.com/tdlib/telegram-bot-api)).
 
 mod chats;
+mod edits;
 mod error;
 mod html;
 mod http;

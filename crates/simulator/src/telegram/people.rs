@@ -66,6 +66,7 @@ impl Telegram {
                 from_bot: false,
                 date: now_s(),
                 edit_date: None,
+                edits: 0,
                 body: typed(text),
                 photo: None,
                 photo_size: None,

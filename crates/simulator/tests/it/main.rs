@@ -9,6 +9,9 @@
 
 mod binance_rest;
 mod binance_ws;
+mod bingx;
+mod bingx_faults;
+mod bingx_prices;
 mod control;
 mod faults;
 mod faults_ws;

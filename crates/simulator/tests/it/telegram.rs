@@ -194,6 +194,76 @@ async fn photos_come_as_multipart_and_can_be_seen() {
 }
 
 #[actix_web::test]
+async fn captions_and_buttons_are_edited_and_counted() {
+    let sim = Simulator::start().await;
+    let buttons = |text: &str| json!({"inline_keyboard":[[{"text":text,"callback_data":"x"}]]});
+    let url = sim.url(&format!("/bot{DEFAULT_BOT_TOKEN}/sendPhoto"));
+    let (kind, body) = multipart(
+        &[("chat_id", "1001"), ("caption", "chart"), ("reply_markup", &buttons("Why?").to_string())],
+        &[("photo", &png(800, 400))],
+    );
+    let sent = read(sim.client.post(&url).content_type(kind).send_body(body).await.unwrap()).await.ok();
+    let (photo, id) = (sent["result"]["photo"].clone(), sent["result"]["message_id"].clone());
+    assert_eq!(sent["result"]["reply_markup"], buttons("Why?"));
+    let caption = |text: &str| json!({"chat_id":1001,"message_id":id,"caption":text,"parse_mode":"HTML"});
+    let edited = sim.bot("editMessageCaption", caption("<b>better</b>")).await.ok()["result"].clone();
+    assert_eq!((&edited["caption"], &edited["caption_entities"][0]["type"]), (&json!("better"), &json!("bold")));
+    assert_eq!((&edited["photo"], edited.get("reply_markup")), (&photo, None), "buttons go unless they come again");
+    assert!(edited["edit_date"].is_i64());
+    let again = sim.bot("editMessageCaption", caption("<b>better</b>")).await;
+    assert!(again.json["description"].as_str().unwrap().starts_with("Bad Request: message is not modified"));
+    let markup = json!({"chat_id":1001,"message_id":id,"reply_markup":buttons("Trace")});
+    let edited = sim.bot("editMessageReplyMarkup", markup.clone()).await.ok()["result"].clone();
+    assert_eq!((&edited["reply_markup"], &edited["caption"]), (&buttons("Trace"), &json!("better")));
+    let none = json!({"chat_id":1001,"message_id":id});
+    assert!(sim.bot("editMessageReplyMarkup", none).await.ok()["result"].get("reply_markup").is_none());
+
+    let text =
+        sim.bot("sendMessage", json!({"chat_id":1001,"text":"plain"})).await.ok()["result"]["message_id"].clone();
+    let theirs = sim.say(1001, "hello").await["message_id"].clone();
+    for (method, params, description) in [
+        (
+            "editMessageCaption",
+            json!({"chat_id":1001,"message_id":text,"caption":"x"}),
+            "there is no caption in the message to edit",
+        ),
+        (
+            "editMessageText",
+            json!({"chat_id":1001,"message_id":id,"text":"x"}),
+            "there is no text in the message to edit",
+        ),
+        ("editMessageCaption", caption(&"x".repeat(1025)), "MEDIA_CAPTION_TOO_LONG"),
+        (
+            "editMessageReplyMarkup",
+            json!({"chat_id":1001,"message_id":theirs,"reply_markup":buttons("x")}),
+            "message can't be edited",
+        ),
+        (
+            "editMessageReplyMarkup",
+            json!({"chat_id":1001,"message_id":4711,"reply_markup":buttons("x")}),
+            "message to edit not found",
+        ),
+        (
+            "editMessageReplyMarkup",
+            json!({"chat_id":1001,"reply_markup":buttons("x")}),
+            "message identifier is not specified",
+        ),
+        (
+            "editMessageReplyMarkup",
+            json!({"chat_id":1001,"message_id":id,"reply_markup":{"keyboard":[["a"]]}}),
+            "inline keyboard expected",
+        ),
+    ] {
+        let answer = sim.bot(method, params).await;
+        assert_eq!(answer.json["description"], format!("Bad Request: {description}"), "{method}");
+    }
+    let chat = sim.chat(1001).await;
+    let counts: Vec<u64> = chat.iter().map(|message| message["edit_count"].as_u64().unwrap()).collect();
+    assert_eq!((counts, &chat[0]["photo"]), (vec![3, 0, 0], &photo));
+    sim.stop().await;
+}
+
+#[actix_web::test]
 async fn commands_and_actions() {
     let sim = Simulator::start().await;
     let commands = json!([{"command":"start","description":"Begin"}]);

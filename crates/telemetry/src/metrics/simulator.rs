@@ -1,4 +1,4 @@
-//! The simulated outside world. `target` is binance_rest, binance_ws, telegram or llm.
+//! The simulated outside world. `target` is binance_rest, binance_ws, telegram, llm or bingx.
 
 use super::{Counter, Gauge, Metric, Spec, UpDownCounter};
 
