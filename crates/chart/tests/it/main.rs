@@ -83,10 +83,15 @@ fn averages_are_where_the_strategy_has_them() {
     let half_way = candles[324].clone();
     let mark = Mark { price: dec!(150), ..mark_at(&half_way, MarkKind::Hold) };
     let picture = drawn(candles, Some(mark));
-    // The mark has a level at its price, three pixels high; the average goes through it.
-    let level = picture.all(MARKS[2].1);
-    let near = |(x, y): (usize, usize)| level.iter().any(|(at_x, at_y)| at_x.abs_diff(x) <= 3 && at_y.abs_diff(y) <= 3);
-    assert!(picture.plot(FAST).into_iter().any(near));
+    // A line leads from the mark to its label, and a level is at its price, ten pixels to either side at most.
+    let column = picture.fullest_column(MARKS[2].1);
+    let level = picture.all(MARKS[2].1).into_iter().filter(|(x, _)| *x == column).map(|(_, y)| y).max().unwrap();
+    let height_at = |column: usize| {
+        let rows: Vec<usize> = picture.plot(FAST).into_iter().filter(|(x, _)| *x == column).map(|(_, y)| y).collect();
+        rows.iter().sum::<usize>() / rows.len()
+    };
+    let average = usize::midpoint(height_at(column - 10), height_at(column + 10));
+    assert!(average.abs_diff(level) <= 4, "the average is at {average}, the mark at {level}");
 }
 
 #[test]

@@ -117,6 +117,8 @@ fn of_name(span: &SpanView) -> Option<StepKind> {
     match name {
         "BackendClient" => of_operation(text(span, "backend.operation")?),
         "OrderService.price_item" => Some(StepKind::Price),
+        // Of the chain of services: it keeps an order, and trades nothing.
+        "OrderService.process" => None,
         "AuditService.process" => Some(StepKind::Audit),
         "telegram update" | "ask" => Some(StepKind::Question),
         "decide" => Some(StepKind::Decision),
@@ -141,9 +143,10 @@ fn of_route(span: &SpanView) -> Option<StepKind> {
     let (_method, route) = span.name.split_once(' ')?;
     let is_or_below =
         |prefix: &str| route.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
-    let routes: [(&str, StepKind); 9] = [
+    let routes: [(&str, StepKind); 10] = [
         ("/webhooks", StepKind::Webhook),
         ("/v1/signals", if span.kind == SpanKind::Client { StepKind::HandOver } else { StepKind::Order }),
+        ("/v1/trading", StepKind::Order),
         ("/v1/prices", StepKind::Price),
         ("/v1/candles", StepKind::Price),
         ("/v1/decisions", StepKind::Decision),
