@@ -28,8 +28,8 @@ pub const HEIGHT: u16 = 720;
 /// What is drawn.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ChartRequest {
-    /// The candles, oldest first. The last [`MAX_DRAWN`] are drawn; those before them serve the averages, so that
-    /// `domain::strategy::technical::CANDLES_NEEDED` more of them make both averages complete.
+    /// The candles, oldest first. The last [`MAX_DRAWN`] are drawn; those before them serve the averages, so that with
+    /// `domain::strategy::technical::SLOW_WINDOW` more of them both averages are complete.
     pub series: CandleSeries,
     /// What happened at one of them.
     pub mark: Option<Mark>,
