@@ -1,3 +1,99 @@
-//! signal-service: TradingView webhooks in, signals out.
+//! signal-service: TradingView's alerts come in by webhook and become signals, each exactly once (spec C1).
+//!
+//! `POST /webhooks/tradingview/{token}` knows who sends (hooks.rs, access.rs), understands what is said (message/), and
+//! writes the signal, the key that tells a repetition, and an outbox entry in one transaction (ingest.rs). Nothing of that
+//! waits for anybody outside. What is accepted is handed to order-service by the outbox, in the order of each symbol and in
+//! the trace of its alert (dispatch.rs).
+
+mod access;
+mod config;
+mod dispatch;
+mod error;
+mod hook_routes;
+mod hooks;
+mod ingest;
 mod message;
+mod queue;
+mod retention;
+mod routes;
+mod signals;
+mod token;
+mod webhook;
+
+use actix_web::web::Data;
+use storage::{Database, Migration, outbox};
+use utoipa::OpenApi as _;
+use web::{Background, Edge, Readiness, RunningServer, Service, StartError};
+
+use access::Access;
+pub use config::{AccessSettings, Config, Source};
+use dispatch::Dispatch;
+use hooks::Hooks;
+use ingest::Intake;
 pub use message::{indicator_message, strategy_message};
+use queue::Queue;
+use signals::Signals;
+
+/// Subcommand, process and `service.name`.
+pub const NAME: &str = "signal-service";
+
+/// Port when none is set.
+pub const DEFAULT_PORT: u16 = 8000;
+
+/// Path that alerts are sent to, with the token of a hook.
+const WEBHOOK: &str = "/webhooks/tradingview/{token}";
+
+fn migrations() -> Vec<Migration> {
+    vec![
+        Migration {
+            version: 1,
+            name: "signals",
+            sqlite: include_str!("../migrations/0001_signals.sqlite.sql"),
+            postgres: include_str!("../migrations/0001_signals.postgres.sql"),
+        },
+        outbox::migration(2),
+    ]
+}
+
+/// Starts the service. Call it inside an actix system; it is ready once its database is. order-service may be away.
+///
+/// # Errors
+/// When a setting cannot be used or the port cannot be had.
+#[expect(clippy::unused_async, reason = "every service starts this way; others have to wait for something")]
+pub async fn start(config: Config) -> Result<RunningServer, StartError> {
+    let access = Access::new(&config.access)?;
+    let database = Database::open(NAME, &config.database, migrations())?;
+    let mut background = Background::new();
+    background.spawn("database", |stop| database.clone().keep_up(stop));
+    let signals = Signals::new(database.clone());
+    let queue = Queue::new(signals.clone());
+    background.spawn("queue", |stop| queue.clone().keep_up(stop));
+    let dispatch = Dispatch::new(database.clone(), &config.order_url, signals.clone(), queue.clone());
+    background.spawn("outbox", |stop| dispatch.clone().deliver(stop));
+    background
+        .spawn("retention", |stop| retention::keep_small(signals.clone(), dispatch.clone(), config.retention(), stop));
+    let readiness = dispatch.checked_in(database.checked_in(Readiness::new()));
+    let hooks = Hooks::new(database.clone());
+    let edge = Edge::new({
+        let access = access.clone();
+        move |request| access.client(request.peer_addr(), request.headers())
+    });
+    let intake = Data::new(Intake::new(database, dispatch, queue, config.symbols));
+    let (access, hooks, signals) = (Data::new(access), Data::new(hooks), Data::new(signals));
+    let openapi = webhook::Api::openapi().merge_from(hook_routes::Api::openapi()).merge_from(routes::Api::openapi());
+    let service = Service { name: NAME, default_port: DEFAULT_PORT, openapi, readiness };
+    let stop = background.token();
+    web::start(&config.server, service, background, move |routes| {
+        routes
+            .app_data(edge.clone())
+            .app_data(access.clone())
+            .app_data(hooks.clone())
+            .app_data(signals.clone())
+            .app_data(intake.clone())
+            .configure(webhook::configure)
+            .configure(hook_routes::configure)
+            .configure(routes::configure);
+    })
+    // Nobody would stop the tasks of a service that never came to be.
+    .inspect_err(|_| stop.cancel())
+}

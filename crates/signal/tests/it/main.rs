@@ -1,1 +1,39 @@
-fn main() {}
+//! Alerts over HTTP, on both engines, handed to a recording order-service of the test.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod delivery;
+mod flood;
+mod hooks;
+mod spans;
+mod webhook;
+mod world;
+
+use std::process::ExitCode;
+
+use storage::test;
+
+fn main() -> ExitCode {
+    storage::testing::run(&[
+        test!(hooks::a_hook_is_made_listed_and_revoked),
+        test!(hooks::a_name_is_one_live_hook_s),
+        test!(hooks::what_is_wrong_is_said),
+        test!(hooks::only_this_machine_or_the_key_manages),
+        test!(hooks::a_token_stands_nowhere),
+        test!(webhook::an_alert_is_kept_and_executed),
+        test!(webhook::every_refusal_has_its_status_and_code),
+        test!(webhook::only_listed_addresses_send),
+        test!(webhook::what_comes_again_is_known),
+        test!(webhook::fifty_at_once_are_one_signal),
+        test!(webhook::without_a_database_it_is_to_be_sent_again),
+        test!(webhook::signals_are_read_in_pages),
+        test!(delivery::what_becomes_of_a_signal_is_kept),
+        test!(delivery::what_is_refused_for_good_holds_up_nobody),
+        test!(delivery::order_service_away_is_made_up_for_in_order),
+        test!(delivery::a_restart_loses_nothing_that_was_accepted),
+        test!(spans::an_alert_its_repetition_and_its_delivery_are_seen),
+        test!(spans::no_token_and_no_key_is_seen_anywhere),
+        test!(spans::a_database_that_fails_is_on_the_span),
+        test!(flood::ten_thousand_webhooks_are_each_executed_once_or_refused),
+    ])
+}

@@ -1,0 +1,80 @@
+//! The API of the signals: what was accepted and what became of it.
+
+use actix_web::get;
+use actix_web::web::{Data, Json, Path, Query, ServiceConfig};
+use domain::{Page, PageQuery};
+use serde::Deserialize;
+use utoipa::OpenApi;
+use web::{Problem, ProblemBody};
+
+use crate::error::{self, ApiError};
+use crate::hook_routes::Manager;
+use crate::signals::{KeptSignal, SignalStatus, Signals};
+
+/// The description of these routes.
+#[derive(OpenApi)]
+#[openapi(paths(list_signals, signal))]
+pub(crate) struct Api;
+
+/// Adds the routes.
+pub(crate) fn configure(routes: &mut ServiceConfig) {
+    routes.route("/v1/signals", actix_web::web::get().to(list_signals)).service(signal);
+}
+
+/// Which signals.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+struct Which {
+    /// Only those that stand here
+    // A text, so that what is wrong with it can be said in words.
+    #[param(value_type = Option<SignalStatus>, inline)]
+    status: Option<String>,
+}
+
+/// Signals, the newest first.
+#[utoipa::path(
+    get,
+    path = "/v1/signals",
+    tag = "signals",
+    params(PageQuery, Which),
+    responses(
+        (status = 200, body = Page<KeptSignal>),
+        (status = 400, description = "`bad_limit`, `bad_cursor`, `bad_query`", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 403, description = "`management_not_allowed`", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 503, description = "The database is away", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 504, description = "The database does not answer in time", body = ProblemBody, content_type = "application/problem+json"),
+    )
+)]
+async fn list_signals(
+    _manager: Manager,
+    signals: Data<Signals>,
+    query: Query<PageQuery>,
+    which: Query<Which>,
+) -> Result<Json<Page<KeptSignal>>, Problem> {
+    let status = match &which.status {
+        None => None,
+        Some(text) => Some(SignalStatus::read(text).ok_or(ApiError::BadStatus)?),
+    };
+    let mut page = signals.list(&query, status).await?;
+    page.trace_id = telemetry::trace_id();
+    Ok(Json(page))
+}
+
+/// One signal.
+#[utoipa::path(
+    tag = "signals",
+    params(("id" = String, Path, description = "The signal's id, 32 hex digits")),
+    responses(
+        (status = 200, body = KeptSignal),
+        (status = 400, description = "`bad_id`", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 403, description = "`management_not_allowed`", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 404, description = "`unknown_signal`", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 503, description = "The database is away", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 504, description = "The database does not answer in time", body = ProblemBody, content_type = "application/problem+json"),
+    )
+)]
+#[get("/v1/signals/{id}")]
+async fn signal(_manager: Manager, signals: Data<Signals>, id: Path<String>) -> Result<Json<KeptSignal>, Problem> {
+    let id = error::id(&id)?;
+    Ok(Json(signals.find(&id).await?.ok_or(ApiError::NoSignal)?))
+}

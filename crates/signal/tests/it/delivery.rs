@@ -1,0 +1,105 @@
+//! What was accepted reaches order-service.
+
+use serde_json::json;
+use storage::testing::TestDatabase;
+use web::testing::eventually;
+
+use crate::world::World;
+
+fn alert(symbol: &str, number: usize) -> String {
+    format!("ticker={symbol} action=buy timenow={} order_id={number}", 1_800_000_000 + number)
+}
+
+pub(crate) async fn what_becomes_of_a_signal_is_kept(database: TestDatabase) {
+    let world = World::start(&database).await;
+    world.orders.refuse("1", "2");
+    let (_, path) = world.hook("results").await;
+    let mut ids = Vec::new();
+    for number in 0..3 {
+        ids.push(world.taken(&path, &alert("BTCUSDT", number)).await.1);
+    }
+    let ordered = world.signal_is(&ids[0], "executed").await;
+    assert_eq!((&ordered["result"], &ordered["detail"]), (&json!("awaiting_confirmation"), &json!(null)));
+    let refused = world.signal_is(&ids[1], "executed").await;
+    assert_eq!((&refused["result"], &refused["detail"]), (&json!("refused"), &json!("Trading is halted.")));
+    let failed = world.signal_is(&ids[2], "failed").await;
+    assert!(failed["result"].is_null() && failed["detail"].as_str().unwrap().contains("HTTP 422"), "{failed}");
+    world.stop().await;
+}
+
+pub(crate) async fn what_is_refused_for_good_holds_up_nobody(database: TestDatabase) {
+    let mut world = World::start(&database).await;
+    world.orders.refuse("none", "0");
+    let (_, path) = world.hook("bad").await;
+    let (_, bad) = world.taken(&path, &alert("BTCUSDT", 0)).await;
+    let (_, good) = world.taken(&path, &alert("BTCUSDT", 1)).await;
+    drop(world.signal_is(&bad, "failed").await);
+    drop(world.signal_is(&good, "executed").await);
+    // It stays as it is, also after a restart.
+    world.restart().await;
+    let (_, next) = world.taken(&path, &alert("BTCUSDT", 2)).await;
+    drop(world.signal_is(&next, "executed").await);
+    assert_eq!(world.signal(&bad).await["status"], "failed");
+    assert_eq!(world.orders.executed("sender_order_id"), ["1", "2"]);
+    world.stop().await;
+}
+
+pub(crate) async fn order_service_away_is_made_up_for_in_order(database: TestDatabase) {
+    let world = World::start(&database).await;
+    world.orders.set_away(true);
+    let (_, path) = world.hook("patient").await;
+    let symbols = ["BTCUSDT", "ETHUSDT", "SOLUSDT"];
+    for number in 0..30 {
+        let (status, id) = world.taken(&path, &alert(symbols[number % 3], number)).await;
+        assert_eq!(status, "accepted");
+        assert_eq!(world.signal(&id).await["status"], "queued");
+    }
+    // Away, and this service is ready all the same; order-service answers its probe here.
+    assert_eq!(world.get("/health/ready").await.status, 200);
+    assert_eq!(world.items("/v1/signals?status=queued").await.len(), 30);
+    world.orders.set_away(false);
+    eventually("all are executed", async || world.items("/v1/signals?status=queued").await.is_empty().then_some(()))
+        .await;
+    let signals = world.orders.signals();
+    assert_eq!(signals.len(), 30);
+    for (first, symbol) in symbols.iter().enumerate() {
+        let of_symbol: Vec<usize> = signals
+            .iter()
+            .filter(|signal| signal["symbol"] == **symbol)
+            .map(|signal| signal["sender_order_id"].as_str().unwrap().parse().unwrap())
+            .collect();
+        assert_eq!(of_symbol, (first..30).step_by(3).collect::<Vec<_>>(), "{symbol} in its order");
+    }
+    world.stop().await;
+}
+
+/// The process ends with signals that wait, and with one that was executed and whose answer was lost.
+pub(crate) async fn a_restart_loses_nothing_that_was_accepted(database: TestDatabase) {
+    let mut world = World::start(&database).await;
+    world.orders.set_away(true);
+    let (_, path) = world.hook("restart").await;
+    let mut ids = Vec::new();
+    for number in 0..5 {
+        ids.push(world.taken(&path, &alert("BTCUSDT", number)).await.1);
+    }
+    world.orders.set_forgetful();
+    world.orders.set_away(false);
+    world.restart().await;
+    for id in &ids {
+        drop(world.signal_is(id, "executed").await);
+        assert!(world.orders.times(id) >= 2, "its first answer was lost");
+    }
+    assert_eq!(world.orders.executed("signal_id"), ids, "each once, in order");
+    world.stop().await;
+
+    // order-service is gone for good, and the service says so without being unready itself.
+    let world = World::start_with(&database, |config| config.order_url = "http://127.0.0.1:1/".parse().unwrap()).await;
+    let report = world.get("/health/ready").await;
+    assert_eq!(report.status, 200, "{}", report.text);
+    let checks = report.json()["checks"].clone();
+    let found: Vec<_> = checks.as_array().unwrap().iter().map(|check| (&check["name"], &check["status"])).collect();
+    let (ok, away) = (json!("ok"), json!("away"));
+    let (database, outbox, orders) = (json!("database"), json!("outbox"), json!("order-service"));
+    assert_eq!(found, [(&database, &ok), (&outbox, &ok), (&orders, &away)]);
+    world.stop().await;
+}
