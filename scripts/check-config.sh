@@ -53,6 +53,11 @@ for file in prometheus/prometheus.yml prometheus/native-scrape.yml; do
   check "$file is rendered as it is" diff <(grep -v 'rules/' "$file") <(grep -v 'rules/' "$scratch/$(basename "$file")")
 done
 check 'rendering moves every port and adds remote write' scripts/test-render-prometheus.sh
+# Its credentials are on no machine but the one that it is for.
+check 'prometheus/agent.yml' promtool check config --agent --syntax-only prometheus/agent.yml
+# scrapes <file>: jobs and targets, without Alertmanager, which no agent has.
+scrapes() { sed -n '/^scrape_configs:/,$p' "$1" | awk -v RS= '!/job_name: alertmanager/'; }
+check 'the agent scrapes what native-scrape.yml does' diff <(scrapes prometheus/native-scrape.yml) <(scrapes prometheus/agent.yml)
 
 check 'Alertmanager' amtool check-config alertmanager/alertmanager.yml
 check 'Alertmanager is rendered as it is' diff alertmanager/alertmanager.yml <(scripts/render-alertmanager.sh alertmanager/alertmanager.yml)
@@ -69,6 +74,12 @@ for file in "${rules[@]}"; do
   if grep -qE '^ *- alert:' "$file"; then
     check "$file: runbooks and tests of every alert" every_alert_is_whole "$file" "${file%.rules.yml}.test.yml"
   fi
+done
+
+# Kept by hand, in one form: what changes is what a diff shows.
+dashboards=(grafana/dashboards/*.json)
+for file in "${dashboards[@]}"; do
+  check "$file is as jq writes it" diff "$file" <(jq . "$file")
 done
 
 check 'process-compose.yaml' process-compose -f process-compose.yaml --disable-dotenv --dry-run -t=false -L "$scratch/process-compose.log"
