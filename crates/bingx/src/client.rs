@@ -79,6 +79,13 @@ impl Client {
         self.shared.upstream.held_back()
     }
 
+    /// How long after it was sent a call may still be taken: `recvWindow`, and a second by which clocks may differ. An order
+    /// of which the outcome is unknown, and which BingX does not know after that, was never taken.
+    #[must_use]
+    pub fn longest_in_flight(&self) -> Duration {
+        Duration::from_millis(self.shared.settings.recv_window_ms.into()) + Duration::from_secs(1)
+    }
+
     /// `POST /openApi/swap/v2/trade/order`: places an order. Sent at most once.
     ///
     /// # Errors
@@ -112,7 +119,8 @@ impl Client {
     /// `GET /openApi/swap/v2/trade/order`: an order by our id.
     ///
     /// # Errors
-    /// [`QueryError`]; [`QueryError::NoSuchOrder`] only when BingX says so.
+    /// [`QueryError`]; [`QueryError::NoSuchOrder`] only when BingX says so. Soon after a call whose outcome is unknown that is
+    /// not the last word: see [`Client::longest_in_flight`].
     pub async fn order_by_client_id(&self, symbol: &Symbol, client_order_id: &str) -> Result<OrderReport, QueryError> {
         self.about_order(self.shared.upstream.get(ORDER), symbol, client_order_id).await
     }

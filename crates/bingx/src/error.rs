@@ -13,7 +13,8 @@ pub enum PlaceError {
     /// BingX said no: this call made no order. With [`RefusalKind::DuplicateClientId`] an earlier one did: query it.
     #[error("BingX refused the order: {0}")]
     Refused(Refusal),
-    /// Nobody knows: query by client order id before anything else.
+    /// Nobody knows: query by client order id before anything else, and again after [`crate::Client::longest_in_flight`]
+    /// when there is no such order yet.
     #[error("it is unknown whether BingX took the order: {why}")]
     Unknown {
         /// What went wrong, in a sentence without secrets.
@@ -135,7 +136,7 @@ impl PlaceError {
 /// Why a question or a cancellation has no answer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum QueryError {
-    /// BingX knows no such order.
+    /// BingX knows no such order. A call that was given up may still arrive: see [`crate::Client::longest_in_flight`].
     #[error("BingX knows no such order: {0}")]
     NoSuchOrder(Refusal),
     /// No answer, or none that can be read; asking again may help.

@@ -231,4 +231,6 @@ fn settings_that_cannot_work_are_refused() {
     assert_eq!(with(|settings| settings.secret_key = "".into()), Some(SettingsError::SecretKey));
     assert_eq!(with(|settings| settings.recv_window_ms = 5_001), Some(SettingsError::RecvWindow));
     assert_eq!(with(|_| {}), None);
+    let client = client("http://127.0.0.1:9".parse().unwrap());
+    assert_eq!(client.longest_in_flight(), Duration::from_millis(6_000));
 }

@@ -106,14 +106,20 @@ impl Journal {
 
     fn rewrite(&mut self, state: &State) -> io::Result<()> {
         let new = self.path.with_extension("jsonl.new");
-        let mut writer = BufWriter::new(File::create(&new)?);
+        match std::fs::remove_file(&new) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        let mut writer = BufWriter::new(OpenOptions::new().create_new(true).append(true).open(&new)?);
         for change in state.whole() {
             serde_json::to_writer(&mut writer, &change)?;
             writer.write_all(b"\n")?;
         }
-        writer.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()?;
+        let file = writer.into_inner().map_err(io::IntoInnerError::into_error)?;
+        file.sync_all()?;
         std::fs::rename(&new, &self.path)?;
-        self.file = OpenOptions::new().append(true).open(&self.path)?;
+        // The same file under its new name: from here on nothing can fail.
+        self.file = file;
         self.lines = 0;
         Ok(())
     }
