@@ -171,7 +171,7 @@ fn told(code: &str, detail: String, recovery: String) -> RecoveredError {
 
 /// Whether the next service may take the request later. A refusal is its last word, but for those that speak of the
 /// moment: 408 and 425 (try again), 409 (it works on the same request), 429 (too many).
-fn undelivered(error: &UpstreamError) -> Undelivered {
+pub(crate) fn undelivered(error: &UpstreamError) -> Undelivered {
     let sentence = format!("{} failed: {}", error.upstream, error.kind);
     match &error.kind {
         UpstreamErrorKind::Status { status: 408 | 409 | 425 | 429, .. } => Undelivered::Later(sentence),

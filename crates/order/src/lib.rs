@@ -4,6 +4,8 @@
 //! (orders.rs), and hands the request to the next service of the chain. When that is away the order stands, the answer
 //! says that the rest is deferred, and the outbox delivers it later, in order (handover.rs); what is refused for good is
 //! set aside for a person (parked.rs).
+//!
+//! `POST /v1/signals` trades: see [`trading`].
 
 mod config;
 mod error;
@@ -13,6 +15,7 @@ mod parked;
 mod pricing;
 mod process;
 mod routes;
+pub mod trading;
 
 use std::time::Duration;
 
@@ -48,6 +51,7 @@ fn migrations() -> Vec<Migration> {
             postgres: include_str!("../migrations/0001_orders.postgres.sql"),
         },
         outbox::migration(2),
+        trading::migration(3),
     ]
 }
 
@@ -67,6 +71,7 @@ pub async fn start(config: Config) -> Result<RunningServer, StartError> {
     if let Some(handover) = handover.clone() {
         background.spawn("outbox", |stop| handover.deliver_later(stop));
     }
+    let desk = Data::new(trading::start(&config.trading, &database, &config.market_data_url, &mut background)?);
     let mut readiness = pricing.checked_in(database.checked_in(Readiness::new()));
     if let Some(handover) = handover.clone() {
         readiness = readiness.check("outbox", move || {
@@ -78,12 +83,12 @@ pub async fn start(config: Config) -> Result<RunningServer, StartError> {
     let aside = Data::new(handover.clone());
     let processor = Data::new(Processor::new(orders.clone(), pricing, handover, config.chain.trace_personal_data));
     let orders = Data::new(orders);
-    let openapi = routes::Api::openapi().merge_from(parked::Api::openapi());
+    let openapi = routes::Api::openapi().merge_from(parked::Api::openapi()).merge_from(trading::routes::Api::openapi());
     let service = Service { name: NAME, default_port: DEFAULT_PORT, openapi, readiness };
     let stop = background.token();
     web::start(&config.server, service, background, move |routes| {
-        routes.app_data(orders.clone()).app_data(processor.clone()).app_data(aside.clone());
-        routes.configure(routes::configure).configure(parked::configure);
+        routes.app_data(orders.clone()).app_data(processor.clone()).app_data(aside.clone()).app_data(desk.clone());
+        routes.configure(routes::configure).configure(parked::configure).configure(trading::routes::configure);
     })
     // Nobody would stop the tasks of a service that never came to be.
     .inspect_err(|_| stop.cancel())

@@ -1,0 +1,84 @@
+//! Trading: signals become orders at an exchange, within limits, and never twice (spec C2, C3, C6, C7).
+//!
+//! A signal arrives (signals.rs), is sized and held against the limits (admission.rs), written down and sent (sending.rs).
+//! What is open or unknown is looked after (reconcile.rs, recovery.rs); what the exchange says is booked (booking.rs,
+//! ledger.rs). People confirm, decline, take back (confirming.rs), change the state and ask how it stands (standing.rs);
+//! alerts make it stricter (alerts.rs). Every status is written in one place (moves.rs), with what is told of it
+//! (telling.rs).
+
+mod admission;
+mod alerts;
+mod bingx;
+mod booking;
+mod clock;
+mod confirming;
+mod core;
+mod error;
+mod exchange;
+mod gauges;
+mod ledger;
+mod moves;
+mod prices;
+mod reconcile;
+mod recovery;
+pub(crate) mod routes;
+mod sending;
+mod settings;
+mod signals;
+mod standing;
+mod state;
+mod table;
+mod telling;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use ::bingx::Client;
+use storage::{Database, Migration};
+use tokio::sync::Notify;
+use url::Url;
+use web::{Background, StartError};
+
+use self::bingx::BingX;
+use self::core::Core;
+pub(crate) use self::core::Trading;
+use self::prices::Prices;
+use self::telling::Telling;
+pub use settings::{ConfirmOrders, QuantityDecimals, Receiver, TradingModeSetting, TradingSettings};
+
+/// The tables of trading.
+pub(crate) const fn migration(version: i64) -> Migration {
+    Migration {
+        version,
+        name: "trading",
+        sqlite: include_str!("../../migrations/0003_trading.sqlite.sql"),
+        postgres: include_str!("../../migrations/0003_trading.postgres.sql"),
+    }
+}
+
+/// Begins trading, unless it is off.
+pub(crate) fn start(
+    settings: &TradingSettings,
+    database: &Database,
+    market_data_url: &Url,
+    background: &mut Background,
+) -> Result<Option<Trading>, StartError> {
+    let Some((rules, exchange)) = settings.checked()? else { return Ok(None) };
+    let client = Client::new(exchange)
+        .map_err(|error| StartError::Setting { setting: "BINGX_API_KEY", reason: error.to_string() })?;
+    let telling = Telling::new(database, &settings.notifier_url, &settings.audit_url);
+    let core = Core {
+        database: database.clone(),
+        rules,
+        exchange: Box::new(BingX::new(client)),
+        prices: Prices::new(market_data_url.clone()),
+        telling: telling.clone(),
+        kick: Notify::new(),
+    };
+    let trading = Trading { core: Arc::new(core) };
+    background.spawn("trading-told", |stop| telling.deliver(stop));
+    background.spawn("trading-reconciliation", |stop| trading.clone().reconcile(stop));
+    tracing::info!(mode = trading.core.rules.mode.as_str(), "trading");
+    Ok(Some(trading))
+}

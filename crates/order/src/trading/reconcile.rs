@@ -1,0 +1,255 @@
+//! Looking after orders that are not at their end: at the start, every so often, and soon after something was left open.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use domain::DecisionId;
+use domain::trading::{OrderStatus, TradingState};
+use telemetry::metrics::trading::RECONCILIATIONS;
+use tokio::time::Instant;
+use tracing::field::Empty;
+use tracing::instrument::WithSubscriber as _;
+use tracing::subscriber::NoSubscriber;
+use tracing::{Instrument as _, Span};
+use web::CancellationToken;
+
+use super::clock::now;
+use super::core::{Trading, continue_trace, ourselves, show};
+use super::error::TradingError;
+use super::exchange::Held;
+use super::table::{self, Kept};
+use super::{gauges, ledger, state};
+
+/// Wait before an open order is looked after for the first time; it doubles with each time that changes nothing.
+const FIRST_WAIT: Duration = Duration::from_millis(250);
+
+/// Longest such wait; the interval of the settings, where that is shorter.
+const LONGEST_WAIT: Duration = Duration::from_secs(30);
+
+/// Wait before the next look when the database is away.
+const AWAY: Duration = Duration::from_secs(1);
+
+/// Since when an order stands as it does, as far as it is looked after here.
+struct Watched {
+    revision: i64,
+    looks: u32,
+    due: Instant,
+}
+
+/// What is looked after, and when.
+struct Watch {
+    orders: HashMap<DecisionId, Watched>,
+    longest: Duration,
+}
+
+impl Watch {
+    fn wait(&self, looks: u32) -> Duration {
+        FIRST_WAIT.saturating_mul(1 << looks.min(16)).min(self.longest)
+    }
+
+    /// Takes note of what is open; orders that have changed are looked after soon again.
+    fn see(&mut self, open: &[Kept]) {
+        self.orders.retain(|id, _| open.iter().any(|kept| kept.id() == id));
+        let (first, at) = (self.wait(0), Instant::now());
+        for kept in open {
+            let watched = self.orders.entry(kept.id().clone()).or_insert(Watched {
+                revision: kept.order.revision,
+                looks: 0,
+                due: at + first,
+            });
+            if watched.revision != kept.order.revision {
+                *watched = Watched { revision: kept.order.revision, looks: 0, due: at + first };
+            }
+            // What has a time of its own needs no look before.
+            if let Some(time) = own_time(kept) {
+                watched.due = at + (time - now()).to_std().unwrap_or_default();
+            }
+        }
+    }
+
+    fn is_due(&self, kept: &Kept) -> bool {
+        self.orders.get(kept.id()).is_some_and(|watched| watched.due <= Instant::now())
+    }
+
+    fn looked(&mut self, id: &DecisionId) {
+        let longest = self.longest;
+        if let Some(watched) = self.orders.get_mut(id) {
+            watched.looks = watched.looks.saturating_add(1);
+            watched.due = Instant::now() + FIRST_WAIT.saturating_mul(1 << watched.looks.min(16)).min(longest);
+        }
+    }
+
+    fn next(&self) -> Option<Instant> {
+        self.orders.values().map(|watched| watched.due).min()
+    }
+}
+
+/// When an order that waits for something is to be looked after: its confirmation runs out, or its claim.
+fn own_time(kept: &Kept) -> Option<chrono::DateTime<chrono::Utc>> {
+    if kept.order.awaits_confirmation() {
+        return kept.order.confirmation.as_ref().map(|confirmation| confirmation.expires_at);
+    }
+    kept.claim.map(|claim| claim.until)
+}
+
+impl Trading {
+    /// Looks after what is open, until the service stops.
+    pub(crate) async fn reconcile(self, stop: CancellationToken) {
+        let interval = self.core.rules.reconcile_interval;
+        let mut watch = Watch { orders: HashMap::new(), longest: LONGEST_WAIT.min(interval) };
+        let mut next_round = Instant::now();
+        while !stop.is_cancelled() {
+            let round = next_round <= Instant::now();
+            let looked = tokio::select! {
+                // What is begun may be cut off: that is what the whole of it is made for.
+                () = stop.cancelled() => return,
+                looked = Box::pin(self.look(&mut watch, round)) => looked,
+            };
+            if round {
+                let outcome = if matches!(looked, Ok(true)) { "ok" } else { "failed" };
+                RECONCILIATIONS.add(1, &[("outcome", outcome)]);
+                next_round = Instant::now() + interval;
+            }
+            let mut next = watch.next().map_or(next_round, |due| due.min(next_round));
+            if let Err(error) = looked {
+                tracing::warn!(error = %error, "open orders cannot be looked after now");
+                next = Instant::now() + AWAY;
+                // Once the database is back, everything is looked at.
+                next_round = next;
+            }
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = self.core.kick.notified() => {}
+                () = tokio::time::sleep_until(next) => {}
+            }
+        }
+    }
+
+    /// Looks after what is due, or in a full round after everything; whether all of it could be done.
+    async fn look(&self, watch: &mut Watch, round: bool) -> Result<bool, TradingError> {
+        let core = &*self.core;
+        // Looks come every second: each would be a trace of its own.
+        let silent = NoSubscriber::default;
+        let open = table::open(&core.database, core.rules.mode).with_subscriber(silent()).await?;
+        let standing = state::read(&core.database).with_subscriber(silent()).await?;
+        state::show(standing.state);
+        watch.see(&open);
+        let mut all_done = true;
+        for kept in &open {
+            let looked_at = watch.is_due(kept) || (round && own_time(kept).is_none());
+            if !looked_at {
+                continue;
+            }
+            watch.looked(kept.id());
+            let id = kept.id().clone();
+            let looked = Box::pin(self.look_after(kept.clone(), standing.state)).await;
+            if let Err(error) = looked {
+                all_done &= !matches!(error, TradingError::Exchange(_) | TradingError::Storage(_));
+                tracing::info!(order.id = %id, error = %error, "an open order is looked after again later");
+            }
+        }
+        if round {
+            gauges::positions(&core.database, &core.rules).with_subscriber(silent()).await?;
+            if open.is_empty() {
+                all_done &= Box::pin(self.compare_positions()).await;
+            }
+        }
+        let open = table::open(&core.database, core.rules.mode).with_subscriber(silent()).await?;
+        gauges::open_orders(&open);
+        watch.see(&open);
+        Ok(all_done)
+    }
+
+    async fn look_after(&self, kept: Kept, trading: TradingState) -> Result<(), TradingError> {
+        let at_exchange = matches!(kept.order.status, OrderStatus::Submitted | OrderStatus::PartiallyFilled);
+        let unwanted = trading == TradingState::Halted || kept.cancel_by.is_some();
+        if at_exchange && !unwanted {
+            // Most of these questions say nothing new; only what does is worth a span.
+            let answer = self.core.exchange.query(&kept.order.symbol, kept.id());
+            let answer = answer.with_subscriber(NoSubscriber::default()).await;
+            let known = (kept.order.status, kept.order.filled_quantity, kept.order.fee);
+            if let Ok(report) = &answer
+                && (report.status.unwrap_or(known.0), report.filled, report.fee) == known
+            {
+                return Ok(());
+            }
+            return traced(&kept.clone(), self.answered(kept, answer)).await;
+        }
+        let id = kept.id().clone();
+        let by = kept.cancel_by.clone().unwrap_or_else(ourselves);
+        traced(&kept.clone(), async {
+            if !unwanted {
+                return Box::pin(self.go_on(kept)).await;
+            }
+            match Box::pin(self.take_back(&id, &by, "trading is halted")).await {
+                Err(TradingError::AlreadyFinal { .. }) => self.find(&id).await,
+                taken => taken,
+            }
+        })
+        .await
+    }
+
+    /// Says so when the exchange holds something else than is counted here. Nothing is changed: somebody may trade on the
+    /// same account by hand.
+    async fn compare_positions(&self) -> bool {
+        let core = &*self.core;
+        let theirs = match core.exchange.positions().with_subscriber(NoSubscriber::default()).await {
+            Ok(theirs) => theirs,
+            Err(error) => {
+                tracing::info!(error = %error, "the exchange's positions cannot be compared now");
+                return false;
+            }
+        };
+        let ours = match ledger::all(&core.database, core.rules.mode).with_subscriber(NoSubscriber::default()).await {
+            Ok(ours) => ours,
+            Err(error) => {
+                tracing::warn!(error = %error, "the positions cannot be read now");
+                return false;
+            }
+        };
+        for symbol in &core.rules.limits.symbols {
+            let held = ours.iter().find(|(known, _)| known == symbol).map(|(_, ledger)| ledger.position.quantity);
+            let held = held.unwrap_or_default();
+            let told: rust_decimal::Decimal =
+                theirs.iter().filter(|Held { symbol: of, .. }| of == symbol).map(|theirs| theirs.quantity).sum();
+            if held != told {
+                tracing::warn!(
+                    crypto.symbol = %symbol, held = %held, exchange = %told,
+                    "the exchange holds something else than is counted here"
+                );
+            }
+        }
+        true
+    }
+}
+
+/// Goes on with an order in the trace in which it was made.
+async fn traced(kept: &Kept, work: impl Future<Output = Result<Kept, TradingError>>) -> Result<(), TradingError> {
+    let span = tracing::info_span!(
+        "OrderService.recover_order",
+        crypto.symbol = kept.order.symbol.as_str(),
+        decision.id = kept.order.id.as_str(),
+        order.id = kept.order.id.as_str(),
+        order.status.before = kept.order.status.as_str(),
+        order.status = Empty,
+        order.side = Empty,
+        order.quantity = Empty,
+        exchange.order_id = Empty,
+        refusal.code = Empty,
+    );
+    continue_trace(&span, kept);
+    async {
+        let outcome = Box::pin(work).await;
+        match &outcome {
+            Ok(kept) => show(&kept.order),
+            // What is still unknown is no news: the span says what it is.
+            Err(error @ (TradingError::Unknown(_) | TradingError::Contended)) => {
+                Span::current().record("order.status", error.label());
+            }
+            Err(error) => error.show(),
+        }
+        outcome.map(drop)
+    }
+    .instrument(span)
+    .await
+}

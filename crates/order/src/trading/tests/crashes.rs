@@ -1,0 +1,160 @@
+//! However a process ends, and whatever the exchange has heard by then: the next one makes it one order, never two.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use domain::trading::{OrderStatus, SignalOutcome};
+use rust_decimal::Decimal;
+use rust_decimal_macros::dec;
+use storage::testing::{TestDatabase, engines};
+use web::testing::eventually;
+
+use super::exchange::{Fake, Placing};
+use super::world::{Process, prices, signal};
+use crate::trading::error::TradingError;
+use crate::trading::{ledger, table};
+
+/// Work that is dropped where it stands after so many steps: a process that is killed there.
+struct Killed<F> {
+    work: Option<Pin<Box<F>>>,
+    steps: usize,
+}
+
+impl<F: Future> Killed<F> {
+    fn after(steps: usize, work: F) -> Self {
+        Self { work: Some(Box::pin(work)), steps }
+    }
+}
+
+impl<F: Future> Future for Killed<F> {
+    /// None when it was killed.
+    type Output = Option<F::Output>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let Some(work) = &mut self.work else { return Poll::Ready(None) };
+        match work.as_mut().poll(context) {
+            Poll::Ready(done) => Poll::Ready(Some(done)),
+            Poll::Pending if self.steps == 0 => {
+                self.work = None;
+                Poll::Ready(None)
+            }
+            Poll::Pending => {
+                self.steps -= 1;
+                Poll::Pending
+            }
+        }
+    }
+}
+
+fn run(test: impl AsyncFn(TestDatabase)) {
+    for database in engines() {
+        actix_web::rt::System::new().block_on(test(database));
+    }
+}
+
+/// The signal comes again until there is an outcome, as signal-service does it.
+async fn delivered(process: &Process, number: usize) -> SignalOutcome {
+    eventually("the signal has an outcome", async || match process.trading.handle_signal(signal(number)).await {
+        Ok(outcome) => Some(outcome),
+        Err(TradingError::Unknown(_) | TradingError::Exchange(_) | TradingError::Contended) => None,
+        Err(error) => panic!("{error}"),
+    })
+    .await
+}
+
+/// Kills a process at every step of a signal's handling; the exchange does the same each time.
+async fn killed_at_every_step(database: &TestDatabase, placing: Placing) {
+    let (exchange, prices) = (Fake::default(), prices());
+    let mut steps = 0;
+    loop {
+        let process = Process::start(database, &exchange, &prices).await;
+        exchange.plan(std::iter::repeat_n(placing, 1));
+        let before = exchange.calls();
+        let handled = Killed::after(steps, process.trading.handle_signal(signal(steps))).await;
+        if exchange.calls() == before {
+            exchange.forget_plan();
+        }
+        steps += 1;
+        if handled.is_some() {
+            break;
+        }
+        assert!(steps < 2_000, "it never ends");
+    }
+    assert!(steps > 10, "it has more steps than {steps}");
+    // Whoever comes after them.
+    let process = Process::start(database, &exchange, &prices).await;
+    for number in 0..steps {
+        let outcome = delivered(&process, number).await;
+        let order = outcome.order.unwrap();
+        let expected = if placing == Placing::Refused { [0, 1] } else { [1, 1] };
+        let taken = exchange.taken(&order.id);
+        assert!(expected.contains(&taken), "killed at step {number}: the exchange has taken it {taken} times");
+        let ended = if taken == 1 { OrderStatus::Filled } else { OrderStatus::Rejected };
+        assert_eq!(order.status, ended, "killed at step {number}: {order:?}");
+    }
+    let core = &process.trading.core;
+    assert!(table::open(&core.database, core.rules.mode).await.unwrap().is_empty());
+    if placing != Placing::Refused {
+        let all = ledger::all(&core.database, core.rules.mode).await.unwrap();
+        let held = dec!(0.001) * Decimal::from(steps);
+        assert_eq!(all[0].1.position.quantity, held, "every fill is counted once");
+    }
+}
+
+#[test]
+fn a_process_killed_at_any_step_leaves_one_order() {
+    run(async |database| killed_at_every_step(&database, Placing::Taken).await);
+}
+
+#[test]
+fn killed_when_the_answer_is_lost() {
+    run(async |database| killed_at_every_step(&database, Placing::TakenUnheard).await);
+}
+
+#[test]
+fn killed_when_the_order_is_lost() {
+    run(async |database| killed_at_every_step(&database, Placing::Lost).await);
+}
+
+#[test]
+fn killed_when_it_is_refused() {
+    run(async |database| killed_at_every_step(&database, Placing::Refused).await);
+}
+
+#[test]
+fn killed_again_and_again_while_recovering() {
+    run(async |database| {
+        let (exchange, prices) = (Fake::default(), prices());
+        exchange.plan([Placing::Lost, Placing::NotSent, Placing::TakenUnheard]);
+        let mut steps = 0;
+        let outcome = loop {
+            let process = Process::start(&database, &exchange, &prices).await;
+            // Each lives a little longer than the one before.
+            let handled = Killed::after(steps, process.trading.handle_signal(signal(1))).await;
+            if let Some(Ok(outcome)) = handled {
+                break outcome;
+            }
+            steps += 1;
+            assert!(steps < 2_000, "it never ends");
+        };
+        let order = outcome.order.unwrap();
+        assert_eq!((exchange.taken(&order.id), order.status), (1, OrderStatus::Filled));
+    });
+}
+
+#[test]
+fn two_processes_at_once_send_one_order() {
+    run(async |database| {
+        let (exchange, prices) = (Fake::default(), prices());
+        let one = Process::start(&database, &exchange, &prices).await;
+        let other = Process::start(&database, &exchange, &prices).await;
+        for number in 0..20 {
+            let (first, second) = futures_util::join!(delivered(&one, number), delivered(&other, number));
+            let id = first.order.as_ref().unwrap().id.clone();
+            assert_eq!(Some(&id), second.order.as_ref().map(|order| &order.id));
+            assert_eq!(exchange.taken(&id), 1);
+            assert!(first.replayed || second.replayed, "one of them made it");
+        }
+        assert_eq!(exchange.calls(), 20);
+    });
+}

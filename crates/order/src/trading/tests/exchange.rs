@@ -1,0 +1,127 @@
+//! An exchange in memory. It takes an order as often as it is sent, so that sending twice shows.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex};
+
+use chrono::Utc;
+use domain::trading::OrderStatus;
+use domain::{DecisionId, Symbol};
+use futures_util::FutureExt as _;
+use futures_util::future::LocalBoxFuture;
+use rust_decimal::Decimal;
+use rust_decimal_macros::dec;
+
+use crate::trading::exchange::{Account, AskFailure, Exchange, Held, NewOrder, PlaceFailure, Report};
+
+/// What a placing call does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Placing {
+    /// It is taken, and the answer says so.
+    Taken,
+    /// It is taken, and the answer is lost.
+    TakenUnheard,
+    /// It is lost on its way, and so is the answer.
+    Lost,
+    /// It does not leave.
+    NotSent,
+    /// It is refused.
+    Refused,
+}
+
+#[derive(Default)]
+struct Book {
+    script: VecDeque<Placing>,
+    /// How often each order was taken.
+    taken: HashMap<DecisionId, (NewOrder, u32)>,
+    calls: u32,
+}
+
+#[derive(Clone, Default)]
+pub(super) struct Fake {
+    book: Arc<Mutex<Book>>,
+}
+
+pub(super) const PRICE: Decimal = dec!(40000);
+
+impl Fake {
+    /// What the next calls do; after them, all are taken.
+    pub(super) fn plan(&self, script: impl IntoIterator<Item = Placing>) {
+        self.book.lock().unwrap().script.extend(script);
+    }
+
+    /// What was planned and did not happen is planned no more.
+    pub(super) fn forget_plan(&self) {
+        self.book.lock().unwrap().script.clear();
+    }
+
+    /// How often an order was taken.
+    pub(super) fn taken(&self, id: &DecisionId) -> u32 {
+        self.book.lock().unwrap().taken.get(id).map_or(0, |(_, times)| *times)
+    }
+
+    pub(super) fn calls(&self) -> u32 {
+        self.book.lock().unwrap().calls
+    }
+
+    fn report(&self, id: &DecisionId) -> Option<Report> {
+        let book = self.book.lock().unwrap();
+        let (order, _) = book.taken.get(id)?;
+        Some(Report {
+            exchange_order_id: format!("x-{id}"),
+            status: Some(OrderStatus::Filled),
+            filled: order.quantity,
+            average_price: Some(PRICE),
+            fee: order.quantity * PRICE * dec!(0.0005),
+        })
+    }
+}
+
+impl Exchange for Fake {
+    fn place<'a>(&'a self, order: &'a NewOrder) -> LocalBoxFuture<'a, Result<String, PlaceFailure>> {
+        async move {
+            // On its way there, and on its way back.
+            tokio::task::yield_now().await;
+            let placing = {
+                let mut book = self.book.lock().unwrap();
+                book.calls += 1;
+                let placing = book.script.pop_front().unwrap_or(Placing::Taken);
+                if matches!(placing, Placing::Taken | Placing::TakenUnheard) {
+                    book.taken.entry(order.id.clone()).or_insert_with(|| (order.clone(), 0)).1 += 1;
+                }
+                placing
+            };
+            tokio::task::yield_now().await;
+            match placing {
+                Placing::Taken => Ok(format!("x-{}", order.id)),
+                Placing::TakenUnheard | Placing::Lost => Err(PlaceFailure::Unknown("no answer in time".to_owned())),
+                Placing::NotSent => Err(PlaceFailure::NotSent("no connection".to_owned())),
+                Placing::Refused => Err(PlaceFailure::Refused("insufficient margin".to_owned())),
+            }
+        }
+        .boxed_local()
+    }
+
+    fn query<'a>(&'a self, _: &'a Symbol, id: &'a DecisionId) -> LocalBoxFuture<'a, Result<Report, AskFailure>> {
+        async move {
+            tokio::task::yield_now().await;
+            self.report(id).ok_or_else(|| AskFailure::NoSuchOrder("order not exist".to_owned()))
+        }
+        .boxed_local()
+    }
+
+    fn cancel<'a>(&'a self, _: &'a Symbol, id: &'a DecisionId) -> LocalBoxFuture<'a, Result<(), AskFailure>> {
+        async move { self.report(id).map(drop).ok_or_else(|| AskFailure::NoSuchOrder("order not exist".to_owned())) }
+            .boxed_local()
+    }
+
+    fn balance(&self) -> LocalBoxFuture<'_, Result<Account, AskFailure>> {
+        let nothing = Decimal::ZERO;
+        let asset = "USDT".to_owned();
+        async move { Ok(Account { asset, balance: nothing, equity: nothing, available: nothing, as_of: Utc::now() }) }
+            .boxed_local()
+    }
+
+    fn positions(&self) -> LocalBoxFuture<'_, Result<Vec<Held>, AskFailure>> {
+        async move { Ok(Vec::new()) }.boxed_local()
+    }
+}

@@ -1,0 +1,5 @@
+//! Trading with an exchange that does as it is told, and processes that end where they should not.
+
+mod crashes;
+mod exchange;
+mod world;

@@ -1,0 +1,94 @@
+//! A database, prices, and any number of processes on them.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::HttpResponse;
+use chrono::Utc;
+use domain::DecisionId;
+use domain::trading::{Signal, SignalAction, SignalSource};
+use rust_decimal_macros::dec;
+use serde_json::json;
+use storage::testing::TestDatabase;
+use storage::{Database, outbox};
+use tokio::sync::Notify;
+use url::Url;
+use web::CancellationToken;
+use web::testing::{eventually, fake};
+
+use super::exchange::{Fake, PRICE};
+use crate::trading::core::{Core, Trading};
+use crate::trading::prices::Prices;
+use crate::trading::settings::{Receiver, SendTimes, TradingSettings};
+use crate::trading::telling::Telling;
+
+/// Prices that are always fresh.
+pub(super) fn prices() -> Url {
+    fake(|request, _| async move {
+        let symbol = request.path().rsplit('/').next().unwrap_or_default().to_owned();
+        HttpResponse::Ok().json(json!({
+            "symbol": symbol, "price": PRICE, "observed_at": Utc::now(), "age_ms": 1, "source": "rest",
+        }))
+    })
+}
+
+/// A process: what is in its memory ends with it, its database stays.
+pub(super) struct Process {
+    pub(super) trading: Trading,
+    stop: CancellationToken,
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
+
+impl Process {
+    /// Begins one; its loops do not run.
+    pub(super) async fn start(database: &TestDatabase, exchange: &Fake, prices: &Url) -> Self {
+        let migrations = vec![outbox::migration(2), crate::trading::migration(3)];
+        let database = Database::open("order-service", &database.settings(), migrations).unwrap();
+        let stop = CancellationToken::new();
+        actix_web::rt::spawn(database.clone().keep_up(stop.clone()));
+        eventually("the database is there", async || database.ready().await.ok()).await;
+        let mut rules = TradingSettings::ephemeral(prices.clone()).checked().unwrap().unwrap().0;
+        rules.times = SendTimes {
+            answer: Duration::from_millis(50),
+            recv_window: Duration::from_millis(50),
+            margin: Duration::from_millis(300),
+        };
+        // The trail is written, and nobody is there to take it.
+        let nobody: Receiver = "http://127.0.0.1:1/".parse().unwrap();
+        let telling = Telling::new(&database, &nobody, &nobody);
+        let core = Core {
+            database,
+            rules,
+            exchange: Box::new(exchange.clone()),
+            prices: Prices::new(prices.clone()),
+            telling,
+            kick: Notify::new(),
+        };
+        Self { trading: Trading { core: Arc::new(core) }, stop }
+    }
+}
+
+pub(super) fn signal(number: usize) -> Signal {
+    let id = DecisionId::from_bytes(u128::try_from(number).unwrap().to_be_bytes());
+    Signal {
+        signal_id: id,
+        source: SignalSource::Tradingview,
+        hook: Some("main".to_owned()),
+        symbol: "BTCUSDT".parse().unwrap(),
+        action: SignalAction::Buy,
+        quantity: Some(dec!(0.001)),
+        notional: None,
+        limit_price: None,
+        seen_price: None,
+        sender_order_id: None,
+        comment: None,
+        interval: None,
+        alerted_at: None,
+        received_at: Utc::now(),
+    }
+}
