@@ -25,7 +25,8 @@ impl Refusal for web::StartError {
 impl Refusal for simulator::StartError {
     fn is_setting(&self) -> bool {
         match self {
-            Self::SecretFile { .. } | Self::BotToken => true,
+            // A folder that cannot be used, or a file in it: whoever starts it can mend either.
+            Self::SecretFile { .. } | Self::BotToken | Self::Journal(_) => true,
             Self::Server(error) => error.is_setting(),
             Self::Recording(_) => false,
         }
