@@ -2,6 +2,7 @@
 
 use actix_web::http::StatusCode;
 use domain::PageError;
+use domain::trading::AuditEventError;
 use storage::StorageError;
 use web::{ChainError, Problem, UpstreamError};
 
@@ -14,6 +15,8 @@ pub(crate) enum AuditError {
     Next(#[source] UpstreamError),
     #[error("{0}")]
     Page(#[from] PageError),
+    #[error("the event cannot be kept: {0}")]
+    Event(#[source] AuditEventError),
     #[error("{0} in the database is none")]
     Kept(&'static str),
     #[error("the context cannot be written as JSON")]
@@ -26,6 +29,7 @@ impl ChainError for AuditError {
             Self::Storage(error) => error.label(),
             Self::Next(error) => error.label(),
             Self::Page(error) => error.code(),
+            Self::Event(_) => "bad_event",
             Self::Kept(_) => "bad_row",
             Self::Json(_) => "bad_json",
         }
@@ -35,7 +39,7 @@ impl ChainError for AuditError {
         match self {
             Self::Storage(_) | Self::Kept(_) | Self::Json(_) => true,
             Self::Next(error) => !error.is_refusal(),
-            Self::Page(_) => false,
+            Self::Page(_) | Self::Event(_) => false,
         }
     }
 }
@@ -46,6 +50,9 @@ impl From<AuditError> for Problem {
             AuditError::Storage(error) => error.into(),
             AuditError::Next(error) => error.into(),
             AuditError::Page(error) => Self::new(StatusCode::BAD_REQUEST, error.code(), format!("The {error}.")),
+            AuditError::Event(error) => {
+                Self::new(StatusCode::BAD_REQUEST, "bad_event", format!("The event cannot be kept: {error}."))
+            }
             AuditError::Kept(_) | AuditError::Json(_) => Self::internal(),
         }
     }

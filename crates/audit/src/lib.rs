@@ -1,10 +1,13 @@
 //! audit-service: the audit trail, and the last link of the business chain (spec E2).
 //!
 //! `POST /process` records the request with the whole context it came with, in one transaction and once an event: what
-//! is delivered again finds its row. Rows are never changed or deleted: no route does it, and the database refuses it.
+//! is delivered again finds its row. `POST /v1/events` does the same for what happens in trading (events.rs). Rows are never
+//! changed or deleted: no route does it, and the database refuses it.
 
 mod config;
 mod error;
+mod event_routes;
+mod events;
 mod process;
 mod routes;
 mod trail;
@@ -15,6 +18,7 @@ use utoipa::OpenApi as _;
 use web::{Background, Readiness, RunningServer, Service, StartError};
 
 pub use config::Config;
+use events::Events;
 use process::Processor;
 use trail::Trail;
 
@@ -38,6 +42,12 @@ fn migrations() -> Vec<Migration> {
             sqlite: include_str!("../migrations/0002_rows_are_not_replaced.sqlite.sql"),
             postgres: include_str!("../migrations/0002_rows_are_not_replaced.postgres.sql"),
         },
+        Migration {
+            version: 3,
+            name: "trading_events",
+            sqlite: include_str!("../migrations/0003_trading_events.sqlite.sql"),
+            postgres: include_str!("../migrations/0003_trading_events.postgres.sql"),
+        },
     ]
 }
 
@@ -55,13 +65,16 @@ pub async fn start(config: Config) -> Result<RunningServer, StartError> {
     if let Some(next) = &next {
         readiness = next.checked_in(readiness);
     }
+    let events = Data::new(Events::new(database.clone()));
     let trail = Trail::new(database);
     let processor = Data::new(Processor::new(trail.clone(), next, config.chain.trace_personal_data));
     let trail = Data::new(trail);
-    let service = Service { name: NAME, default_port: DEFAULT_PORT, openapi: routes::Api::openapi(), readiness };
+    let openapi = routes::Api::openapi().merge_from(event_routes::Api::openapi());
+    let service = Service { name: NAME, default_port: DEFAULT_PORT, openapi, readiness };
     let stop = background.token();
     web::start(&config.server, service, background, move |routes| {
-        routes.app_data(trail.clone()).app_data(processor.clone()).configure(routes::configure);
+        routes.app_data(trail.clone()).app_data(processor.clone()).app_data(events.clone());
+        routes.configure(routes::configure).configure(event_routes::configure);
     })
     // Nobody would stop the tasks of a service that never came to be.
     .inspect_err(|_| stop.cancel())

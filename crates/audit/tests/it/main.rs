@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod events;
 mod trail;
 
 use std::process::ExitCode;
@@ -18,5 +19,9 @@ fn main() -> ExitCode {
         test!(trail::the_trail_is_read_in_pages),
         test!(trail::bad_input_gets_a_sentence),
         test!(trail::a_chain_may_go_on_behind),
+        test!(events::an_event_is_recorded_once_with_all_of_it),
+        test!(events::events_are_never_changed),
+        test!(events::events_are_read_in_pages_and_by_what_they_are_about),
+        test!(events::what_cannot_be_kept_gets_a_sentence),
     ])
 }

@@ -9,7 +9,7 @@ use telemetry::testing::{attribute, finished_spans};
 use web::RunningServer;
 use web::testing::{call, eventually, fake, get, post, post_text, ready, url};
 
-async fn start(database: &TestDatabase) -> RunningServer {
+pub(crate) async fn start(database: &TestDatabase) -> RunningServer {
     telemetry::testing::init();
     let server = audit::start(audit::Config::ephemeral(database.settings(), None)).await.unwrap();
     ready(&server).await;
@@ -167,7 +167,7 @@ pub(crate) async fn rows_are_never_changed(database: TestDatabase) {
 }
 
 /// With a connection that is not the service's.
-async fn run(database: &TestDatabase, statement: &'static str) -> Result<(), sqlx::Error> {
+pub(crate) async fn run(database: &TestDatabase, statement: &'static str) -> Result<(), sqlx::Error> {
     use sqlx::{Connection as _, Executor as _};
     match database.folder() {
         Some(folder) => {
