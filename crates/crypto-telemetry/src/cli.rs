@@ -33,7 +33,6 @@ pub(crate) struct NotifierArgs {
 }
 
 #[derive(Debug, Subcommand)]
-#[expect(clippy::large_enum_variant, reason = "one value, made once, at start")]
 pub(crate) enum Command {
     /// Service, port 8081: prices and candles from Binance
     MarketDataService(ServiceArgs<market_data::Config>),
@@ -49,6 +48,8 @@ pub(crate) enum Command {
     OrderService(ServiceArgs<order::Config>),
     /// Service, port 5003: the audit trail, the last link of the business chain
     AuditService(ServiceArgs<audit::Config>),
+    /// Service, port 8000: TradingView's alerts in, signals out
+    SignalService(ServiceArgs<signal::Config>),
     /// Service, port 8090: Binance, Telegram and an LLM in their own wire formats, for running offline
     Simulator(ServiceArgs<simulator::Config>),
     #[command(flatten)]
@@ -67,6 +68,8 @@ pub(crate) enum Tool {
     Load(tools::load::Args),
     /// Make an API key for a client of api-gateway
     ApiKey(tools::api_key::Args),
+    /// Make, list and revoke the addresses that TradingView sends alerts to
+    Hooks(tools::hooks::Args),
     /// Check ports, tools and disk before the stack starts
     Preflight(tools::preflight::Args),
     /// Print docs/METRICS.md from the registry of metrics

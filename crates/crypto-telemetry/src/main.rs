@@ -41,6 +41,9 @@ fn main() -> ExitCode {
         Command::UserService(args) => serve::service(&ports::USER, args, |config| &mut config.server, user::start),
         Command::OrderService(args) => serve::service(&ports::ORDER, args, |config| &mut config.server, order::start),
         Command::AuditService(args) => serve::service(&ports::AUDIT, args, |config| &mut config.server, audit::start),
+        Command::SignalService(args) => {
+            serve::service(&ports::SIGNAL, args, |config| &mut config.server, signal::start)
+        }
         Command::Simulator(args) => {
             serve::service(&ports::SIMULATOR, args, |config| &mut config.server, simulator::start)
         }
@@ -51,6 +54,7 @@ fn main() -> ExitCode {
                 Tool::Chaos(args) => tools::chaos::run(args).await,
                 Tool::Load(args) => tools::load::run(args).await,
                 Tool::ApiKey(args) => tools::api_key::run(args).await,
+                Tool::Hooks(args) => tools::hooks::run(args).await,
                 Tool::Preflight(args) => tools::preflight::run(args).await,
                 Tool::MetricsDoc => Ok(tools::metrics_doc()),
                 Tool::SettingsDoc => Ok(tools::settings_doc(&Cli::command())),

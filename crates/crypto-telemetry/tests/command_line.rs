@@ -23,10 +23,15 @@ fn said(output: &Output) -> (Option<i32>, String) {
 fn a_bad_value_is_a_usage_error_that_names_it() {
     /// Arguments, environment, what is named.
     type Case<'a> = (&'a [&'a str], &'a [(&'a str, &'a str)], &'a str);
-    let cases: [Case<'_>; 6] = [
+    let cases: [Case<'_>; 11] = [
         (&["decision-service"], &[("LOG_LEVEL", "bogus")], "LOG_LEVEL"),
         (&["decision-service"], &[("DECISION_PORT", "eighty")], "DECISION_PORT"),
         (&["simulator"], &[("PORT", "70000")], "PORT"),
+        (&["signal-service"], &[("SIGNAL_ADMIN_KEY", "short")], "SIGNAL_ADMIN_KEY"),
+        (&["signal-service"], &[("SIGNAL_SOURCE_ADDRESSES", "tradingview,somewhere")], "somewhere"),
+        (&["signal-service"], &[("SIGNAL_RETENTION_DAYS", "0")], "--retention-days"),
+        (&["hooks", "list"], &[("SIGNAL_PORT", "0")], "SIGNAL_PORT"),
+        (&["hooks", "revoke", "../signals"], &[], "../signals"),
         (&["ask", "BTCUSDT"], &[("NOTIFIER_PORT", "0")], "NOTIFIER_PORT"),
         (&["chaos", "inject", "llm", "drop", "--for", "2h"], &[], "duration"),
         (

@@ -52,3 +52,100 @@ async fn clean(signals: &Signals, dispatch: &Dispatch, before: DateTime<Utc>) ->
     let full = BATCH.unsigned_abs();
     Ok(keys >= full || executed >= full || u64::try_from(failed.len()).is_ok_and(|count| count >= full))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use chrono::TimeDelta;
+    use domain::DecisionId;
+    use domain::trading::{Signal, SignalAction, SignalOutcome, SignalResult, SignalSource};
+    use storage::testing::{TestDatabase, engines};
+    use storage::{Database, QueryType, Statement};
+    use web::Background;
+    use web::testing::eventually;
+
+    use super::*;
+    use crate::queue::Queue;
+    use crate::signals::{insert, take_key};
+
+    async fn count(database: &Database, sql: &'static str) -> i64 {
+        database.fetch_one::<(i64,)>(Statement::new(QueryType::Select, "signals", sql)).await.unwrap().0
+    }
+
+    #[actix_web::test]
+    async fn what_waits_is_kept_and_what_is_old_goes() {
+        for test in engines() {
+            old_goes(test).await;
+        }
+    }
+
+    async fn old_goes(test: TestDatabase) {
+        let database = Database::open(crate::NAME, &test.settings(), crate::migrations()).unwrap();
+        let mut background = Background::new();
+        background.spawn("database", |stop| database.clone().keep_up(stop));
+        eventually("the database is there", async || database.ready().await.ok()).await;
+        let signals = Signals::new(database.clone());
+        let nobody = "http://127.0.0.1:1/".parse().unwrap();
+        let dispatch = Dispatch::new(database.clone(), &nobody, signals.clone(), Queue::new(signals.clone()));
+        let now = Utc::now();
+        let mut ids = BTreeMap::new();
+        for (number, what) in (0_u8..).zip(["queued", "executed", "failed"]) {
+            let signal = Signal {
+                signal_id: DecisionId::from_bytes([number; 16]),
+                source: SignalSource::Tradingview,
+                hook: None,
+                symbol: "BTCUSDT".parse().unwrap(),
+                action: SignalAction::Buy,
+                quantity: None,
+                notional: None,
+                limit_price: None,
+                seen_price: None,
+                sender_order_id: None,
+                comment: None,
+                interval: None,
+                alerted_at: None,
+                received_at: now,
+            };
+            let mut transaction = database.begin().await.unwrap();
+            let expires_at = now + TimeDelta::hours(i64::from(number) - 1);
+            assert!(take_key(&mut transaction, what, &signal.signal_id, now, expires_at).await.unwrap());
+            let payload = serde_json::to_value(&signal).unwrap();
+            insert(&mut transaction, &signal, payload.to_string(), "hook", None).await.unwrap();
+            dispatch.put(&mut transaction, &signal, payload).await.unwrap();
+            transaction.commit().await.unwrap();
+            ids.insert(what, signal.signal_id);
+        }
+        let outcome = SignalOutcome {
+            signal_id: ids["executed"].clone(),
+            result: SignalResult::Ordered,
+            order: None,
+            refusal: None,
+            replayed: false,
+            trace_id: None,
+        };
+        // Once is news, twice is not, and nothing changes what is written.
+        assert!(signals.executed(&outcome).await.unwrap() && !signals.executed(&outcome).await.unwrap());
+        assert!(
+            signals.failed(&ids["failed"], "no").await.unwrap()
+                && !signals.failed(&ids["executed"], "no").await.unwrap()
+        );
+        let parked = Statement::new(
+            QueryType::Update,
+            "outbox_entries",
+            "UPDATE outbox_entries SET parked = $1, waiting = $2, parked_at = $3, last_error = 'no' WHERE key = $4",
+        );
+        let parked = parked.bind(true).bind(false).bind(now).bind(ids["failed"].as_str());
+        assert_eq!(database.execute(parked).await.unwrap(), 1);
+
+        // Nothing is old enough; of the keys, those of an hour ago and of this moment have expired.
+        assert!(!clean(&signals, &dispatch, now - TimeDelta::hours(1)).await.unwrap());
+        assert_eq!(count(&database, "SELECT COUNT(*) FROM signals").await, 3);
+        assert_eq!(count(&database, "SELECT COUNT(*) FROM signal_keys").await, 1);
+        assert!(!clean(&signals, &dispatch, Utc::now()).await.unwrap());
+        assert_eq!(count(&database, "SELECT COUNT(*) FROM signals WHERE status = 'queued'").await, 1);
+        assert_eq!(count(&database, "SELECT COUNT(*) FROM signals").await, 1);
+        assert_eq!(count(&database, "SELECT COUNT(*) FROM outbox_entries WHERE parked").await, 0);
+        background.token().cancel();
+    }
+}

@@ -6,6 +6,7 @@ use std::fmt;
 use std::time::{Duration, Instant};
 
 use awc::error::{ConnectError, PayloadError, SendRequestError};
+use secrecy::{ExposeSecret as _, SecretString};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use url::Url;
@@ -87,13 +88,20 @@ pub(crate) struct Http {
 impl Http {
     /// Each call may take this long.
     pub(crate) fn new(limit: Duration) -> Self {
-        let client = awc::Client::builder()
+        Self::with_api_key(limit, None)
+    }
+
+    /// The same, with a key on each call.
+    pub(crate) fn with_api_key(limit: Duration, key: Option<&SecretString>) -> Self {
+        let mut client = awc::Client::builder()
             .timeout(limit)
             .disable_redirects()
             .add_default_header(("user-agent", concat!("crypto-telemetry/", env!("CARGO_PKG_VERSION"))))
-            .add_default_header(("accept", "application/json, */*;q=0.5"))
-            .finish();
-        Self { client, limit }
+            .add_default_header(("accept", "application/json, */*;q=0.5"));
+        if let Some(key) = key {
+            client = client.add_default_header(("x-api-key", key.expose_secret()));
+        }
+        Self { client: client.finish(), limit }
     }
 
     /// GET.

@@ -5,6 +5,7 @@ pub(crate) mod ask;
 pub(crate) mod chaos;
 pub(crate) mod doctor;
 mod holder;
+pub(crate) mod hooks;
 mod http;
 pub(crate) mod load;
 pub(crate) mod ports;

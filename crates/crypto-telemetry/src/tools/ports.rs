@@ -55,6 +55,7 @@ ports! {
     USER = "USER_PORT", 5001, "user-service", "its API";
     ORDER = "ORDER_PORT", 5002, "order-service", "its API";
     AUDIT = "AUDIT_PORT", 5003, "audit-service", "its API";
+    SIGNAL = "SIGNAL_PORT", 8000, "signal-service", "TradingView's alerts, and its API";
     NOTIFIER = "NOTIFIER_PORT", 9000, "notifier-service", "its API";
     SIMULATOR = "SIMULATOR_PORT", 8090, "simulator", "the simulated outside world";
 }

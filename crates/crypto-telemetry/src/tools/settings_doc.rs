@@ -125,6 +125,7 @@ mod tests {
         assert_eq!(of("user-service", "DATABASE_URL_FILE")["type"], "path");
         assert_eq!(of("user-service", "NEXT_SERVICE_URL")["type"], "string");
         assert_eq!(of("market-data-service", "MARKET_DATA_SYMBOLS")["type"], "list");
+        assert_eq!(of("signal-service", "SIGNAL_SOURCE_ADDRESSES")["type"], "list");
         assert_eq!(of("notifier-service", "TELEGRAM_MODE")["values"], json!(["polling", "webhook"]));
         assert_eq!(of("api-gateway", "TELEMETRY_SAMPLE_RATIO")["type"], "number");
         assert_eq!(of("api-gateway", "RATE_LIMIT_PER_SECOND")["default"], "50");
@@ -136,6 +137,7 @@ mod tests {
             ("notifier-service", "TELEGRAM_BOT_TOKEN"),
             ("simulator", "TELEGRAM_BOT_TOKEN"),
             ("user-service", "DATABASE_URL"),
+            ("signal-service", "SIGNAL_ADMIN_KEY"),
         ] {
             assert_eq!(of(service, name)["secret"], true, "{service} {name}");
             assert_eq!(of(service, name).get("default"), None, "{service} {name}");
@@ -147,7 +149,7 @@ mod tests {
     fn every_service_has_its_port() {
         let document = document(&Cli::command());
         let services = document["services"].as_object().unwrap();
-        assert_eq!(services.len(), 8);
+        assert_eq!(services.len(), 9);
         assert_eq!(services["order-service"]["port"], "ORDER_PORT");
         assert_eq!(document["ports"]["ORDER_PORT"]["default"], 5002);
     }

@@ -3,6 +3,7 @@
 use opentelemetry::trace::TraceId;
 use opentelemetry_sdk::trace::SpanData;
 use secrecy::SecretString;
+use sqlx::{Connection as _, Executor as _};
 use storage::testing::TestDatabase;
 use telemetry::testing::{attribute, finished_spans, metric_values};
 use web::testing::eventually;
@@ -118,23 +119,55 @@ pub(crate) async fn no_token_and_no_key_is_seen_anywhere(database: TestDatabase)
     }
 }
 
-/// PostgreSQL alone: a table can be taken away behind the service's back.
-pub(crate) async fn a_database_that_fails_is_on_the_span(database: TestDatabase) {
+/// Somebody else holds the database: the alert is to be sent again, well before its sender gives up, and what was begun
+/// goes on.
+pub(crate) async fn a_database_that_is_held_is_on_the_span_and_loses_nothing(database: TestDatabase) {
     let world = World::start(&database).await;
-    let (_, path) = world.hook("broken").await;
-    let settings = database.settings();
-    let mut broken = world.config.clone();
-    broken.database = settings;
-    // A statement that cannot end in time is a database that is too slow.
-    broken.database.database_statement_timeout_ms = 1;
-    let server = signal::start(broken).await.unwrap();
-    let url = web::testing::url(&server, &path);
-    let outcome = eventually("an answer of a service that is hurried", async || {
-        let answer = web::testing::post_text(&url, &[], "ticker=BTCUSDT action=buy").await;
-        matches!(answer.status, 200 | 503).then_some(answer)
-    })
-    .await;
-    assert!(outcome.status == 200 || outcome.json()["code"].as_str().unwrap().starts_with("database_"));
-    server.stop().await;
+    let (_, path) = world.hook("held").await;
+    let mut holder = Holder::take(&database).await;
+    let alert = "ticker=BTCUSDT action=buy timenow=2026-01-31T12:00:00Z";
+    let failed = world.send(&path, alert).await.problem(503, "database_timeout");
+    let spans = spans_of(failed["trace_id"].as_str().unwrap(), ROUTE).await;
+    let ingest = named(&spans, "SignalService.ingest");
+    assert_eq!(attribute(ingest, "error.type").as_deref(), Some("database_timeout"));
+    assert!(ingest.events.iter().any(|event| event.name == "exception"), "{:?}", ingest.events);
+    holder.let_go().await;
+    let (_, id) = world.taken(&path, alert).await;
+    drop(world.signal_is(&id, "executed").await);
+    assert_eq!(world.items("/v1/signals").await.len(), 1, "whichever of the two it was");
+    assert_eq!(world.orders.signals().len(), 1);
     world.stop().await;
+}
+
+/// A connection of its own that keeps all others from writing hooks.
+enum Holder {
+    Sqlite(sqlx::SqliteConnection),
+    Postgres(sqlx::PgConnection),
+}
+
+impl Holder {
+    async fn take(database: &TestDatabase) -> Self {
+        match database.folder() {
+            Some(folder) => {
+                let file = format!("sqlite://{}/signal-service.db", folder.display());
+                let mut connection = sqlx::SqliteConnection::connect(&file).await.unwrap();
+                assert_eq!(connection.execute("BEGIN IMMEDIATE").await.unwrap().rows_affected(), 0);
+                Self::Sqlite(connection)
+            }
+            None => {
+                let mut connection = sqlx::PgConnection::connect(database.url()).await.unwrap();
+                assert_eq!(connection.execute("BEGIN").await.unwrap().rows_affected(), 0);
+                let held = "UPDATE signal_service.hooks SET signals = signals";
+                assert_eq!(connection.execute(held).await.unwrap().rows_affected(), 1);
+                Self::Postgres(connection)
+            }
+        }
+    }
+
+    async fn let_go(&mut self) {
+        match self {
+            Self::Sqlite(connection) => connection.execute("ROLLBACK").await.map(drop).unwrap(),
+            Self::Postgres(connection) => connection.execute("ROLLBACK").await.map(drop).unwrap(),
+        }
+    }
 }

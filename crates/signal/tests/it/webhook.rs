@@ -183,11 +183,8 @@ pub(crate) async fn fifty_at_once_are_one_signal(database: TestDatabase) {
     world.stop().await;
 }
 
-pub(crate) async fn without_a_database_it_is_to_be_sent_again(database: TestDatabase) {
-    if database.engine() == "sqlite" {
-        // A file beside the program is not away like that.
-        return;
-    }
+/// PostgreSQL alone: a file beside the program is not away like that.
+pub(crate) async fn without_a_database_it_is_to_be_sent_again(_database: TestDatabase) {
     telemetry::testing::init();
     // Nobody listens there.
     let away = DatabaseSettings::at("postgres://nobody@127.0.0.1:1/none");
