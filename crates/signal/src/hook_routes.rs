@@ -124,7 +124,7 @@ async fn list_hooks(
 /// those that wait are executed.
 #[utoipa::path(
     tag = "hooks",
-    params(("id" = String, Path, description = "The hook's id, 32 hex digits")),
+    params(("id" = String, Path, description = "The hook's id", pattern = "^[0-9a-fA-F]{32}$")),
     responses(
         (status = 204, description = "It is revoked"),
         (status = 400, description = "`bad_id`", body = ProblemBody, content_type = "application/problem+json"),

@@ -16,12 +16,13 @@ use tracing::Span;
 use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 
 use crate::dispatch::Dispatch;
+use crate::error::IngestError;
 use crate::hooks::{self, Known};
+use crate::keys;
 use crate::message::Alert;
 use crate::queue::Queue;
 use crate::signals;
 use crate::token;
-use crate::webhook::IngestError;
 
 /// How long an alert that says when it was sent is known again. TradingView sends again within half a minute; a day is
 /// for whoever sends what was sent before.
@@ -60,8 +61,8 @@ impl Intake {
         let (key, known_for) = key(&hook.id, &alert, body);
         let signal_id = DecisionId::from_bytes(rand::random());
         let mut transaction = self.database.begin().await?;
-        if !signals::take_key(&mut transaction, &key, &signal_id, now, now + known_for).await? {
-            let first = signals::first_of(&mut transaction, &key).await?;
+        if !keys::take(&mut transaction, &key, &signal_id, now, now + known_for).await? {
+            let first = keys::first(&mut transaction, &key).await?;
             transaction.rollback().await?;
             return repeated(first);
         }
@@ -132,7 +133,7 @@ fn key(hook_id: &str, alert: &Alert, body: &[u8]) -> (String, Duration) {
 }
 
 /// The alert came before: the first one's id, and a link to its span.
-fn repeated(first: signals::First) -> Result<Taken, IngestError> {
+fn repeated(first: keys::First) -> Result<Taken, IngestError> {
     let signal_id: DecisionId = first.signal_id.parse().map_err(|_| IngestError::Kept("a signal's id"))?;
     DUPLICATES.add(1, &[]);
     show(&signal_id, true);

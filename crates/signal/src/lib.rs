@@ -12,6 +12,7 @@ mod error;
 mod hook_routes;
 mod hooks;
 mod ingest;
+mod keys;
 mod message;
 mod queue;
 mod retention;
@@ -70,8 +71,9 @@ pub async fn start(config: Config) -> Result<RunningServer, StartError> {
     background.spawn("queue", |stop| queue.clone().keep_up(stop));
     let dispatch = Dispatch::new(database.clone(), &config.order_url, signals.clone(), queue.clone());
     background.spawn("outbox", |stop| dispatch.clone().deliver(stop));
-    background
-        .spawn("retention", |stop| retention::keep_small(signals.clone(), dispatch.clone(), config.retention(), stop));
+    background.spawn("retention", |stop| {
+        retention::keep_small(database.clone(), signals.clone(), dispatch.clone(), config.retention(), stop)
+    });
     let readiness = dispatch.checked_in(database.checked_in(Readiness::new()));
     let hooks = Hooks::new(database.clone());
     let edge = Edge::new({

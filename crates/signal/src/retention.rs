@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use storage::StorageError;
+use storage::{Database, StorageError};
 use web::CancellationToken;
 
 use crate::dispatch::Dispatch;
+use crate::keys;
 use crate::signals::Signals;
 
 /// Most rows that one statement deletes: others wait for it.
@@ -18,9 +19,15 @@ const PAUSE: Duration = Duration::from_millis(50);
 
 /// Deletes signals whose outcome has been known for longer than `kept_for`, and keys that have expired, until `stop` is
 /// cancelled. What waits is never deleted.
-pub(crate) async fn keep_small(signals: Signals, dispatch: Dispatch, kept_for: Duration, stop: CancellationToken) {
+pub(crate) async fn keep_small(
+    database: Database,
+    signals: Signals,
+    dispatch: Dispatch,
+    kept_for: Duration,
+    stop: CancellationToken,
+) {
     loop {
-        let wait = match clean(&signals, &dispatch, Utc::now() - kept_for).await {
+        let wait = match clean(&database, &signals, &dispatch, Utc::now() - kept_for).await {
             // There may be more.
             Ok(true) => PAUSE,
             Ok(false) => INTERVAL,
@@ -40,8 +47,13 @@ pub(crate) async fn keep_small(signals: Signals, dispatch: Dispatch, kept_for: D
 }
 
 /// Deletes a batch of each kind. Tells whether there may be more.
-async fn clean(signals: &Signals, dispatch: &Dispatch, before: DateTime<Utc>) -> Result<bool, StorageError> {
-    let keys = signals.forget_keys(Utc::now(), BATCH).await?;
+async fn clean(
+    database: &Database,
+    signals: &Signals,
+    dispatch: &Dispatch,
+    before: DateTime<Utc>,
+) -> Result<bool, StorageError> {
+    let expired = keys::forget(database, Utc::now(), BATCH).await?;
     let executed = signals.forget_executed(before, BATCH).await?;
     let failed = signals.failed_before(before, BATCH).await?;
     for id in &failed {
@@ -50,7 +62,7 @@ async fn clean(signals: &Signals, dispatch: &Dispatch, before: DateTime<Utc>) ->
         signals.forget_failed(id).await?;
     }
     let full = BATCH.unsigned_abs();
-    Ok(keys >= full || executed >= full || u64::try_from(failed.len()).is_ok_and(|count| count >= full))
+    Ok(expired >= full || executed >= full || u64::try_from(failed.len()).is_ok_and(|count| count >= full))
 }
 
 #[cfg(test)]
@@ -61,13 +73,13 @@ mod tests {
     use domain::DecisionId;
     use domain::trading::{Signal, SignalAction, SignalOutcome, SignalResult, SignalSource};
     use storage::testing::{TestDatabase, engines};
-    use storage::{Database, QueryType, Statement};
+    use storage::{QueryType, Statement};
     use web::Background;
     use web::testing::eventually;
 
     use super::*;
     use crate::queue::Queue;
-    use crate::signals::{insert, take_key};
+    use crate::signals::insert;
 
     async fn count(database: &Database, sql: &'static str) -> i64 {
         database.fetch_one::<(i64,)>(Statement::new(QueryType::Select, "signals", sql)).await.unwrap().0
@@ -109,7 +121,7 @@ mod tests {
             };
             let mut transaction = database.begin().await.unwrap();
             let expires_at = now + TimeDelta::hours(i64::from(number) - 1);
-            assert!(take_key(&mut transaction, what, &signal.signal_id, now, expires_at).await.unwrap());
+            assert!(keys::take(&mut transaction, what, &signal.signal_id, now, expires_at).await.unwrap());
             let payload = serde_json::to_value(&signal).unwrap();
             insert(&mut transaction, &signal, payload.to_string(), "hook", None).await.unwrap();
             dispatch.put(&mut transaction, &signal, payload).await.unwrap();
@@ -139,10 +151,10 @@ mod tests {
         assert_eq!(database.execute(parked).await.unwrap(), 1);
 
         // Nothing is old enough; of the keys, those of an hour ago and of this moment have expired.
-        assert!(!clean(&signals, &dispatch, now - TimeDelta::hours(1)).await.unwrap());
+        assert!(!clean(&database, &signals, &dispatch, now - TimeDelta::hours(1)).await.unwrap());
         assert_eq!(count(&database, "SELECT COUNT(*) FROM signals").await, 3);
         assert_eq!(count(&database, "SELECT COUNT(*) FROM signal_keys").await, 1);
-        assert!(!clean(&signals, &dispatch, Utc::now()).await.unwrap());
+        assert!(!clean(&database, &signals, &dispatch, Utc::now()).await.unwrap());
         assert_eq!(count(&database, "SELECT COUNT(*) FROM signals WHERE status = 'queued'").await, 1);
         assert_eq!(count(&database, "SELECT COUNT(*) FROM signals").await, 1);
         assert_eq!(count(&database, "SELECT COUNT(*) FROM outbox_entries WHERE parked").await, 0);

@@ -63,7 +63,7 @@ async fn list_signals(
 /// One signal.
 #[utoipa::path(
     tag = "signals",
-    params(("id" = String, Path, description = "The signal's id, 32 hex digits")),
+    params(("id" = String, Path, description = "The signal's id", pattern = "^[0-9a-fA-F]{32}$")),
     responses(
         (status = 200, body = KeptSignal),
         (status = 400, description = "`bad_id`", body = ProblemBody, content_type = "application/problem+json"),

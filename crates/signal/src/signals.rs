@@ -1,4 +1,4 @@
-//! The signals' tables: what was accepted, what became of it, and the keys by which a repetition is known.
+//! The signals' table: what was accepted, and what became of it.
 
 use chrono::{DateTime, Utc};
 use domain::trading::{Signal, SignalOutcome, SignalResult};
@@ -10,7 +10,6 @@ use utoipa::ToSchema;
 use crate::error::ApiError;
 
 const TABLE: &str = "signals";
-const KEYS: &str = "signal_keys";
 
 /// Longest detail that is kept, in characters.
 const MAX_DETAIL: usize = 1_000;
@@ -105,13 +104,6 @@ impl TryFrom<SignalRow> for KeptSignal {
             executed_at: row.executed_at,
         })
     }
-}
-
-/// The signal that came first with a key.
-#[derive(Debug, Clone, PartialEq, Eq, FromRow)]
-pub(crate) struct First {
-    pub(crate) signal_id: String,
-    pub(crate) traceparent: Option<String>,
 }
 
 /// What waits.
@@ -258,54 +250,6 @@ impl Signals {
                 .bind(id);
         self.database.execute_quietly(statement).await.map(drop)
     }
-
-    /// Deletes keys that have expired, and how many.
-    pub(crate) async fn forget_keys(&self, now: DateTime<Utc>, most: i64) -> Result<u64, StorageError> {
-        let statement = Statement::new(
-            QueryType::Delete,
-            KEYS,
-            "DELETE FROM signal_keys WHERE key IN (SELECT key FROM signal_keys WHERE expires_at <= $1 \
-             ORDER BY expires_at LIMIT $2)",
-        )
-        .bind(now)
-        .bind(most);
-        self.database.execute_quietly(statement).await
-    }
-}
-
-/// Takes a key for a signal. Of two at the same time, on either engine, one gets it: the other waits until the first is
-/// committed, or gets it where that is undone. False when it belongs to an earlier signal.
-pub(crate) async fn take_key(
-    transaction: &mut Transaction,
-    key: &str,
-    signal_id: &DecisionId,
-    now: DateTime<Utc>,
-    expires_at: DateTime<Utc>,
-) -> Result<bool, StorageError> {
-    let statement = Statement::new(
-        QueryType::Insert,
-        KEYS,
-        "INSERT INTO signal_keys (key, signal_id, expires_at) VALUES ($1, $2, $3) \
-         ON CONFLICT (key) DO UPDATE SET signal_id = excluded.signal_id, expires_at = excluded.expires_at \
-         WHERE signal_keys.expires_at <= $4",
-    )
-    .bind(key)
-    .bind(signal_id.as_str())
-    .bind(expires_at)
-    .bind(now);
-    Ok(transaction.execute(statement).await? > 0)
-}
-
-/// The signal that a key belongs to.
-pub(crate) async fn first_of(transaction: &mut Transaction, key: &str) -> Result<First, StorageError> {
-    let statement = Statement::new(
-        QueryType::Select,
-        KEYS,
-        "SELECT k.signal_id AS signal_id, s.traceparent AS traceparent FROM signal_keys k \
-         LEFT JOIN signals s ON s.id = k.signal_id WHERE k.key = $1",
-    )
-    .bind(key);
-    transaction.fetch_one(statement).await
 }
 
 /// Writes a signal that waits.

@@ -2,14 +2,12 @@
 
 use std::time::{Duration, Instant};
 
-use actix_web::http::StatusCode;
 use actix_web::http::header::CONTENT_ENCODING;
 use actix_web::web::{Data, Json, Path, Payload, ServiceConfig};
 use actix_web::{HttpMessage as _, HttpRequest};
 use domain::DecisionId;
 use secrecy::SecretString;
 use serde::Serialize;
-use storage::StorageError;
 use telemetry::metrics::signal::{INGEST_DURATION, REJECTED};
 use tracing::field::Empty;
 use tracing::{Instrument as _, Span};
@@ -17,20 +15,18 @@ use utoipa::{OpenApi, ToSchema};
 use web::{Problem, ProblemBody};
 
 use crate::WEBHOOK;
-use crate::access::{Access, SourceNotAllowed};
+use crate::access::Access;
+use crate::error::IngestError;
 use crate::hooks::{Hooks, Known};
 use crate::ingest::{Intake, Taken};
-use crate::message::{Alert, BodyKind, Refused};
+use crate::message::{Alert, BodyKind};
 
 /// Largest message of an alert, in bytes.
-const MAX_BODY: usize = 16 * 1024;
+pub(crate) const MAX_ALERT_BYTES: usize = 16 * 1024;
 
 /// Longest that the database may take for one step: TradingView gives up after 3 s, and would not send again after our
 /// own 504.
 const DATABASE_WAIT: Duration = Duration::from_millis(1_200);
-
-/// When to come back: about when TradingView does.
-const COME_BACK: Duration = Duration::from_secs(5);
 
 /// The description of the webhook.
 #[derive(OpenApi)]
@@ -47,99 +43,6 @@ pub(crate) struct Api;
 /// Adds the route.
 pub(crate) fn configure(routes: &mut ServiceConfig) {
     routes.route(WEBHOOK, actix_web::web::post().to(tradingview));
-}
-
-/// Why an alert is not taken. None of these holds a token.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum IngestError {
-    #[error("alerts are not taken from this address")]
-    Source,
-    #[error("no hook has this token")]
-    UnknownHook,
-    #[error("the body is neither JSON nor plain text")]
-    MediaType,
-    #[error("the body is too large")]
-    TooLarge,
-    #[error("the body could not be read")]
-    Unreadable,
-    #[error("{0}")]
-    Message(#[from] Refused),
-    #[error("the signals' database failed")]
-    Storage(#[from] StorageError),
-    #[error("the database took too long")]
-    TooSlow,
-    #[error("the signal cannot be written as JSON")]
-    Json(#[from] serde_json::Error),
-    #[error("{0} in the database is none")]
-    Kept(&'static str),
-    #[error("the work ended early")]
-    Ended,
-}
-
-impl IngestError {
-    /// A bounded word: the code of the answer, and `error.type` of the span where something failed.
-    const fn code(&self) -> &'static str {
-        match self {
-            Self::Source => "source_not_allowed",
-            Self::UnknownHook => "unknown_hook",
-            Self::MediaType => "unsupported_media_type",
-            Self::TooLarge => "body_too_large",
-            Self::Unreadable => "unreadable_body",
-            Self::Message(refused) => refused.code(),
-            Self::Storage(StorageError::Timeout { .. }) | Self::TooSlow => "database_timeout",
-            Self::Storage(StorageError::Unavailable { .. }) => "database_away",
-            Self::Storage(_) | Self::Json(_) | Self::Kept(_) | Self::Ended => "internal_error",
-        }
-    }
-
-    const fn is_failure(&self) -> bool {
-        matches!(self, Self::Storage(_) | Self::TooSlow | Self::Json(_) | Self::Kept(_) | Self::Ended)
-    }
-}
-
-impl From<IngestError> for Problem {
-    fn from(error: IngestError) -> Self {
-        let (code, new) = (error.code(), |status, detail: &str| Self::new(status, error.code(), detail));
-        match &error {
-            IngestError::Source => new(StatusCode::FORBIDDEN, "Alerts are not taken from this address."),
-            IngestError::UnknownHook => new(
-                StatusCode::UNAUTHORIZED,
-                "No hook has this token, or not any more. Make one with 'crypto-telemetry hooks create NAME'.",
-            ),
-            IngestError::MediaType => new(
-                StatusCode::UNSUPPORTED_MEDIA_TYPE,
-                "An alert is application/json or text/plain, and not compressed.",
-            ),
-            IngestError::TooLarge => {
-                let detail = format!("The alert is too large; at most {MAX_BODY} bytes are taken.");
-                Self::new(StatusCode::PAYLOAD_TOO_LARGE, code, detail)
-            }
-            IngestError::Unreadable => new(StatusCode::BAD_REQUEST, "The body could not be read."),
-            IngestError::Message(refused) => {
-                let status =
-                    if refused.is_malformed() { StatusCode::BAD_REQUEST } else { StatusCode::UNPROCESSABLE_ENTITY };
-                Self::new(status, code, refused.to_string())
-            }
-            // 503 and not 504, which TradingView does not send again:
-            // https://www.tradingview.com/support/solutions/43000529348-about-webhooks/
-            IngestError::Storage(StorageError::Timeout { .. } | StorageError::Unavailable { .. })
-            | IngestError::TooSlow => new(
-                StatusCode::SERVICE_UNAVAILABLE,
-                "The database cannot keep the signal now. Send the alert again in a moment.",
-            )
-            .retry_after(COME_BACK),
-            IngestError::Storage(_) | IngestError::Json(_) | IngestError::Kept(_) | IngestError::Ended => {
-                tracing::error!(error = %telemetry::causes(&error).join(": "), "an alert could not be taken");
-                Self::internal()
-            }
-        }
-    }
-}
-
-impl From<SourceNotAllowed> for IngestError {
-    fn from(_: SourceNotAllowed) -> Self {
-        Self::Source
-    }
 }
 
 /// What an alert may say. Names may be written in any case; others than these are left out. Text is `name=value` with
@@ -273,7 +176,7 @@ async fn ingest(
     let hook = known.map_err(|_| IngestError::TooSlow)??.ok_or(IngestError::UnknownHook)?;
     Span::current().record("signal.hook", hook.name.as_str());
     let kind = body_kind(request)?;
-    let body = payload.to_bytes_limited(MAX_BODY).await.map_err(|_| IngestError::TooLarge)?;
+    let body = payload.to_bytes_limited(MAX_ALERT_BYTES).await.map_err(|_| IngestError::TooLarge)?;
     let body = body.map_err(|_| IngestError::Unreadable)?;
     let alert = Alert::read(&body, kind)?;
     let span = Span::current();
