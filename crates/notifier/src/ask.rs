@@ -9,6 +9,7 @@ use tracing::{Instrument, Span, field};
 use web::{Problem, UpstreamError, UpstreamErrorKind};
 
 use crate::backends::{Backends, DECISION};
+use crate::mode::KnownMode;
 
 /// The exchange, as market-data-service names it in its problems.
 const EXCHANGE: &str = "binance";
@@ -38,6 +39,9 @@ pub struct Asked {
     pub results: Vec<(Symbol, Result<Box<Answer>, UpstreamError>)>,
     /// The trace of all of it.
     pub trace_id: Option<String>,
+    /// Whether real money moves; none when order-service has not said so. Answers say paper then: nothing of an answer is
+    /// traded by itself.
+    pub mode: Option<TradingMode>,
 }
 
 impl Asked {
@@ -87,13 +91,13 @@ impl Asked {
 #[derive(Debug, Clone)]
 pub struct Asker {
     backends: Backends,
-    mode: TradingMode,
+    mode: KnownMode,
 }
 
 impl Asker {
     /// Asks these services; `mode` is what answers say about money.
     #[must_use]
-    pub const fn new(backends: Backends, mode: TradingMode) -> Self {
+    pub const fn new(backends: Backends, mode: KnownMode) -> Self {
         Self { backends, mode }
     }
 
@@ -116,7 +120,7 @@ impl Asker {
             if results.iter().any(|(_, result)| result.as_ref().is_err_and(|error| !is_refusal(error))) {
                 Span::current().record("otel.status_code", "ERROR");
             }
-            Asked { results, trace_id: telemetry::trace_id() }
+            Asked { results, trace_id: telemetry::trace_id(), mode: self.mode.get() }
         }
         .instrument(span)
         .await;
@@ -184,7 +188,7 @@ impl Asker {
             fallback: decision.fallback,
             cost_usd: decision.cost_usd,
             indicators: decision.indicators,
-            mode: self.mode,
+            mode: self.mode.get().unwrap_or(TradingMode::Paper),
         }))
     }
 }

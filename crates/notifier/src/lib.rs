@@ -1,14 +1,22 @@
-//! notifier-service: the Telegram bot, and `POST /v1/ask` for everyone else.
+//! notifier-service: the Telegram bot, `POST /v1/ask` for everyone else, and what people are told of trading.
 //!
 //! A question becomes symbols ([`question`]), each symbol a price, candles and a decision ([`ask`]), and the answer goes
-//! back where the question came from. All of it is one trace, which api-gateway's page draws.
+//! back where the question came from. All of it is one trace, which api-gateway's page draws. order-service tells what
+//! happens to orders (`POST /v1/notices`), and does what traders want of it ([`backends`]). Whatever the bot says waits in
+//! the database until Telegram has it ([`outbox`]).
+//!
+//! It is ready when it can answer asks: market-data-service and decision-service are there, and with a bot its database
+//! and Telegram. order-service may be away: whoever wants something of it is told so, asks are answered all the same.
 
 pub mod ask;
 pub mod backends;
 mod bot;
 mod config;
 mod error;
+pub mod mode;
 pub mod names;
+mod notices;
+pub mod outbox;
 pub mod question;
 mod routes;
 mod symbols;
@@ -16,17 +24,20 @@ mod symbols;
 use std::time::Duration;
 
 use actix_web::web::{Data, ServiceConfig};
-use domain::TradingMode;
-use telegram::{Sender, SenderSettings};
+use storage::Database;
 use utoipa::OpenApi;
-use web::{Background, CancellationToken, Readiness, RunningServer, Service, StartError};
+use web::{Background, Readiness, RunningServer, Service, StartError};
 
-pub use config::{Config, TelegramConfig, TelegramMode, UserIds};
+pub use config::{ChatIds, Config, TelegramConfig, TelegramMode, UserIds};
+pub use notices::{NoticeOutcome, NoticeReceipt};
 
 use ask::Asker;
 use backends::Backends;
 use bot::{Bot, Status, polling, webhook};
 use config::{BotSettings, Intake};
+use mode::KnownMode;
+use notices::Notices;
+use outbox::{Outbox, Sender, SenderSettings};
 use routes::{ApiDescription, State};
 use symbols::KnownSymbols;
 
@@ -42,38 +53,50 @@ pub const DEFAULT_PORT: u16 = 9000;
 /// When a setting cannot be used or the port cannot be had.
 #[expect(clippy::unused_async, reason = "every service starts the same way, and most must wait for something")]
 pub async fn start(config: Config) -> Result<RunningServer, StartError> {
-    let backends = Backends::new(config.market_data_url.clone(), config.decision_url.clone());
-    let asker = Asker::new(backends.clone(), TradingMode::Paper);
+    let backends = Backends::new(config.market_data_url.clone(), config.decision_url.clone(), config.order_url.clone());
+    let mode = KnownMode::default();
+    let asker = Asker::new(backends.clone(), mode.clone());
     let symbols = KnownSymbols::default();
-    let bot_settings = config.telegram.bot()?;
+    let parts = match config.telegram.bot()? {
+        None => None,
+        // The database is the bot's: without one there is nothing to keep.
+        Some(settings) => Some((settings, Database::open(NAME, &config.database, outbox::migrations())?)),
+    };
 
     let mut background = Background::new();
     background.spawn("symbols", |stop| symbols.clone().keep_up(backends.clone(), stop));
-    let mut readiness = readiness(&backends);
-    let webhook = match bot_settings {
-        Some(settings) => {
-            let (bot_readiness, webhook) = start_bot(&config, settings, &asker, &symbols, readiness, &mut background);
-            readiness = bot_readiness;
-            webhook
+    background.spawn("trading-mode", |stop| mode.clone().keep_up(backends.clone(), stop));
+    let readiness = readiness(&backends);
+    let running = match parts {
+        Some((settings, database)) => {
+            let shared = Shared { backends: &backends, asker: &asker, symbols: &symbols, mode: &mode };
+            start_bot(&config, settings, database, &shared, readiness, &mut background)
         }
         None => {
             tracing::warn!(
                 "the Telegram bot is off: set TELEGRAM_BOT_TOKEN or TELEGRAM_BOT_TOKEN_FILE to switch it on"
             );
-            readiness = readiness.check("telegram (off)", || async { Ok(()) });
-            None
+            let readiness = readiness.check("telegram (off)", || async { Ok(()) });
+            Running { readiness, notices: Notices::off(), webhook: None }
         }
     };
 
+    let Running { readiness, notices, webhook } = running;
     let state = Data::new(State { asker, backends, symbols, default_symbol: config.default_symbol });
-    let service = Service { name: NAME, default_port: DEFAULT_PORT, openapi: ApiDescription::openapi(), readiness };
+    let notices = Data::new(notices);
+    let openapi = ApiDescription::openapi().merge_from(notices::ApiDescription::openapi());
+    let service = Service { name: NAME, default_port: DEFAULT_PORT, openapi, readiness };
+    let stop = background.token();
     web::start(&config.server, service, background, move |routes: &mut ServiceConfig| {
         routes.app_data(state.clone()).configure(routes::routes);
+        routes.app_data(notices.clone()).configure(notices::routes);
         // Without a webhook its address is like any other that does not exist.
         if let Some(webhook) = &webhook {
             routes.app_data(webhook.clone()).service(webhook::webhook);
         }
     })
+    // Nobody would stop the tasks of a service that never came to be.
+    .inspect_err(|_| stop.cancel())
 }
 
 fn readiness(backends: &Backends) -> Readiness {
@@ -87,60 +110,77 @@ fn readiness(backends: &Backends) -> Readiness {
             let backends = decision.clone();
             async move { backends.decision_alive().await }
         })
+        .noted("order-service", backends.order_probe())
+}
+
+/// What the bot has in common with the API.
+struct Shared<'a> {
+    backends: &'a Backends,
+    asker: &'a Asker,
+    symbols: &'a KnownSymbols,
+    mode: &'a KnownMode,
+}
+
+/// What the server needs of the bot.
+struct Running {
+    readiness: Readiness,
+    notices: Notices,
+    webhook: Option<Data<webhook::Webhook>>,
 }
 
 fn start_bot(
     config: &Config,
     settings: BotSettings,
-    asker: &Asker,
-    symbols: &KnownSymbols,
+    database: Database,
+    shared: &Shared<'_>,
     readiness: Readiness,
     background: &mut Background,
-) -> (Readiness, Option<Data<webhook::Webhook>>) {
-    let BotSettings { client, token, allowed_user_ids, intake } = settings;
-    if allowed_user_ids.is_empty() {
+) -> Running {
+    let BotSettings { client, token, roles, recipients, give_up_after, intake } = settings;
+    if roles.is_empty() {
         tracing::warn!(
             "nobody may use the Telegram bot: name user ids in TELEGRAM_ALLOWED_USER_IDS (the bot tells strangers theirs)"
         );
     }
-    let (mode, check_name) = match intake {
+    let (name, check_name) = match intake {
         Intake::Polling => ("polling", "telegram (polling)"),
         Intake::Webhook { .. } => ("webhook", "telegram (webhook)"),
     };
-    let status = Status::new(mode);
-    let sending = SenderSettings { drain_time: Duration::from_millis(1_500), ..SenderSettings::default() };
-    let (sender, worker) = Sender::new(client.clone(), sending);
+    let status = Status::new(name);
+    let outbox = Outbox::new(database.clone());
     let bot = Bot::new(bot::Parts {
-        client,
+        client: client.clone(),
         token,
-        sender,
-        asker: asker.clone(),
-        symbols: symbols.clone(),
+        outbox: outbox.clone(),
+        asker: shared.asker.clone(),
+        backends: shared.backends.clone(),
+        mode: shared.mode.clone(),
+        symbols: shared.symbols.clone(),
+        tempo_url: config.tempo_url.clone(),
         default_symbol: config.default_symbol.clone(),
         public_url: config.public_url.url().cloned(),
-        allowed_user_ids,
+        roles,
         status: status.clone(),
     });
-    let readiness = readiness.check(check_name, move || {
+    let readiness = database.checked_in(readiness).check(check_name, move || {
         let checked = status.check();
         async move { checked }
     });
-    // The sender outlives the updates: they may still have something to say.
-    let handled = CancellationToken::new();
-    let last_word = handled.clone();
-    background.spawn("telegram-sender", |_stop| worker.run(async move { last_word.cancelled().await }));
+    background.spawn("database", |stop| database.keep_up(stop));
+    let sender = Sender::new(outbox.clone(), client, SenderSettings { give_up_after, ..SenderSettings::default() });
+    background.spawn("telegram-sender", |stop| sender.run(stop));
     let webhook = match intake {
         Intake::Polling => {
-            background.spawn("telegram-polling", |stop| polling::run(bot, stop, handled));
+            background.spawn("telegram-polling", |stop| polling::run(bot, stop));
             None
         }
         Intake::Webhook { url, secret } => {
             let look_every = Duration::from_millis(config.telegram.webhook_check_interval_ms);
             background.spawn("telegram-webhook", |stop| {
-                webhook::register(bot.clone(), url, secret.clone(), look_every, stop, handled)
+                webhook::register(bot.clone(), url, secret.clone(), look_every, stop)
             });
             Some(Data::new(webhook::Webhook::new(bot, secret)))
         }
     };
-    (readiness, webhook)
+    Running { readiness, notices: Notices::to(outbox, recipients), webhook }
 }

@@ -1,6 +1,7 @@
 //! From a text in words to what its writer wants. Pure, total and bounded: any text gives an intent.
 
-use domain::Symbol;
+use domain::trading::TradingState;
+use domain::{DecisionId, Symbol};
 
 use crate::names::{Emphasis, Vocabulary};
 
@@ -13,6 +14,58 @@ pub const MAX_SYMBOLS: usize = 10;
 /// Characters of a text that are read; the rest cannot be a question.
 const MAX_CHARS: usize = 500;
 
+/// The bot's commands, as Telegram lists them. Every one is listed: the list is how people learn of them.
+pub const COMMANDS: [(&str, &str); 13] = [
+    ("ask", "What should I do? /ask BTC, /ask btc eth"),
+    ("status", "How trading stands, and its limits"),
+    ("balance", "The account and its positions"),
+    ("profit", "What trading brought, by symbol"),
+    ("daily", "What each of the last days brought"),
+    ("orders", "The newest orders"),
+    ("why", "Why the last order or decision; /why ID, or as a reply"),
+    ("chart", "A chart: /chart BTC"),
+    ("pause", "Trade only what makes positions smaller; /pause REASON"),
+    ("stop", "Stop all trading at once; /stop REASON"),
+    ("resume", "Let trading go on; /resume REASON"),
+    ("help", "How to ask"),
+    ("start", "Show the button"),
+];
+
+/// A command about trading.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Command {
+    /// How trading stands.
+    Status,
+    /// The account.
+    Balance,
+    /// What trading brought.
+    Profit,
+    /// What each day brought.
+    Daily,
+    /// The newest orders.
+    Orders,
+    /// Let trading go on, or not; with the reason that was given.
+    Set(TradingState, Option<String>),
+    /// Why an order or a decision; without an id, the last one or the one replied to.
+    Why(WhyOf),
+    /// A picture of a symbol's prices.
+    Chart(Option<Symbol>),
+}
+
+/// What somebody asks why of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum WhyOf {
+    /// The last one, or the one that is replied to.
+    Latest,
+    /// This one.
+    Id(DecisionId),
+    /// A word that is no id.
+    Unreadable,
+}
+
+/// Characters of a reason that are kept.
+const MAX_REASON_CHARS: usize = 200;
+
 /// What a text asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Intent {
@@ -20,6 +73,8 @@ pub enum Intent {
     Start,
     /// `/help`, `help`.
     Help,
+    /// A command about trading.
+    Command(Command),
     /// What to do about crypto, no symbol named.
     AskDefault,
     /// What to do about these, one or more, each once, in the order they were named.
@@ -55,8 +110,14 @@ pub fn read(text: &str, vocabulary: &Vocabulary, bot_name: Option<&str>) -> Inte
             (Some(addressee), Some(bot_name)) => addressee.eq_ignore_ascii_case(bot_name),
             _ => true,
         };
-        return match name.to_ascii_lowercase().as_str() {
-            _ if !ours => Intent::Unknown,
+        let name = name.to_ascii_lowercase();
+        if !ours {
+            return Intent::Unknown;
+        }
+        if let Some(command) = trading_command(&name, rest, vocabulary) {
+            return Intent::Command(command);
+        }
+        return match name.as_str() {
             "start" => Intent::Start,
             "help" => Intent::Help,
             "ask" => ask_command(rest, vocabulary),
@@ -66,6 +127,32 @@ pub fn read(text: &str, vocabulary: &Vocabulary, bot_name: Option<&str>) -> Inte
         };
     }
     plain(text, vocabulary)
+}
+
+fn trading_command(name: &str, rest: &str, vocabulary: &Vocabulary) -> Option<Command> {
+    let reason = || {
+        let reason: String = rest.trim().chars().filter(|c| !c.is_control()).take(MAX_REASON_CHARS).collect();
+        (!reason.is_empty()).then_some(reason)
+    };
+    Some(match name {
+        "status" => Command::Status,
+        "balance" => Command::Balance,
+        "profit" => Command::Profit,
+        "daily" => Command::Daily,
+        "orders" => Command::Orders,
+        "pause" => Command::Set(TradingState::Reducing, reason()),
+        "stop" => Command::Set(TradingState::Halted, reason()),
+        "resume" => Command::Set(TradingState::Running, reason()),
+        "why" => Command::Why(match rest.split_whitespace().next() {
+            None => WhyOf::Latest,
+            Some(id) => id.to_ascii_lowercase().parse().map_or(WhyOf::Unreadable, WhyOf::Id),
+        }),
+        "chart" => Command::Chart(match ask_command(rest, vocabulary) {
+            Intent::Ask(symbols) => symbols.into_iter().next(),
+            _ => None,
+        }),
+        _ => return None,
+    })
 }
 
 /// `/ask`, `/ask BTC`, `/ask btc and eth`: what is not understood is taken for a symbol, so that the answer names it.
@@ -276,6 +363,41 @@ mod tests {
         assert_eq!(intent("help"), Intent::Help);
         assert_eq!(intent("/help@other_bot"), Intent::Unknown);
         assert_eq!(intent("/weather in bitcoin city"), Intent::Unknown);
+    }
+
+    #[test]
+    fn commands_of_trading() {
+        let command = |text: &str| match intent(text) {
+            Intent::Command(command) => command,
+            other => panic!("{text:?} was read as {other:?}"),
+        };
+        assert_eq!(command("/status"), Command::Status);
+        assert_eq!(command("/Balance@crypto_bot"), Command::Balance);
+        assert_eq!(command("/pause"), Command::Set(TradingState::Reducing, None));
+        assert_eq!(
+            command("/stop  news at\n two "),
+            Command::Set(TradingState::Halted, Some("news at two".to_owned()))
+        );
+        assert_eq!(command("/resume"), Command::Set(TradingState::Running, None));
+        assert_eq!(command("/why"), Command::Why(WhyOf::Latest));
+        assert_eq!(command("/why it"), Command::Why(WhyOf::Unreadable));
+        let id = "0123456789ABCDEF0123456789abcdef";
+        assert_eq!(command(&format!("/why {id}")), Command::Why(WhyOf::Id(id.to_lowercase().parse().unwrap())));
+        assert_eq!(command("/chart eth"), Command::Chart(Some("ETHUSDT".parse().unwrap())));
+        assert_eq!(command("/chart"), Command::Chart(None));
+        assert_eq!(intent("/stop@other_bot"), Intent::Unknown);
+        assert_eq!(intent("stop"), Intent::Unknown, "a word is no command");
+        let long = format!("/stop {}", "x".repeat(400));
+        assert!(matches!(command(&long), Command::Set(_, Some(reason)) if reason.len() == MAX_REASON_CHARS));
+    }
+
+    #[test]
+    fn every_listed_command_means_something_and_is_one_for_telegram() {
+        for (name, description) in COMMANDS {
+            assert_ne!(intent(&format!("/{name}")), Intent::Unknown, "{name}");
+            assert!(name.len() <= 32 && name.bytes().all(|b| b.is_ascii_lowercase()), "{name}");
+            assert!((1..=256).contains(&description.chars().count()), "{name}");
+        }
     }
 
     #[test]

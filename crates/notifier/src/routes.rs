@@ -92,7 +92,7 @@ fn symbols_of(state: &State, request: &AskRequest) -> Result<Vec<Symbol>, AskRef
         Intent::Ask(symbols) => Ok(symbols),
         Intent::AskDefault => Ok(vec![state.default_symbol.clone()]),
         Intent::TooMany { named } => Err(AskRefused::TooMany { named }),
-        Intent::Start | Intent::Help | Intent::Unknown => Err(AskRefused::UnknownQuestion),
+        Intent::Start | Intent::Help | Intent::Command(_) | Intent::Unknown => Err(AskRefused::UnknownQuestion),
     }
 }
 

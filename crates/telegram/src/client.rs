@@ -7,16 +7,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use frankenstein::AsyncTelegramApi;
-use frankenstein::methods::SendMessageParams;
 use reqwest::multipart::{Form, Part};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
-use serde::de::{DeserializeOwned, IgnoredAny};
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tracing::{Instrument, Span, field};
 
 use crate::error::Refusal;
-use crate::{Error, Settings, SettingsError};
+use crate::{Error, Settings, SettingsError, Taken};
 
 /// A bot at Telegram: every method of the Bot API, through [`AsyncTelegramApi`]. Cheap to clone.
 #[derive(Clone)]
@@ -67,12 +66,24 @@ impl Client {
         })
     }
 
-    /// Sends a message, for the sender: the answer tells whether Telegram took it, and what else is in it does not matter.
+    /// Says something, with a file that is in memory (its field, its name, its bytes) where there is one: the answer
+    /// tells whether Telegram took it, and what else is in it does not matter.
     ///
     /// A message that Telegram took must not be sent again because of what its answer looks like.
-    pub(crate) async fn put_message(&self, message: &SendMessageParams) -> Result<(), Error> {
-        let body = serde_json::to_vec(message).map(Body::Json).map_err(encode_error);
-        self.call("sendMessage", body, self.inner.request_timeout, Answer::taken).await
+    pub(crate) async fn put(
+        &self,
+        method: &str,
+        params: &(impl Serialize + Sync),
+        file: Option<(&'static str, &'static str, Vec<u8>)>,
+    ) -> Result<Taken, Error> {
+        let body = match file {
+            None => serde_json::to_vec(params).map(Body::Json).map_err(encode_error),
+            Some((field, name, bytes)) => serde_json::to_value(params)
+                .map_err(encode_error)
+                .and_then(fields)
+                .map(|form| Body::Form(form.part(field, Part::bytes(bytes).file_name(name)))),
+        };
+        self.call(method, body, self.inner.request_timeout, Answer::taken).await
     }
 
     /// One call in its span. W3C headers are not sent: Telegram has no use for them, and ids are nobody's business.
@@ -224,21 +235,23 @@ impl AsyncTelegramApi for Client {
     }
 }
 
-/// The parameters and files as `multipart/form-data`: a text as it is, everything else as JSON.
-async fn form(params: Value, files: Vec<(&str, PathBuf)>) -> Result<Form, Error> {
+/// The parameters as `multipart/form-data`: a text as it is, everything else as JSON.
+fn fields(params: Value) -> Result<Form, Error> {
     let Value::Object(params) = params else {
         return Err(Error::Request { detail: "the parameters are no JSON object".to_owned() });
     };
-    let mut form = Form::new();
-    for (key, value) in params {
-        if files.iter().any(|(name, _)| *name == key) {
-            continue;
-        }
-        form = match value {
-            Value::String(text) => form.text(key, text),
-            other => form.text(key, other.to_string()),
-        };
+    Ok(params.into_iter().fold(Form::new(), |form, (key, value)| match value {
+        Value::String(text) => form.text(key, text),
+        other => form.text(key, other.to_string()),
+    }))
+}
+
+/// The parameters and files as `multipart/form-data`.
+async fn form(mut params: Value, files: Vec<(&str, PathBuf)>) -> Result<Form, Error> {
+    if let Some(params) = params.as_object_mut() {
+        params.retain(|key, _| !files.iter().any(|(name, _)| name == key));
     }
+    let mut form = fields(params)?;
     for (name, path) in files {
         let failed = |error: std::io::Error| Error::Request { detail: format!("file {}: {error}", path.display()) };
         let size_bytes = tokio::fs::metadata(&path).await.map_err(failed)?.len();
@@ -272,17 +285,20 @@ impl Answer {
         read_answer(&self.body?, self.status, self.retry_after, token)
     }
 
-    /// Whether Telegram did what was asked. The result is not read; and where nothing can be read, a status of success
-    /// means that it was done, since Telegram gives a refusal the status of its `error_code`.
-    fn taken(self, token: &str) -> Result<(), Error> {
+    /// Whether Telegram did what was asked. Of the result only the message's id is looked for; and where nothing can be
+    /// read, a status of success means that it was done, since Telegram gives a refusal the status of its `error_code`.
+    fn taken(self, token: &str) -> Result<Taken, Error> {
         let status = self.status;
-        match self.read::<IgnoredAny>(token) {
-            Ok(_whatever_it_holds) => Ok(()),
+        match self.read::<Value>(token) {
+            Ok(answer) => {
+                let message_id = answer.pointer("/result/message_id").and_then(Value::as_i64);
+                Ok(Taken { message_id: message_id.and_then(|id| id.try_into().ok()) })
+            }
             Err(
                 error @ (Error::Malformed { .. } | Error::TooLarge { .. } | Error::Network { .. } | Error::Timeout),
             ) if (200..300).contains(&status) => {
                 tracing::warn!(error = %error, error.kind = error.label(), http.response.status_code = i64::from(status), "Telegram took a message with an answer that cannot be read; it counts as sent");
-                Ok(())
+                Ok(Taken { message_id: None })
             }
             Err(error) => Err(error),
         }

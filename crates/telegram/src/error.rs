@@ -104,8 +104,8 @@ impl Error {
     /// Whether the same call may succeed later.
     ///
     /// A call that changes something may have been carried out all the same where the answer is missing
-    /// ([`Self::Network`], [`Self::Timeout`]) or cannot be read ([`Self::Malformed`]); the sender of messages therefore
-    /// never takes an unreadable answer of success for a failure.
+    /// ([`Self::Network`], [`Self::Timeout`]) or cannot be read ([`Self::Malformed`]); what says something ([`crate::Deliver`])
+    /// therefore never takes an unreadable answer of success for a failure.
     #[must_use]
     pub const fn is_transient(&self) -> bool {
         match self {
@@ -122,6 +122,25 @@ impl Error {
             | Self::TooLarge { .. }
             | Self::Request { .. } => false,
         }
+    }
+
+    /// Whether an edit changes nothing: the message says this already.
+    #[must_use]
+    pub fn is_not_modified(&self) -> bool {
+        matches!(self, Self::BadRequest { description, .. } if description.contains("message is not modified"))
+    }
+
+    /// Whether the message that is to be edited cannot be any more: it was deleted, or is another's, or too old.
+    #[must_use]
+    pub fn is_uneditable(&self) -> bool {
+        const SENTENCES: [&str; 4] = [
+            "message to edit not found",
+            "message can't be edited",
+            "MESSAGE_ID_INVALID",
+            "no text in the message to edit",
+        ];
+        matches!(self, Self::BadRequest { description, .. }
+            if SENTENCES.iter().any(|sentence| description.contains(sentence)))
     }
 
     /// From `error_code`, `description` and `parameters` of an answer whose `ok` is false.
@@ -223,6 +242,21 @@ mod tests {
                 migrate_to_chat_id: Some(-1001)
             }
         );
+    }
+
+    #[test]
+    fn an_edit_that_changes_nothing_and_one_that_cannot_be_are_told_apart() {
+        let refused = |sentence: &str| Error::BadRequest {
+            description: format!("Bad Request: {sentence}"),
+            migrate_to_chat_id: None,
+        };
+        let same =
+            refused("message is not modified: specified new message content and reply markup are exactly the same");
+        assert!(same.is_not_modified() && !same.is_uneditable());
+        for sentence in ["message to edit not found", "message can't be edited", "MESSAGE_ID_INVALID"] {
+            assert!(refused(sentence).is_uneditable() && !refused(sentence).is_not_modified(), "{sentence}");
+        }
+        assert!(!refused("chat not found").is_uneditable() && !Error::Timeout.is_uneditable());
     }
 
     #[test]

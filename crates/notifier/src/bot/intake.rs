@@ -3,7 +3,7 @@
 use telegram::api::types::{AllowedUpdate, ChatType, MaybeInaccessibleMessage, Message};
 use telegram::api::updates::{Update, UpdateContent};
 
-use crate::question::BUTTON_TEXT;
+use crate::question::{BUTTON_TEXT, COMMANDS};
 
 /// The updates that the bot asks Telegram for.
 pub(crate) const WANTED: [AllowedUpdate; 2] = [AllowedUpdate::Message, AllowedUpdate::CallbackQuery];
@@ -27,9 +27,24 @@ pub(crate) struct Place {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Incoming {
     /// A message that is meant for the bot.
-    Text { user_id: u64, place: Place, text: String },
+    Text {
+        user_id: u64,
+        place: Place,
+        text: String,
+        /// Its id within the chat, and when it was written: with the chat they tell it from every other message.
+        written: (i32, u64),
+        /// The message that it answers.
+        replied_to: Option<i32>,
+    },
     /// A press of a button.
-    Press { user_id: u64, callback_id: String, place: Option<Place>, data: String },
+    Press {
+        user_id: u64,
+        callback_id: String,
+        place: Option<Place>,
+        data: String,
+        /// The message with the button.
+        message_id: Option<i32>,
+    },
     /// Something that the bot has no business with.
     Nothing { kind: &'static str },
 }
@@ -41,6 +56,26 @@ impl Incoming {
             Self::Text { .. } => "message",
             Self::Press { .. } => "callback_query",
             Self::Nothing { kind } => kind,
+        }
+    }
+}
+
+impl Incoming {
+    /// Tells this update from every other, also from one with the same number: a Telegram that begins anew (the
+    /// simulator does at each start) counts from the beginning.
+    pub(crate) fn key(&self, update_id: i64) -> String {
+        match self {
+            Self::Text { place, written: (message_id, date), .. } => {
+                format!("update:{update_id}:{}:{message_id}:{date}", place.chat_id)
+            }
+            // Its length is Telegram's to choose.
+            Self::Press { callback_id, .. } => {
+                format!(
+                    "press:{update_id}:{}",
+                    callback_id.chars().filter(char::is_ascii_graphic).take(100).collect::<String>()
+                )
+            }
+            Self::Nothing { .. } => format!("update:{update_id}"),
         }
     }
 }
@@ -62,6 +97,7 @@ pub(crate) fn read(update: Update, identity: Option<&Identity>) -> Incoming {
             user_id: query.from.id,
             callback_id: query.id,
             place: query.message.as_ref().and_then(place_of),
+            message_id: query.message.as_ref().map(message_id_of),
             data: query.data.unwrap_or_default(),
         },
         _ => Incoming::Nothing { kind: "other" },
@@ -73,6 +109,13 @@ fn place_of(message: &MaybeInaccessibleMessage) -> Option<Place> {
         MaybeInaccessibleMessage::Message(message) => place(message),
         MaybeInaccessibleMessage::InaccessibleMessage(message) => Place { chat_id: message.chat.id, thread_id: None },
     })
+}
+
+const fn message_id_of(message: &MaybeInaccessibleMessage) -> i32 {
+    match message {
+        MaybeInaccessibleMessage::Message(message) => message.message_id,
+        MaybeInaccessibleMessage::InaccessibleMessage(message) => message.message_id,
+    }
 }
 
 fn place(message: &Message) -> Place {
@@ -96,7 +139,13 @@ fn read_message(message: &Message, identity: Option<&Identity>) -> Incoming {
             None => return nothing,
         },
     };
-    Incoming::Text { user_id: from.id, place: place(message), text }
+    Incoming::Text {
+        user_id: from.id,
+        place: place(message),
+        text,
+        written: (message.message_id, message.date),
+        replied_to: message.reply_to_message.as_ref().map(|replied| replied.message_id),
+    }
 }
 
 const fn has_content(message: &Message) -> bool {
@@ -122,7 +171,7 @@ fn addressed(text: &str, message: &Message, identity: Option<&Identity>) -> Opti
         );
         let ours = addressee.map_or_else(
             // Other bots of the group have commands too: without a name only ours are ours.
-            || ["start", "help", "ask"].contains(&name.to_ascii_lowercase().as_str()),
+            || COMMANDS.iter().any(|(command, _)| command.eq_ignore_ascii_case(name)),
             |addressee| addressee.eq_ignore_ascii_case(&identity.user_name),
         );
         return ours.then(|| text.to_owned());
@@ -175,10 +224,10 @@ mod tests {
         let place = Place { chat_id: -5, thread_id: None };
         assert_eq!(
             message("private", &json!({"text": "btc?"})),
-            Incoming::Text { user_id: 7, place, text: "btc?".to_owned() }
+            Incoming::Text { user_id: 7, place, text: "btc?".to_owned(), written: (1, 1), replied_to: None }
         );
         let picture = json!({"photo": [{"file_id": "a", "file_unique_id": "b", "width": 1, "height": 1}]});
-        assert_eq!(message("private", &picture), Incoming::Text { user_id: 7, place, text: String::new() });
+        assert!(matches!(message("private", &picture), Incoming::Text { text, .. } if text.is_empty()));
         assert_eq!(message("private", &json!({"delete_chat_photo": true})).kind(), "message");
         assert!(matches!(message("private", &json!({"delete_chat_photo": true})), Incoming::Nothing { .. }));
     }
@@ -191,6 +240,7 @@ mod tests {
         assert_eq!(in_group("/ask@other_bot BTC"), None);
         assert_eq!(in_group("@crypto_bot2 btc?"), None);
         assert_eq!(in_group("/ask BTC").as_deref(), Some("/ask BTC"));
+        assert_eq!(in_group("/Stop now").as_deref(), Some("/Stop now"));
         assert_eq!(in_group("/ask@crypto_bot BTC").as_deref(), Some("/ask@crypto_bot BTC"));
         assert_eq!(in_group("@crypto_bot btc?").as_deref(), Some("btc?"));
         assert_eq!(in_group("ü btc @CRYPTO_BOT").as_deref(), Some("ü btc"));
@@ -202,8 +252,25 @@ mod tests {
         let replied = json!({"message_id": 1, "date": 1, "chat": {"id": -5, "type": "group"}, "from": {"id": 99, "is_bot": true, "first_name": "B"}});
         assert!(matches!(
             message("group", &json!({"text": "and eth?", "reply_to_message": replied})),
-            Incoming::Text { .. }
+            Incoming::Text { replied_to: Some(1), .. }
         ));
+    }
+
+    #[test]
+    fn an_update_is_known_by_what_it_holds_not_by_its_number_alone() {
+        let one = message("private", &json!({"text": "btc?"}));
+        let later = message("private", &json!({"text": "btc?", "date": 2}));
+        assert_eq!(one.key(5), message("private", &json!({"text": "btc?"})).key(5));
+        assert_ne!(one.key(5), later.key(5));
+        let press = |id: &str| Incoming::Press {
+            user_id: 7,
+            callback_id: id.to_owned(),
+            place: None,
+            data: String::new(),
+            message_id: None,
+        };
+        assert_ne!(press("a").key(5), press("b").key(5));
+        assert!(press(&"\u{0}é".repeat(500)).key(5).len() < 150);
     }
 
     #[test]

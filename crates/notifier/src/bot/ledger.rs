@@ -38,6 +38,11 @@ impl Ledger {
         self.updates.insert(id, State::Begun);
     }
 
+    /// Notes that work on it came to nothing: it is to come again.
+    pub(crate) fn give_back(&mut self, id: i64) {
+        self.updates.insert(id, State::Waiting);
+    }
+
     /// Notes that it is done.
     pub(crate) fn finish(&mut self, id: i64) {
         self.updates.insert(id, State::Done);
@@ -75,6 +80,19 @@ mod tests {
         assert!(!ledger.see(11), "done and forgotten");
         ledger.finish(12);
         assert_eq!(ledger.offset(), 13);
+    }
+
+    #[test]
+    fn what_came_to_nothing_is_not_confirmed_and_comes_again() {
+        let mut ledger = Ledger::default();
+        for id in [5, 6] {
+            assert!(ledger.see(id));
+            ledger.begin(id);
+        }
+        ledger.give_back(5);
+        ledger.finish(6);
+        assert_eq!(ledger.offset(), 5);
+        assert!(ledger.see(5) && !ledger.see(6));
     }
 
     #[test]

@@ -1,36 +1,51 @@
 //! The Telegram bot: each update is read, checked, answered; all of it one trace.
 
 mod access;
+mod chart;
+mod commands;
 mod intake;
 mod keyboard;
+pub(crate) mod latency;
 mod ledger;
+mod orders;
 pub(crate) mod polling;
+mod presses;
+mod reply;
+mod role;
 mod setup;
 mod status;
 mod text;
 mod user_hash;
 pub(crate) mod webhook;
+mod why;
 
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use domain::Symbol;
+use domain::trading::TradingState;
 use secrecy::SecretString;
-use telegram::api::ParseMode;
-use telegram::api::methods::{AnswerCallbackQueryParams, SendChatActionParams, SendMessageParams};
-use telegram::api::types::{ChatAction, LinkPreviewOptions, ReplyMarkup};
-use telegram::{AsyncTelegramApi, Client, IncomingUpdate, Sender};
+use storage::StorageError;
+use telegram::api::methods::{AnswerCallbackQueryParams, SendChatActionParams};
+use telegram::api::types::ChatAction;
+use telegram::{AsyncTelegramApi, Client, IncomingUpdate};
 use telemetry::metrics::notifier::BOT_UPDATES;
 use tracing::{Instrument, Span, field};
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 use url::Url;
 
 use crate::ask::{Asker, Channel};
-use crate::question::{self, Intent};
+use crate::backends::Backends;
+use crate::mode::KnownMode;
+use crate::outbox::{Buttons, Outbox, Said};
+use crate::question::{self, Command, Intent};
 use crate::symbols::KnownSymbols;
 use access::{Access, Verdict};
 use intake::{Identity, Incoming, Place};
-use keyboard::Press;
+use latency::Latencies;
+pub(crate) use orders::drafts as notice_drafts;
+use reply::Reply;
+pub(crate) use role::{Role, Roles};
 pub(crate) use status::Status;
 use user_hash::UserHasher;
 
@@ -48,9 +63,12 @@ pub(crate) struct Bot {
 
 struct Inner {
     client: Client,
-    sender: Sender,
+    outbox: Outbox,
     asker: Asker,
+    backends: Backends,
+    mode: KnownMode,
     symbols: KnownSymbols,
+    latencies: Latencies,
     default_symbol: Symbol,
     public_url: Option<Url>,
     access: Access,
@@ -63,12 +81,15 @@ struct Inner {
 pub(crate) struct Parts {
     pub(crate) client: Client,
     pub(crate) token: SecretString,
-    pub(crate) sender: Sender,
+    pub(crate) outbox: Outbox,
     pub(crate) asker: Asker,
+    pub(crate) backends: Backends,
+    pub(crate) mode: KnownMode,
     pub(crate) symbols: KnownSymbols,
+    pub(crate) tempo_url: Option<Url>,
     pub(crate) default_symbol: Symbol,
     pub(crate) public_url: Option<Url>,
-    pub(crate) allowed_user_ids: Vec<u64>,
+    pub(crate) roles: Roles,
     pub(crate) status: Status,
 }
 
@@ -76,12 +97,14 @@ pub(crate) struct Parts {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Outcome {
     Answered,
-    /// The ask failed; the user was told why.
+    /// The ask or the command failed; the user was told why.
     Refused,
     Denied,
     Ignored,
     Malformed,
-    /// The answer did not fit into the queue.
+    /// It was handled before.
+    Duplicate,
+    /// The answer could not be written down: the update has to come again.
     Undelivered,
 }
 
@@ -93,6 +116,7 @@ impl Outcome {
             Self::Denied => "denied",
             Self::Ignored => "ignored",
             Self::Malformed => "malformed",
+            Self::Duplicate => "duplicate",
             Self::Undelivered => "undelivered",
         }
     }
@@ -103,12 +127,15 @@ impl Bot {
         Self {
             inner: Arc::new(Inner {
                 client: parts.client,
-                sender: parts.sender,
+                outbox: parts.outbox,
                 asker: parts.asker,
+                backends: parts.backends,
+                mode: parts.mode,
                 symbols: parts.symbols,
+                latencies: Latencies::new(parts.tempo_url),
                 default_symbol: parts.default_symbol,
                 public_url: parts.public_url,
-                access: Access::new(parts.allowed_user_ids),
+                access: Access::new(parts.roles),
                 user_hasher: UserHasher::new(&parts.token),
                 identity: OnceLock::new(),
                 status: parts.status,
@@ -116,7 +143,7 @@ impl Bot {
         }
     }
 
-    /// Handles one update to its end, that is, until its answer is queued. Nothing that is in it makes this fail.
+    /// Handles one update to its end, that is, until its answer is written down. Nothing that is in it makes this fail.
     pub(crate) async fn handle(&self, update: IncomingUpdate) -> Outcome {
         let span = tracing::info_span!(
             "telegram_update",
@@ -130,15 +157,15 @@ impl Bot {
             user.hash = field::Empty,
         );
         let (kind, outcome) = match update.update {
-            Ok(update) => {
-                let incoming = intake::read(*update, self.inner.identity.get());
+            Ok(content) => {
+                let incoming = intake::read(*content, self.inner.identity.get());
                 if let Incoming::Text { user_id, .. } | Incoming::Press { user_id, .. } = incoming {
                     let hash = self.inner.user_hasher.hash(user_id);
                     span.record("user.hash", &hash);
                     self.carry_user(&span, &hash);
                 }
                 let kind = incoming.kind();
-                (kind, self.answer(incoming).instrument(span.clone()).await)
+                (kind, Box::pin(self.work(update.id, incoming)).instrument(span.clone()).await)
             }
             Err(reason) => {
                 span.in_scope(|| tracing::warn!(reason, "an update cannot be read and is skipped"));
@@ -161,98 +188,126 @@ impl Bot {
         drop(span.set_parent(context));
     }
 
-    async fn answer(&self, incoming: Incoming) -> Outcome {
-        match incoming {
-            Incoming::Nothing { .. } => Outcome::Ignored,
-            Incoming::Text { user_id, place, text } => match self.inner.access.check(user_id, Instant::now()) {
-                Verdict::Allowed => self.answer_text(place, &text).await,
-                verdict => {
-                    self.deny(user_id, verdict);
-                    if verdict == Verdict::Refuse {
-                        self.reply(place, text::denied(user_id), None);
-                    }
-                    Outcome::Denied
+    /// Answers an update, once: one that comes again after a crash is known.
+    async fn work(&self, update_id: i64, incoming: Incoming) -> Outcome {
+        let user_id = match &incoming {
+            Incoming::Nothing { .. } => return Outcome::Ignored,
+            Incoming::Text { user_id, .. } | Incoming::Press { user_id, .. } => *user_id,
+        };
+        let key = incoming.key(update_id);
+        // A stranger who has been told costs nothing more.
+        let (role, told) = match self.inner.access.check(user_id, Instant::now()) {
+            Verdict::Allowed(role) => (Some(role), false),
+            Verdict::Refuse => (None, true),
+            Verdict::Ignore => (None, false),
+        };
+        let Some(role) = role else {
+            return self.deny(&key, user_id, incoming, told).await;
+        };
+        match self.inner.outbox.is_handled(&key).await {
+            Ok(false) => {}
+            Ok(true) => {
+                if let Incoming::Press { callback_id, .. } = &incoming {
+                    self.answer_callback(callback_id, None).await;
                 }
-            },
-            Incoming::Press { user_id, callback_id, place, data } => {
-                let verdict = self.inner.access.check(user_id, Instant::now());
-                if verdict != Verdict::Allowed {
-                    self.deny(user_id, verdict);
-                    self.answer_callback(&callback_id, Some("This bot is private.")).await;
-                    return Outcome::Denied;
-                }
-                let press = keyboard::press(&data);
-                let (Some(press), Some(place)) = (press, place) else {
-                    self.answer_callback(&callback_id, Some(text::STALE_BUTTON)).await;
-                    return Outcome::Ignored;
-                };
-                self.answer_callback(&callback_id, None).await;
-                match press {
-                    Press::AskAgain(symbols) => self.ask(place, &symbols).await,
-                    Press::Trace(id) => {
-                        self.reply(place, text::trace(id.as_str(), self.inner.public_url.as_ref()), None)
-                    }
-                }
+                return Outcome::Duplicate;
             }
-        }
-    }
-
-    async fn answer_text(&self, place: Place, text: &str) -> Outcome {
-        let vocabulary = self.inner.symbols.vocabulary();
-        let served = vocabulary.served();
-        let bot_name = self.inner.identity.get().map(|identity| identity.user_name.as_str());
-        match question::read(text, &vocabulary, bot_name) {
-            Intent::Start => self.reply(place, text::greeting(served), Some(keyboard::question())),
-            Intent::Help => self.reply(place, text::help(served), Some(keyboard::question())),
-            Intent::AskDefault => self.ask(place, std::slice::from_ref(&self.inner.default_symbol)).await,
-            Intent::Ask(symbols) => self.ask(place, &symbols).await,
-            Intent::TooMany { named } => self.reply(place, text::too_many(named), None),
-            Intent::Unknown => self.reply(place, text::unknown(served), Some(keyboard::question())),
-        }
-    }
-
-    async fn ask(&self, place: Place, symbols: &[Symbol]) -> Outcome {
-        let asked = self.while_typing(place, self.inner.asker.ask(symbols, None, Channel::Telegram)).await;
-        let failed = asked.results.iter().all(|(_, result)| result.is_err());
-        let buttons = keyboard::under_answer(symbols, asked.trace_id.as_deref());
-        match self.reply(place, text::answers(&asked), buttons) {
-            Outcome::Answered if failed => Outcome::Refused,
-            outcome => outcome,
-        }
-    }
-
-    /// Queues a message; it is sent within this update's trace, after those that wait for the same chat.
-    fn reply(&self, place: Place, text: String, markup: Option<ReplyMarkup>) -> Outcome {
-        let message = SendMessageParams::builder()
-            .chat_id(place.chat_id)
-            .maybe_message_thread_id(place.thread_id)
-            .text(text)
-            .parse_mode(ParseMode::Html)
-            .link_preview_options(LinkPreviewOptions::DISABLED)
-            .maybe_reply_markup(markup)
-            .build();
-        match self.inner.sender.enqueue(message) {
-            // The sender retries and reports; nobody here waits for it.
-            Ok(_enqueued) => Outcome::Answered,
-            Err(error) => {
-                Span::current().record("otel.status_code", "ERROR");
-                tracing::error!(error = %error, "an answer cannot be queued and is lost");
-                Outcome::Undelivered
+            // Trading is stopped also while nothing can be said about it; to stop it twice does no harm.
+            Err(error) if self.stops_trading(&incoming) => {
+                tracing::warn!(error = %error, "trading is stopped although the answer cannot be written down");
             }
+            Err(error) => return undelivered(&error),
+        }
+        let reply = match incoming {
+            Incoming::Nothing { .. } => return Outcome::Ignored,
+            Incoming::Text { place, text, replied_to, .. } => {
+                Box::pin(self.answer_text(user_id, role, place, &text, replied_to)).await
+            }
+            Incoming::Press { callback_id, place, data, message_id, .. } => {
+                Box::pin(self.answer_press(user_id, role, &callback_id, place.zip(message_id), &data)).await
+            }
+        };
+        match reply {
+            Ok(reply) => self.say(&key, reply).await,
+            Err(error) => undelivered(&error),
         }
     }
 
-    fn deny(&self, user_id: u64, verdict: Verdict) {
+    async fn say(&self, key: &str, reply: Reply) -> Outcome {
+        if reply.drafts.is_empty() {
+            return reply.outcome;
+        }
+        match self.inner.outbox.say(key, &reply.drafts).await {
+            Ok(Said::Now) => reply.outcome,
+            Ok(Said::Before) => Outcome::Duplicate,
+            Err(error) => undelivered(&error),
+        }
+    }
+
+    async fn deny(&self, key: &str, user_id: u64, incoming: Incoming, told: bool) -> Outcome {
         tracing::warn!(
             user.hash = self.inner.user_hasher.hash(user_id),
-            told = verdict == Verdict::Refuse,
+            told,
             "somebody who is not on the list of allowed users was denied"
         );
+        match incoming {
+            Incoming::Text { place, .. } if told => {
+                self.say(key, Reply::text(place, text::denied(user_id)).with(Outcome::Denied)).await
+            }
+            Incoming::Press { callback_id, .. } => {
+                self.answer_callback(&callback_id, Some("This bot is private.")).await;
+                Outcome::Denied
+            }
+            _ => Outcome::Denied,
+        }
+    }
+
+    fn intent(&self, text: &str) -> Intent {
+        let bot_name = self.inner.identity.get().map(|identity| identity.user_name.as_str());
+        question::read(text, &self.inner.symbols.vocabulary(), bot_name)
+    }
+
+    fn stops_trading(&self, incoming: &Incoming) -> bool {
+        let Incoming::Text { text, .. } = incoming else { return false };
+        matches!(self.intent(text), Intent::Command(Command::Set(TradingState::Halted | TradingState::Reducing, _)))
+    }
+
+    async fn answer_text(
+        &self,
+        user_id: u64,
+        role: Role,
+        place: Place,
+        text: &str,
+        replied_to: Option<i32>,
+    ) -> Result<Reply, StorageError> {
+        let vocabulary = self.inner.symbols.vocabulary();
+        let served = vocabulary.served();
+        Ok(match self.intent(text) {
+            Intent::Start => Reply::new(place, text::greeting(served), Buttons::Question),
+            Intent::Help => Reply::new(place, text::help(served, role), Buttons::Question),
+            Intent::AskDefault => self.ask(place, std::slice::from_ref(&self.inner.default_symbol)).await,
+            Intent::Ask(symbols) => self.ask(place, &symbols).await,
+            Intent::Command(command) => {
+                return Box::pin(self.answer_command(user_id, role, place, command, replied_to)).await;
+            }
+            Intent::TooMany { named } => Reply::text(place, text::too_many(named)),
+            Intent::Unknown => Reply::new(place, text::unknown(served), Buttons::Question),
+        })
+    }
+
+    async fn ask(&self, place: Place, symbols: &[Symbol]) -> Reply {
+        let asked = self.while_typing(place, self.inner.asker.ask(symbols, None, Channel::Telegram)).await;
+        reply::answers(place, symbols, &asked)
     }
 
     /// Stops the button's waiting mark. Telegram wants this for every press.
     async fn answer_callback(&self, callback_id: &str, text: Option<&str>) {
-        let params = AnswerCallbackQueryParams::builder().callback_query_id(callback_id).maybe_text(text).build();
+        let params = AnswerCallbackQueryParams::builder()
+            .callback_query_id(callback_id)
+            .maybe_text(text)
+            // Whoever is told something has to see it.
+            .show_alert(text.is_some())
+            .build();
         if let Err(error) = self.inner.client.answer_callback_query(&params).await {
             // An old press cannot be answered any more; its message still is.
             tracing::info!(error = %error, "a button press could not be confirmed");
@@ -286,4 +341,10 @@ impl Bot {
             }
         }
     }
+}
+
+fn undelivered(error: &StorageError) -> Outcome {
+    Span::current().record("otel.status_code", "ERROR");
+    tracing::error!(error = %error, "an answer cannot be written down; its update has to come again");
+    Outcome::Undelivered
 }

@@ -9,10 +9,10 @@ use futures_util::stream::{FuturesUnordered, StreamExt};
 use telegram::{IncomingUpdate, UpdatesRequest};
 use web::CancellationToken;
 
-use super::Bot;
 use super::intake::{WANTED, chat_of};
 use super::ledger::Ledger;
 use super::setup::{IntakeSetup, wait_after};
+use super::{Bot, Outcome};
 
 /// How long Telegram may hold a poll while there is nothing to tell.
 const HOLD_SECONDS: u32 = 25;
@@ -33,11 +33,21 @@ const HANDLING_LIMIT: Duration = Duration::from_secs(90);
 /// Running updates get this long to end when the process stops, and so does the last word to Telegram.
 const STOP_GRACE: Duration = Duration::from_secs(1);
 
-type Handling = LocalBoxFuture<'static, (i64, Option<i64>)>;
+/// Pause after an update whose answer could not be written down: it is tried again when the database may be back.
+const UNDELIVERED_PAUSE: Duration = Duration::from_secs(1);
 
-/// Receives and handles updates until told to stop. Cancels `handled` when no update is being handled any more.
-pub(crate) async fn run(bot: Bot, stop: CancellationToken, handled: CancellationToken) {
-    let _when_this_ends = handled.clone().drop_guard();
+type Handling = LocalBoxFuture<'static, Handled>;
+
+/// An update, and whether it is done.
+#[derive(Debug, Clone, Copy)]
+struct Handled {
+    id: i64,
+    chat: Option<i64>,
+    is_done: bool,
+}
+
+/// Receives and handles updates until told to stop.
+pub(crate) async fn run(bot: Bot, stop: CancellationToken) {
     if bot.introduce(&IntakeSetup::Polling, &stop).await.is_none() {
         return;
     }
@@ -86,9 +96,11 @@ pub(crate) async fn run(bot: Bot, stop: CancellationToken, handled: Cancellation
             tokio::select! {
                 () = stop.cancelled() => break,
                 () = &mut rest => break,
-                Some((id, chat)) = handling.next() => {
-                    settle(id, chat, &mut ledger, &mut busy_chats);
-                    if failures == 0 {
+                Some(handled) = handling.next() => {
+                    settle(handled, &mut ledger, &mut busy_chats);
+                    if !handled.is_done {
+                        rest.as_mut().reset(tokio::time::Instant::now() + UNDELIVERED_PAUSE);
+                    } else if failures == 0 {
                         break;
                     }
                 }
@@ -96,7 +108,6 @@ pub(crate) async fn run(bot: Bot, stop: CancellationToken, handled: Cancellation
         }
     }
     end(&mut ledger, &mut handling, &mut busy_chats).await;
-    handled.cancel();
     confirm(&bot, &ledger).await;
 }
 
@@ -126,21 +137,26 @@ fn begin(
     }
 }
 
-/// Handles one update; whatever becomes of it, it is done: an update that fails must not come again for ever.
-async fn handle(bot: Bot, update: IncomingUpdate, chat: Option<i64>) -> (i64, Option<i64>) {
+/// Handles one update. It is done whatever becomes of it, unless its answer could not be written down: an update that
+/// fails must not come again for ever.
+async fn handle(bot: Bot, update: IncomingUpdate, chat: Option<i64>) -> Handled {
     let id = update.id;
     let work = AssertUnwindSafe(tokio::time::timeout(HANDLING_LIMIT, bot.handle(update))).catch_unwind();
     match work.await {
-        Ok(Ok(_counted_already)) => {}
+        Ok(Ok(outcome)) => return Handled { id, chat, is_done: outcome != Outcome::Undelivered },
         Ok(Err(_elapsed)) => tracing::error!(telegram.update.id = id, "an update took too long and is given up"),
         Err(_panic) => tracing::error!(telegram.update.id = id, "handling an update panicked; it is skipped"),
     }
-    (id, chat)
+    Handled { id, chat, is_done: true }
 }
 
-fn settle(id: i64, chat: Option<i64>, ledger: &mut Ledger, busy_chats: &mut HashSet<i64>) {
-    ledger.finish(id);
-    if let Some(chat) = chat {
+fn settle(handled: Handled, ledger: &mut Ledger, busy_chats: &mut HashSet<i64>) {
+    if handled.is_done {
+        ledger.finish(handled.id)
+    } else {
+        ledger.give_back(handled.id)
+    }
+    if let Some(chat) = handled.chat {
         busy_chats.remove(&chat);
     }
 }
@@ -148,8 +164,8 @@ fn settle(id: i64, chat: Option<i64>, ledger: &mut Ledger, busy_chats: &mut Hash
 /// Lets running updates end.
 async fn end(ledger: &mut Ledger, handling: &mut FuturesUnordered<Handling>, busy_chats: &mut HashSet<i64>) {
     let rest = async {
-        while let Some((id, chat)) = handling.next().await {
-            settle(id, chat, ledger, busy_chats);
+        while let Some(handled) = handling.next().await {
+            settle(handled, ledger, busy_chats);
         }
     };
     if tokio::time::timeout(STOP_GRACE, rest).await.is_err() {
@@ -169,8 +185,10 @@ async fn confirm(bot: &Bot, ledger: &Ledger) {
     match tokio::time::timeout(STOP_GRACE, bot.inner.client.poll_updates(&request)).await {
         Ok(Ok(_for_the_next_start)) => {}
         Ok(Err(error)) => {
-            tracing::warn!(error = %error, "the last updates could not be confirmed and may be answered twice")
+            tracing::warn!(error = %error, "the last updates could not be confirmed: they come again, and are known then")
         }
-        Err(_elapsed) => tracing::warn!("the last updates could not be confirmed in time and may be answered twice"),
+        Err(_elapsed) => {
+            tracing::warn!("the last updates could not be confirmed in time: they come again, and are known then")
+        }
     }
 }

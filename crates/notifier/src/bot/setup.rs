@@ -11,6 +11,7 @@ use web::CancellationToken;
 
 use super::Bot;
 use super::intake::{Identity, WANTED};
+use crate::question::COMMANDS;
 
 impl Bot {
     /// Learns the bot's name and sets its commands; tries until it succeeds or is told to stop (`None`).
@@ -33,12 +34,8 @@ impl Bot {
         let me = client.get_me().await?.result;
         let identity = Identity { user_id: me.id, user_name: me.username.unwrap_or_default() };
         let command =
-            |name: &str, description: &str| BotCommand::builder().command(name).description(description).build();
-        let commands = vec![
-            command("ask", "What should I do? /ask BTC, /ask btc eth"),
-            command("help", "How to ask"),
-            command("start", "Show the button"),
-        ];
+            |(name, description): &(&str, &str)| BotCommand::builder().command(*name).description(*description).build();
+        let commands: Vec<BotCommand> = COMMANDS.iter().map(command).collect();
         client.set_my_commands(&SetMyCommandsParams::builder().commands(commands).build()).await?;
         match intake {
             // A webhook that is left over would make every poll fail; updates that wait are kept.

@@ -1,7 +1,7 @@
 //! Webhook: Telegram calls this service, with a secret that both know.
 
-use std::collections::VecDeque;
-use std::sync::{Mutex, PoisonError};
+use std::collections::HashSet;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use actix_web::http::StatusCode;
@@ -24,23 +24,16 @@ use crate::error::webhook_unauthorized;
 /// The header that carries the secret: <https://core.telegram.org/bots/api#setwebhook>.
 const SECRET_HEADER: &str = "x-telegram-bot-api-secret-token";
 
-/// Calls that run when the service stops are given this long before the sender stops too; a later answer is refused, and
-/// Telegram sends its update again.
-const CALLS_END_WITHIN: Duration = Duration::from_secs(1);
-
-/// Ids of updates that are remembered, since Telegram calls again when an answer was late.
-const REMEMBERED: usize = 1_000;
-
 /// What the route works with; it exists in webhook mode only.
 pub(crate) struct Webhook {
     bot: Bot,
     secret: SecretString,
-    recent: Recent,
+    in_hand: InHand,
 }
 
 impl Webhook {
     pub(crate) fn new(bot: Bot, secret: SecretString) -> Self {
-        Self { bot, secret, recent: Recent::default() }
+        Self { bot, secret, in_hand: InHand::default() }
     }
 
     /// Compares without telling by its time how much was right.
@@ -50,48 +43,35 @@ impl Webhook {
     }
 }
 
-/// The updates that came lately.
+/// The updates that are being handled: Telegram calls again when an answer is late. What was handled before, the outbox
+/// knows.
 #[derive(Debug, Default)]
-struct Recent {
-    ids: Mutex<VecDeque<i64>>,
+struct InHand {
+    ids: Mutex<HashSet<i64>>,
 }
 
-impl Recent {
-    /// Notes an update; nothing when it came before.
-    fn note(&self, id: i64) -> Option<Noted<'_>> {
-        let mut ids = self.ids.lock().unwrap_or_else(PoisonError::into_inner);
-        if ids.contains(&id) {
-            return None;
-        }
-        if ids.len() >= REMEMBERED {
-            ids.pop_front();
-        }
-        ids.push_back(id);
-        Some(Noted { recent: self, id, handled: false })
+impl InHand {
+    /// Takes an update into one's hands; nothing when somebody has it already.
+    fn take(&self, id: i64) -> Option<Taken<'_>> {
+        self.ids().insert(id).then_some(Taken { in_hand: self, id })
+    }
+
+    fn ids(&self) -> MutexGuard<'_, HashSet<i64>> {
+        self.ids.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// An update that is being handled. Forgotten when that comes to no end (the call's time is over, its client is gone, it
-/// panicked): Telegram sends the update again, and then it must count as new.
+/// An update that is being handled, until this is dropped: also when its call's time is over, its client is gone, or its
+/// handling panicked.
 #[derive(Debug)]
-struct Noted<'a> {
-    recent: &'a Recent,
+struct Taken<'a> {
+    in_hand: &'a InHand,
     id: i64,
-    handled: bool,
 }
 
-impl Noted<'_> {
-    /// It need not come again.
-    fn handled(mut self) {
-        self.handled = true;
-    }
-}
-
-impl Drop for Noted<'_> {
+impl Drop for Taken<'_> {
     fn drop(&mut self) {
-        if !self.handled {
-            self.recent.ids.lock().unwrap_or_else(PoisonError::into_inner).retain(|id| *id != self.id);
-        }
+        self.in_hand.ids().remove(&self.id);
     }
 }
 
@@ -106,7 +86,7 @@ impl Drop for Noted<'_> {
         (status = 200, description = "Taken"),
         (status = 400, description = "No update", body = ProblemBody, content_type = "application/problem+json"),
         (status = 401, description = "Not from Telegram", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 503, description = "The answer cannot be queued; Telegram sends the update again", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 503, description = "`database_away`: the answer cannot be written down; `in_hand`: another call with this update is not over. Telegram sends it again", body = ProblemBody, content_type = "application/problem+json"),
     )
 )]
 #[post("/telegram/webhook")]
@@ -121,15 +101,13 @@ pub(crate) async fn webhook(
     }
     let json: Value = serde_json::from_slice(&body).map_err(no_update)?;
     let update = telegram::read_update(json).map_err(no_update)?;
-    match webhook.recent.note(update.id) {
-        None => BOT_UPDATES.add(1, &[("type", "other"), ("outcome", "duplicate")]),
-        Some(noted) => {
-            if webhook.bot.handle(update).await == Outcome::Undelivered {
-                let detail = "The answer cannot be queued now. Send the update again later.";
-                return Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "outbox_full", detail));
-            }
-            noted.handled();
-        }
+    let later = |code, detail: &str| Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, code, detail));
+    let Some(_taken) = webhook.in_hand.take(update.id) else {
+        BOT_UPDATES.add(1, &[("type", "other"), ("outcome", "duplicate")]);
+        return later("in_hand", "This update is being handled. Send it again if that call fails.");
+    };
+    if webhook.bot.handle(update).await == Outcome::Undelivered {
+        return later("database_away", "The answer cannot be written down now. Send the update again later.");
     }
     webhook.bot.inner.status.called(Utc::now());
     Ok(HttpResponse::Ok().finish())
@@ -141,17 +119,7 @@ fn no_update(error: impl std::fmt::Display) -> Problem {
 }
 
 /// Registers the webhook with Telegram, trying until it succeeds; then asks now and then whether the calls arrive.
-///
-/// Cancels `handled` a moment after the stop, when the server has ended the calls that were running.
-pub(crate) async fn register(
-    bot: Bot,
-    url: Url,
-    secret: SecretString,
-    look_every: Duration,
-    stop: CancellationToken,
-    handled: CancellationToken,
-) {
-    let _when_this_ends = handled.drop_guard();
+pub(crate) async fn register(bot: Bot, url: Url, secret: SecretString, look_every: Duration, stop: CancellationToken) {
     let setup = IntakeSetup::Webhook { url: url.clone(), secret };
     if bot.introduce(&setup, &stop).await.is_some() {
         // What went wrong before is another registration's.
@@ -160,8 +128,6 @@ pub(crate) async fn register(
         tracing::info!("the bot receives updates through its webhook");
         stop.run_until_cancelled(keep_looking(&bot, &url, look_every)).await;
     }
-    stop.cancelled().await;
-    tokio::time::sleep(CALLS_END_WITHIN).await;
 }
 
 /// Only Telegram knows whether its calls arrive: a call that cannot reach this service is not seen from here.
@@ -213,19 +179,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_update_whose_handling_did_not_end_is_new_when_it_comes_again() {
-        let recent = Recent::default();
-        drop(recent.note(1).unwrap());
-        let again = recent.note(1).unwrap();
-        assert!(recent.note(1).is_none(), "it is being handled");
-        again.handled();
-        assert!(recent.note(1).is_none(), "it was handled");
+    fn an_update_is_in_one_pair_of_hands_until_its_handling_ends() {
+        let in_hand = InHand::default();
+        let taken = in_hand.take(1).unwrap();
+        assert!(in_hand.take(1).is_none() && in_hand.take(2).is_some());
+        drop(taken);
+        assert!(in_hand.take(1).is_some());
         let panicked = std::panic::catch_unwind(|| {
-            let _noted = recent.note(2).unwrap();
+            let _taken = in_hand.take(3).unwrap();
             panic!("while it is handled");
         });
         assert!(panicked.is_err());
-        assert!(recent.note(2).is_some());
+        assert!(in_hand.take(3).is_some());
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use serde_json::{Value, json};
+use storage::testing::TestDatabase;
 
 use crate::world::{World, get, post, post_text, url};
 
@@ -10,9 +11,8 @@ async fn ask(world: &World, body: Value) -> crate::world::Reply {
     post(&url(&world.notifier, "/v1/ask"), &body).await
 }
 
-#[actix_web::test]
-async fn an_ask_is_answered_from_the_recorded_month() {
-    let world = World::start().await;
+pub(crate) async fn an_ask_is_answered_from_the_recorded_month(database: TestDatabase) {
+    let world = World::start(&database).await;
     let reply = ask(&world, json!({})).await;
     assert_eq!(reply.status, 200, "{}", reply.text);
     let body = reply.json();
@@ -40,9 +40,8 @@ async fn an_ask_is_answered_from_the_recorded_month() {
     world.stop().await;
 }
 
-#[actix_web::test]
-async fn one_unknown_symbol_of_several_is_refused_beside_the_answers() {
-    let world = World::start().await;
+pub(crate) async fn one_unknown_symbol_of_several_is_refused_beside_the_answers(database: TestDatabase) {
+    let world = World::start(&database).await;
     let body = ask(&world, json!({"symbols": ["BTCUSDT", "NOPEUSDT", "BTCUSDT"]})).await.json();
     let outcomes = body["outcomes"].as_array().unwrap();
     assert_eq!(outcomes.len(), 2, "a symbol is asked about once");
@@ -57,9 +56,8 @@ async fn one_unknown_symbol_of_several_is_refused_beside_the_answers() {
     world.stop().await;
 }
 
-#[actix_web::test]
-async fn bad_input_gets_a_sentence() {
-    let world = World::start().await;
+pub(crate) async fn bad_input_gets_a_sentence(database: TestDatabase) {
+    let world = World::start(&database).await;
     let address = url(&world.notifier, "/v1/ask");
     let unknown = ask(&world, json!({"question": "tell me a joke"})).await.problem(400, "unknown_question");
     assert!(unknown["detail"].as_str().unwrap().contains("btc and eth"), "{unknown}");
@@ -87,9 +85,8 @@ async fn bad_input_gets_a_sentence() {
     world.stop().await;
 }
 
-#[actix_web::test]
-async fn the_service_describes_and_measures_itself() {
-    let world = World::start().await;
+pub(crate) async fn the_service_describes_and_measures_itself(database: TestDatabase) {
+    let world = World::start(&database).await;
     assert_eq!(ask(&world, json!({})).await.status, 200);
     let symbols = get(&url(&world.notifier, "/v1/symbols")).await.json();
     assert_eq!(symbols["symbols"].as_array().unwrap().len(), 3);
@@ -97,10 +94,13 @@ async fn the_service_describes_and_measures_itself() {
     let health = get(&url(&world.notifier, "/health/ready")).await.json();
     let names: HashSet<&str> =
         health["checks"].as_array().unwrap().iter().map(|check| check["name"].as_str().unwrap()).collect();
-    assert_eq!(names, HashSet::from(["market-data-service", "decision-service", "telegram (polling)"]));
+    assert_eq!(
+        names,
+        HashSet::from(["market-data-service", "decision-service", "order-service", "database", "telegram (polling)"])
+    );
 
     let api = get(&url(&world.notifier, "/openapi.json")).await.json();
-    for path in ["/v1/ask", "/v1/symbols", "/telegram/webhook"] {
+    for path in ["/v1/ask", "/v1/symbols", "/v1/notices", "/telegram/webhook"] {
         assert!(api["paths"].get(path).is_some(), "{path} is not described");
     }
     // The page and what it reads are api-gateway's.

@@ -3,6 +3,7 @@
 use notifier::Config;
 use notifier::question::BUTTON_TEXT;
 use serde_json::{Value, json};
+use storage::testing::TestDatabase;
 
 use crate::scripted::{Script, Scripted, decision, market_data};
 use crate::world::{ALICE, MALLORY, Simulator, World, eventually, get, post, ready, url};
@@ -24,9 +25,8 @@ fn is_answer(message: &Value, symbol: &str) -> bool {
     ["BUY", "SELL", "HOLD"].iter().any(|action| text(message).contains(&format!("{action} {symbol}")))
 }
 
-#[actix_web::test]
-async fn the_button_gets_an_answer_and_its_buttons_work() {
-    let world = World::start().await;
+pub(crate) async fn the_button_gets_an_answer_and_its_buttons_work(database: TestDatabase) {
+    let world = World::start(&database).await;
     let telegram = &world.simulator;
     let greeting = telegram.ask("/start").await;
     assert!(text(&greeting).contains("what to do with crypto"), "{greeting}");
@@ -34,11 +34,11 @@ async fn the_button_gets_an_answer_and_its_buttons_work() {
 
     let answer = telegram.ask(BUTTON_TEXT).await;
     assert!(is_answer(&answer, "BTCUSDT"), "{answer}");
-    for part in ["confidence", "USDT", "old", "Strategy technical", "PAPER", "Trace"] {
+    for part in ["confidence", "USDT", "old", "Strategy technical", "places no order", "Trace"] {
         assert!(text(&answer).contains(part), "{part} is not in {answer}");
     }
 
-    let [again, trace] = buttons(&answer).try_into().unwrap();
+    let [again, trace, _why, _chart] = buttons(&answer).try_into().unwrap();
     let count = telegram.messages(ALICE).await.len();
     telegram.press(ALICE, &answer, &again).await;
     let second = telegram.wait_for(ALICE, count + 1).await.pop().unwrap();
@@ -49,9 +49,8 @@ async fn the_button_gets_an_answer_and_its_buttons_work() {
     world.stop().await;
 }
 
-#[actix_web::test]
-async fn plain_questions_several_symbols_and_texts_that_mean_nothing() {
-    let world = World::start().await;
+pub(crate) async fn plain_questions_several_symbols_and_texts_that_mean_nothing(database: TestDatabase) {
+    let world = World::start(&database).await;
     let telegram = &world.simulator;
     assert!(is_answer(&telegram.ask("eth?").await, "ETHUSDT"));
     let both = telegram.ask("btc and solana").await;
@@ -66,9 +65,8 @@ async fn plain_questions_several_symbols_and_texts_that_mean_nothing() {
     world.stop().await;
 }
 
-#[actix_web::test]
-async fn a_stranger_is_told_once_and_gets_nothing_else() {
-    let world = World::start().await;
+pub(crate) async fn a_stranger_is_told_once_and_gets_nothing_else(database: TestDatabase) {
+    let world = World::start(&database).await;
     let telegram = &world.simulator;
     for question in ["btc?", BUTTON_TEXT, "/start", "btc?"] {
         telegram.say(MALLORY, question).await;
@@ -86,9 +84,8 @@ async fn a_stranger_is_told_once_and_gets_nothing_else() {
     world.stop().await;
 }
 
-#[actix_web::test]
-async fn when_telegram_asks_to_slow_down_every_message_arrives_once_and_in_order() {
-    let world = World::start().await;
+pub(crate) async fn when_telegram_asks_to_slow_down_every_message_arrives_once_and_in_order(database: TestDatabase) {
+    let world = World::start(&database).await;
     let telegram = &world.simulator;
     telegram
         .fault(&json!({"target": "telegram", "kind": "too_many_requests", "method": "sendMessage", "duration_ms": 2500, "retry_after_s": 1}))
@@ -110,13 +107,12 @@ async fn when_telegram_asks_to_slow_down_every_message_arrives_once_and_in_order
     world.stop().await;
 }
 
-#[actix_web::test]
-async fn a_service_that_is_away_is_named_to_the_user() {
+pub(crate) async fn a_service_that_is_away_is_named_to_the_user(database: TestDatabase) {
     telemetry::testing::init();
     let simulator = Simulator::start().await;
     let market = Scripted::start(market_data());
     let mut config = Config::ephemeral(&market.url, "http://127.0.0.1:1").unwrap();
-    simulator.give_bot(&mut config);
+    simulator.give_bot(&mut config, &database);
     let notifier = notifier::start(config).await.unwrap();
     let message = simulator.ask("btc?").await;
     assert!(
@@ -129,8 +125,7 @@ async fn a_service_that_is_away_is_named_to_the_user() {
     simulator.stop().await;
 }
 
-#[actix_web::test]
-async fn with_telegram_away_asks_over_http_are_answered_and_the_bot_comes_back() {
+pub(crate) async fn with_telegram_away_asks_over_http_are_answered_and_the_bot_comes_back(database: TestDatabase) {
     telemetry::testing::init();
     let simulator = Simulator::start().await;
     simulator.fault(&json!({"target": "telegram", "kind": "server_error", "duration_ms": 600_000})).await;
@@ -138,7 +133,7 @@ async fn with_telegram_away_asks_over_http_are_answered_and_the_bot_comes_back()
     let decider =
         Scripted::start(vec![Script::json("/v1/decisions", decision("BTCUSDT")), Script::json("/health", "{}")]);
     let mut config = Config::ephemeral(&market.url, &decider.url).unwrap();
-    simulator.give_bot(&mut config);
+    simulator.give_bot(&mut config, &database);
     let notifier = notifier::start(config).await.unwrap();
     eventually("the failure in readiness", || async {
         let health = get(&url(&notifier, "/health/ready")).await;
@@ -155,9 +150,8 @@ async fn with_telegram_away_asks_over_http_are_answered_and_the_bot_comes_back()
     simulator.stop().await;
 }
 
-#[actix_web::test]
-async fn what_was_answered_is_not_answered_again_after_a_restart() {
-    let world = World::start().await;
+pub(crate) async fn what_was_answered_is_not_answered_again_after_a_restart(database: TestDatabase) {
+    let world = World::start(&database).await;
     let telegram = &world.simulator;
     telegram.ask("btc?").await;
     world.notifier.stop().await;
@@ -165,7 +159,7 @@ async fn what_was_answered_is_not_answered_again_after_a_restart() {
 
     let market = Scripted::start(market_data());
     let mut config = Config::ephemeral(&market.url, "http://127.0.0.1:1").unwrap();
-    telegram.give_bot(&mut config);
+    telegram.give_bot(&mut config, &database);
     let second = notifier::start(config).await.unwrap();
     let messages = telegram.wait_for(ALICE, 2).await;
     assert!(text(&messages[1]).contains("ETHUSDT"), "what came in between is answered: {messages:?}");
@@ -175,8 +169,7 @@ async fn what_was_answered_is_not_answered_again_after_a_restart() {
     market.stop().await;
 }
 
-#[actix_web::test]
-async fn updates_that_cannot_be_read_are_skipped_and_do_not_come_again() {
+pub(crate) async fn updates_that_cannot_be_read_are_skipped_and_do_not_come_again(database: TestDatabase) {
     telemetry::testing::init();
     let poison = r#"{"ok":true,"result":[
         {"update_id":5,"hologram":{"shape":"unknown"}},
@@ -191,6 +184,7 @@ async fn updates_that_cannot_be_read_are_skipped_and_do_not_come_again() {
         Script::json("/bot1:x/", r#"{"ok":true,"result":true}"#),
     ]);
     let mut config = Config::ephemeral("http://127.0.0.1:1", "http://127.0.0.1:1").unwrap();
+    config.database = database.settings();
     config.telegram.api_url = telegram.url.parse().unwrap();
     config.telegram.bot_token = Some("1:x".to_owned().into());
     config.telegram.allowed_user_ids = ALICE.to_string().parse().unwrap();
@@ -200,14 +194,17 @@ async fn updates_that_cannot_be_read_are_skipped_and_do_not_come_again() {
         telegram.seen().iter().any(|call| call.contains("/getUpdates") && call.contains("\"offset\":8")).then_some(())
     })
     .await;
+    eventually("the answer", || async {
+        telegram.seen().iter().any(|call| call.contains("/sendMessage")).then_some(())
+    })
+    .await;
     notifier.stop().await;
     let answers = telegram.seen().iter().filter(|call| call.contains("/sendMessage")).count();
     assert_eq!(answers, 1, "{:?}", telegram.seen());
     telegram.stop().await;
 }
 
-#[actix_web::test]
-async fn a_second_poller_is_named_as_what_it_is() {
+pub(crate) async fn a_second_poller_is_named_as_what_it_is(database: TestDatabase) {
     telemetry::testing::init();
     let conflict = r#"{"ok":false,"error_code":409,"description":"Conflict: terminated by other getUpdates request"}"#;
     let me = r#"{"ok":true,"result":{"id":1,"is_bot":true,"first_name":"B","username":"b_bot"}}"#;
@@ -217,6 +214,7 @@ async fn a_second_poller_is_named_as_what_it_is() {
         Script::json("/bot1:x/", r#"{"ok":true,"result":true}"#),
     ]);
     let mut config = Config::ephemeral("http://127.0.0.1:1", "http://127.0.0.1:1").unwrap();
+    config.database = database.settings();
     config.telegram.api_url = telegram.url.parse().unwrap();
     config.telegram.bot_token = Some("1:x".to_owned().into());
     let notifier = notifier::start(config).await.unwrap();

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use notifier::Config;
 use serde_json::json;
+use storage::testing::TestDatabase;
 use web::RunningServer;
 
 use crate::scripted::{Script, Scripted, candles, decision, market_data, price};
@@ -27,8 +28,7 @@ async fn ask(market: Vec<Script>, decider: Vec<Script>) -> Reply {
     reply
 }
 
-#[actix_web::test]
-async fn who_is_away_is_named() {
+pub(crate) async fn who_is_away_is_named(_database: TestDatabase) {
     let decider = Scripted::start(vec![Script::json("/v1/decisions", decision("BTCUSDT"))]);
     let lonely = notifier(NOWHERE, &decider.url).await;
     let problem = post(&url(&lonely, "/v1/ask"), &json!({})).await.problem(503, "upstream_unreachable");
@@ -48,8 +48,7 @@ async fn who_is_away_is_named() {
     market.stop().await;
 }
 
-#[actix_web::test]
-async fn an_answer_that_cannot_be_read_is_a_bad_gateway() {
+pub(crate) async fn an_answer_that_cannot_be_read_is_a_bad_gateway(_database: TestDatabase) {
     let cut = vec![
         Script::json("/v1/prices", r#"{"symbol":"BTCUSDT","pri"#),
         Script::json("/v1/candles", candles("BTCUSDT")),
@@ -66,8 +65,7 @@ async fn an_answer_that_cannot_be_read_is_a_bad_gateway() {
     assert_eq!(problem["upstream"], "decision-service");
 }
 
-#[actix_web::test]
-async fn who_really_failed_is_passed_on() {
+pub(crate) async fn who_really_failed_is_passed_on(_database: TestDatabase) {
     let stale = json!({
         "type": "urn:crypto-telemetry:problem:stale_price", "title": "Service Unavailable", "status": 503, "code": "stale_price",
         "detail": "The last price of BTCUSDT is 40 s old.", "upstream": "binance"
@@ -81,15 +79,13 @@ async fn who_really_failed_is_passed_on() {
     assert_eq!(broken["upstream"], "market-data-service");
 }
 
-#[actix_web::test]
-async fn who_is_too_slow_is_named() {
+pub(crate) async fn who_is_too_slow_is_named(_database: TestDatabase) {
     let slow = market_data().into_iter().map(|script| script.after(Duration::from_secs(30))).collect();
     let problem = ask(slow, vec![]).await.problem(504, "upstream_timeout");
     assert_eq!(problem["upstream"], "market-data-service");
 }
 
-#[actix_web::test]
-async fn a_market_that_decision_service_refuses_is_not_the_askers_mistake() {
+pub(crate) async fn a_market_that_decision_service_refuses_is_not_the_askers_mistake(_database: TestDatabase) {
     let refused = |code: &str, detail: &str| {
         let body = json!({
             "type": format!("urn:crypto-telemetry:problem:{code}"), "title": "Unprocessable Entity", "status": 422,
@@ -112,8 +108,7 @@ async fn a_market_that_decision_service_refuses_is_not_the_askers_mistake() {
     assert_eq!(problem["upstream"], "decision-service");
 }
 
-#[actix_web::test]
-async fn a_symbol_that_is_not_served_is_the_askers_mistake() {
+pub(crate) async fn a_symbol_that_is_not_served_is_the_askers_mistake(_database: TestDatabase) {
     let unknown = json!({
         "type": "urn:crypto-telemetry:problem:unknown_symbol", "title": "Not Found", "status": 404,
         "code": "unknown_symbol", "detail": "BTCUSDT is not served; there are ETHUSDT and SOLUSDT."
@@ -122,8 +117,7 @@ async fn a_symbol_that_is_not_served_is_the_askers_mistake() {
     problem.problem(404, "unknown_symbol");
 }
 
-#[actix_web::test]
-async fn a_decision_is_asked_for_once_since_it_may_have_been_paid() {
+pub(crate) async fn a_decision_is_asked_for_once_since_it_may_have_been_paid(_database: TestDatabase) {
     let market = Scripted::start(market_data());
     let decider = Scripted::start(vec![Script::json("/v1/decisions", "<html>").status(503)]);
     let notifier = notifier(&market.url, &decider.url).await;
@@ -135,8 +129,7 @@ async fn a_decision_is_asked_for_once_since_it_may_have_been_paid() {
     decider.stop().await;
 }
 
-#[actix_web::test]
-async fn probes_that_fail_do_not_keep_anybody_from_asking() {
+pub(crate) async fn probes_that_fail_do_not_keep_anybody_from_asking(_database: TestDatabase) {
     let mut market = vec![Script::json("/health/live", "{}").status(503)];
     market.extend(market_data());
     let market = Scripted::start(market);

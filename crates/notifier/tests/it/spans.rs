@@ -7,6 +7,7 @@ use notifier::Config;
 use opentelemetry::trace::{SpanId, SpanKind, TraceId};
 use opentelemetry_sdk::trace::SpanData;
 use serde_json::json;
+use storage::testing::TestDatabase;
 use telemetry::testing::{attribute, finished_spans};
 
 use crate::scripted::{Script, Scripted, decision, market_data};
@@ -40,9 +41,8 @@ fn assert_path(spans: &[SpanData], wanted: &str) {
     assert!(paths.iter().any(|path| path == wanted), "{wanted} is not among\n{}", paths.join("\n"));
 }
 
-#[actix_web::test]
-async fn an_ask_over_http_is_one_trace() {
-    let world = World::start().await;
+pub(crate) async fn an_ask_over_http_is_one_trace(database: TestDatabase) {
+    let world = World::start(&database).await;
     let body = post(&url(&world.notifier, "/v1/ask"), &json!({"symbols": ["BTCUSDT"]})).await.json();
     let trace_id = body["trace_id"].as_str().unwrap();
     let spans = eventually("the root span", || async {
@@ -69,20 +69,21 @@ async fn an_ask_over_http_is_one_trace() {
     world.stop().await;
 }
 
-#[actix_web::test]
-async fn an_update_its_asks_and_its_reply_are_one_trace() {
-    let world = World::start().await;
+pub(crate) async fn an_update_its_asks_and_its_reply_are_one_trace(database: TestDatabase) {
+    let world = World::start(&database).await;
     let message = world.simulator.ask("btc and eth").await;
     let buttons = &message["reply_markup"]["inline_keyboard"][0];
     let trace_id = buttons[1]["callback_data"].as_str().unwrap().strip_prefix("t:").unwrap().to_owned();
     let spans = eventually("the root span", || async {
         let spans = spans_of(&trace_id);
-        spans.iter().any(|span| span.name == "telegram update").then_some(spans)
+        // The message is said when the update has been handled.
+        let said = spans.iter().any(|span| span.name == "telegram delivery");
+        (said && spans.iter().any(|span| span.name == "telegram update")).then_some(spans)
     })
     .await;
     assert_path(&spans, "telegram update");
     assert_path(&spans, "telegram update > ask > ask > BackendClient > POST /v1/decisions > POST /v1/decisions");
-    assert_path(&spans, "telegram update > telegram sendMessage");
+    assert_path(&spans, "telegram update > telegram delivery > telegram sendMessage");
     let root = spans.iter().find(|span| span.name == "telegram update").unwrap();
     assert_eq!(root.span_kind, SpanKind::Consumer);
     assert_eq!(attribute(root, "telegram.update.type").as_deref(), Some("message"));
@@ -94,8 +95,7 @@ async fn an_update_its_asks_and_its_reply_are_one_trace() {
     world.stop().await;
 }
 
-#[actix_web::test]
-async fn a_failed_ask_is_an_error_in_the_trace() {
+pub(crate) async fn a_failed_ask_is_an_error_in_the_trace(_database: TestDatabase) {
     telemetry::testing::init();
     let market = Scripted::start(market_data());
     let notifier = notifier::start(Config::ephemeral(&market.url, "http://127.0.0.1:1").unwrap()).await.unwrap();
@@ -118,15 +118,14 @@ async fn a_failed_ask_is_an_error_in_the_trace() {
     market.stop().await;
 }
 
-#[actix_web::test]
-async fn an_answer_that_takes_long_is_announced_by_typing() {
+pub(crate) async fn an_answer_that_takes_long_is_announced_by_typing(database: TestDatabase) {
     telemetry::testing::init();
     let simulator = Simulator::start().await;
     let market = Scripted::start(market_data());
     let decider =
         Scripted::start(vec![Script::json("/v1/decisions", decision("BTCUSDT")).after(Duration::from_millis(1_500))]);
     let mut config = Config::ephemeral(&market.url, &decider.url).unwrap();
-    simulator.give_bot(&mut config);
+    simulator.give_bot(&mut config, &database);
     let notifier = notifier::start(config).await.unwrap();
     let message = simulator.ask("btc?").await;
     let trace_id = message["reply_markup"]["inline_keyboard"][0][1]["callback_data"].as_str().unwrap()[2..].to_owned();
@@ -142,9 +141,8 @@ async fn an_answer_that_takes_long_is_announced_by_typing() {
     simulator.stop().await;
 }
 
-#[actix_web::test]
-async fn a_stranger_is_a_pseudonym_in_the_trace_and_its_log_lines() {
-    let world = World::start().await;
+pub(crate) async fn a_stranger_is_a_pseudonym_in_the_trace_and_its_log_lines(database: TestDatabase) {
+    let world = World::start(&database).await;
     let stranger = 7_654_321_098;
     world.simulator.say(stranger, "btc?").await;
     world.simulator.wait_for(stranger, 1).await;

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use notifier::TelegramMode;
 use serde_json::json;
+use storage::testing::TestDatabase;
 
 use crate::scripted::{Script, Scripted, market_data};
 use crate::world::{ALICE, Simulator, World, eventually, get, post, post_text, ready, url};
@@ -12,8 +13,8 @@ const SECRET: &str = "correct-horse_battery";
 const HEADER: &str = "x-telegram-bot-api-secret-token";
 
 /// A world whose bot waits for calls. The registered address leads nowhere: the tests call the service themselves.
-async fn world() -> World {
-    World::start_with(|config| {
+async fn world(database: &TestDatabase) -> World {
+    World::start_with(database, |config| {
         config.telegram.mode = TelegramMode::Webhook;
         config.telegram.webhook_url = Some("https://bot.example.com/telegram/webhook".parse().unwrap());
         config.telegram.webhook_secret = Some(SECRET.to_owned().into());
@@ -29,9 +30,8 @@ fn update(id: u64, text: &str) -> String {
     .to_string()
 }
 
-#[actix_web::test]
-async fn only_telegram_is_heard() {
-    let world = world().await;
+pub(crate) async fn only_telegram_is_heard(database: TestDatabase) {
+    let world = world(&database).await;
     let address = url(&world.notifier, "/telegram/webhook");
     let problem = post_text(&address, &[(HEADER, "wrong")], &update(1, "btc?")).await.problem(401, "unauthorized");
     let missing = post_text(&address, &[], &update(2, "btc?")).await.problem(401, "unauthorized");
@@ -42,9 +42,8 @@ async fn only_telegram_is_heard() {
     world.stop().await;
 }
 
-#[actix_web::test]
-async fn an_update_is_answered_once_and_poison_is_swallowed() {
-    let world = world().await;
+pub(crate) async fn an_update_is_answered_once_and_poison_is_swallowed(database: TestDatabase) {
+    let world = world(&database).await;
     let telegram = &world.simulator;
     let address = url(&world.notifier, "/telegram/webhook");
     let registered = eventually("the webhook's registration", || async {
@@ -76,22 +75,20 @@ async fn an_update_is_answered_once_and_poison_is_swallowed() {
     world.stop().await;
 }
 
-#[actix_web::test]
-async fn without_webhook_mode_there_is_no_such_address() {
-    let world = World::start().await;
+pub(crate) async fn without_webhook_mode_there_is_no_such_address(database: TestDatabase) {
+    let world = World::start(&database).await;
     let reply = post(&url(&world.notifier, "/telegram/webhook"), &json!({})).await;
     assert_eq!(reply.status, 404, "{}", reply.text);
     world.stop().await;
 }
 
-#[actix_web::test]
-async fn the_simulated_telegram_delivers_to_the_webhook() {
+pub(crate) async fn the_simulated_telegram_delivers_to_the_webhook(database: TestDatabase) {
     telemetry::testing::init();
     let simulator = Simulator::start().await;
     // The port must be known before the start, since it is part of what is registered: bind, look, release, start is a
     // race, so the service starts first and the webhook is set to it afterwards, as an operator might.
     let mut config = notifier::Config::ephemeral("http://127.0.0.1:1", "http://127.0.0.1:1").unwrap();
-    simulator.give_bot(&mut config);
+    simulator.give_bot(&mut config, &database);
     config.telegram.mode = TelegramMode::Webhook;
     config.telegram.webhook_url = Some("http://127.0.0.1:1/telegram/webhook".parse().unwrap());
     config.telegram.webhook_secret = Some(SECRET.to_owned().into());
@@ -109,37 +106,39 @@ async fn the_simulated_telegram_delivers_to_the_webhook() {
     simulator.stop().await;
 }
 
-#[actix_web::test]
-async fn an_update_whose_handling_was_cut_off_is_handled_when_it_comes_again() {
+pub(crate) async fn an_update_whose_handling_was_cut_off_is_handled_when_it_comes_again(database: TestDatabase) {
     telemetry::testing::init();
     let simulator = Simulator::start().await;
     let slow = market_data().into_iter().map(|script| script.after(Duration::from_millis(1_500))).collect();
     let market = Scripted::start(slow);
     let mut config = notifier::Config::ephemeral(&market.url, "http://127.0.0.1:1").unwrap();
-    simulator.give_bot(&mut config);
+    simulator.give_bot(&mut config, &database);
     config.server.request_timeout_ms = 300;
     config.telegram.mode = TelegramMode::Webhook;
     config.telegram.webhook_url = Some("https://bot.example.com/telegram/webhook".parse().unwrap());
     config.telegram.webhook_secret = Some(SECRET.to_owned().into());
     let notifier = notifier::start(config).await.unwrap();
     let address = url(&notifier, "/telegram/webhook");
+    // Until the database is there, 503.
     for attempt in ["first", "again"] {
-        let reply = post_text(&address, &[(HEADER, SECRET)], &update(20, "btc?")).await;
-        assert_eq!(reply.status, 504, "{attempt}: {}", reply.text);
+        eventually(&format!("the end of the call's time, {attempt}"), || async {
+            let reply = post_text(&address, &[(HEADER, SECRET)], &update(20, "btc?")).await;
+            (reply.status == 504).then_some(())
+        })
+        .await;
     }
     notifier.stop().await;
     market.stop().await;
     simulator.stop().await;
 }
 
-#[actix_web::test]
-async fn calls_that_do_not_arrive_show_in_readiness() {
+pub(crate) async fn calls_that_do_not_arrive_show_in_readiness(database: TestDatabase) {
     telemetry::testing::init();
     let simulator = Simulator::start().await;
     let market = Scripted::start(market_data());
     let decider = Scripted::start(vec![Script::json("/health/live", "{}")]);
     let mut config = notifier::Config::ephemeral(&market.url, &decider.url).unwrap();
-    simulator.give_bot(&mut config);
+    simulator.give_bot(&mut config, &database);
     config.telegram.mode = TelegramMode::Webhook;
     // Nobody listens there.
     config.telegram.webhook_url = Some("http://127.0.0.1:1/telegram/webhook".parse().unwrap());

@@ -3,6 +3,7 @@
 use notifier::Config;
 use secrecy::SecretString;
 use serde_json::{Value, json};
+use storage::testing::TestDatabase;
 use web::RunningServer;
 pub(crate) use web::testing::{Reply, eventually, get, post, post_text, ready, url};
 
@@ -20,12 +21,12 @@ pub(crate) struct World {
 }
 
 impl World {
-    pub(crate) async fn start() -> Self {
-        Self::start_with(|_config| {}).await
+    pub(crate) async fn start(database: &TestDatabase) -> Self {
+        Self::start_with(database, |_config| {}).await
     }
 
     /// Starts everything and waits until prices are there and the bot is.
-    pub(crate) async fn start_with(change: impl FnOnce(&mut Config)) -> Self {
+    pub(crate) async fn start_with(database: &TestDatabase, change: impl FnOnce(&mut Config)) -> Self {
         telemetry::testing::init();
         let simulator = Simulator::start().await;
         let ws_url = simulator.url("").replace("http://", "ws://");
@@ -33,7 +34,7 @@ impl World {
             market_data::start(market_data::Config::ephemeral(&simulator.url(""), &ws_url).unwrap()).await.unwrap();
         let decision = decision::start(decision::Config::ephemeral()).await.unwrap();
         let mut config = Config::ephemeral(market_data.base_url().as_str(), decision.base_url().as_str()).unwrap();
-        simulator.give_bot(&mut config);
+        simulator.give_bot(&mut config, database);
         change(&mut config);
         let notifier = notifier::start(config).await.unwrap();
         ready(&market_data).await;
@@ -47,6 +48,16 @@ impl World {
         self.market_data.stop().await;
         self.simulator.stop().await;
     }
+}
+
+/// Waits until the service's database is there, whoever else is not.
+pub(crate) async fn database_ready(server: &RunningServer) {
+    eventually("the database", || async {
+        let health = get(&url(server, "/health/ready")).await.json();
+        let checks = health["checks"].as_array().cloned().unwrap_or_default();
+        checks.iter().any(|check| check["name"] == "database" && check["status"] == "ok").then_some(())
+    })
+    .await;
 }
 
 /// The simulated Telegram and Binance.
@@ -64,8 +75,9 @@ impl Simulator {
         format!("http://{}{path}", self.server.addr())
     }
 
-    /// Puts the simulated bot's token and address into the settings, and Alice on the list.
-    pub(crate) fn give_bot(&self, config: &mut Config) {
+    /// Puts the simulated bot's token and address into the settings, its database, and Alice on the list.
+    pub(crate) fn give_bot(&self, config: &mut Config, database: &TestDatabase) {
+        config.database = database.settings();
         config.telegram.api_url = self.server.base_url();
         config.telegram.bot_token = Some(SecretString::from(simulator::DEFAULT_BOT_TOKEN));
         config.telegram.allowed_user_ids = ALICE.to_string().parse().unwrap();

@@ -4,9 +4,10 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer, dev::ServerHandle, web};
-use telegram::api::methods::{SendMessageParams, SendPhotoParams};
+use telegram::api::ParseMode;
+use telegram::api::methods::{EditMessageTextParams, SendMessageParams, SendPhotoParams};
 use telegram::api::types::AllowedUpdate;
-use telegram::{AsyncTelegramApi, Client, Error, Sender, SenderSettings, Settings, UpdatesRequest};
+use telegram::{AsyncTelegramApi, Client, Deliver, Error, Outgoing, Photo, Settings, Taken, UpdatesRequest};
 
 const TOKEN: &str = "12345:A-very_secret-token";
 
@@ -202,49 +203,71 @@ async fn a_file_goes_as_a_form() {
     server.handle.stop(true).await;
 }
 
-/// Gives the message to a sender that loses its patience soon; how it ended, and how often it arrived.
-async fn send_through_the_queue(status: u16, body: &'static str) -> (Option<Result<(), Error>>, usize) {
+/// Says something once; how it ended.
+async fn say(status: u16, body: &'static str) -> Result<Taken, Error> {
     let server = serve(status, body, Duration::ZERO).await;
-    let settings = SenderSettings {
-        retry_base: Duration::from_millis(1),
-        retry_cap: Duration::from_millis(1),
-        give_up_after: Duration::from_millis(200),
-        chat_interval: Duration::from_millis(1),
-        ..SenderSettings::default()
-    };
-    let (sender, worker) = Sender::new(server.client.clone(), settings);
-    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
-    let worker = tokio::spawn(worker.run(async { drop(stopped.await) }));
-    let outcome = sender.enqueue(message()).unwrap().outcome().await;
-    stop.send(()).unwrap();
-    worker.await.unwrap();
+    let outcome = server.client.deliver(&Outgoing::Message(Box::new(message()))).await;
     server.handle.stop(true).await;
-    let arrived = server.seen.lock().unwrap().len();
-    (outcome, arrived)
+    assert_eq!(server.seen.lock().unwrap().len(), 1);
+    outcome
 }
 
 #[actix_web::test]
-async fn a_message_that_telegram_took_is_sent_once_whatever_its_answer_looks_like() {
+async fn a_message_that_telegram_took_counts_as_sent_whatever_its_answer_looks_like() {
+    assert_eq!(say(200, SENT).await, Ok(Taken { message_id: Some(1) }));
     let large: &'static str = Box::leak(format!(r#"{{"ok":true,"result":"{}"}}"#, "x".repeat(20_000)).into_boxed_str());
     for (status, body) in [
         (200, r#"{"ok":true,"result":{"hologram":{"message_id":"of a shape that is not known"}}}"#),
+        (200, r#"{"ok":true,"result":{"message_id":99999999999}}"#),
         (200, r#"{"ok":true}"#),
         (200, r#"{"ok":true,"resu"#),
         (200, "<html>OK</html>"),
         (204, ""),
         (200, large),
     ] {
-        assert_eq!(send_through_the_queue(status, body).await, (Some(Ok(())), 1), "{status} {}", body.len());
+        assert_eq!(say(status, body).await, Ok(Taken { message_id: None }), "{status} {}", body.len());
     }
 }
 
 #[actix_web::test]
-async fn a_message_that_was_not_taken_is_tried_again_or_dropped() {
-    let (outcome, arrived) = send_through_the_queue(502, "<html>Bad Gateway</html>").await;
-    assert!(outcome == Some(Err(Error::Server { status: 502 })) && arrived > 1, "{outcome:?} {arrived}");
-    let (outcome, arrived) = send_through_the_queue(302, "<html>log in first</html>").await;
-    assert!(matches!(outcome, Some(Err(Error::Malformed { .. }))) && arrived > 1, "{outcome:?} {arrived}");
+async fn a_message_that_was_not_taken_may_be_tried_again_or_not() {
+    assert_eq!(say(502, "<html>Bad Gateway</html>").await, Err(Error::Server { status: 502 }));
+    let elsewhere = say(302, "<html>log in first</html>").await.unwrap_err();
+    assert!(elsewhere.is_transient() && elsewhere.label() == "malformed", "{elsewhere:?}");
     let refusal = r#"{"ok":false,"error_code":403,"description":"Forbidden: bot was blocked by the user"}"#;
-    let (outcome, arrived) = send_through_the_queue(200, refusal).await;
-    assert!(matches!(outcome, Some(Err(Error::Forbidden { .. }))) && arrived == 1, "{outcome:?} {arrived}");
+    let refused = say(200, refusal).await.unwrap_err();
+    assert!(!refused.is_transient() && refused.label() == "forbidden", "{refused:?}");
+}
+
+#[actix_web::test]
+async fn a_picture_goes_from_memory_and_an_edit_names_its_message() {
+    let server = serve(200, SENT, Duration::ZERO).await;
+    let photo = Photo {
+        chat_id: 5,
+        message_thread_id: None,
+        caption: "<b>a chart</b>".to_owned(),
+        parse_mode: ParseMode::Html,
+        reply_markup: None,
+        png: b"\x89PNG picture".to_vec(),
+    };
+    let sent = server.client.deliver(&Outgoing::Photo(Box::new(photo.clone()))).await;
+    assert_eq!(sent, Ok(Taken { message_id: Some(1) }));
+    let (head, body) = server.seen.lock().unwrap().pop().unwrap();
+    assert_eq!(head.path, format!("/bot{TOKEN}/sendPhoto"));
+    let body = String::from_utf8_lossy(&body).into_owned();
+    for part in ["name=\"chat_id\"", "<b>a chart</b>", "HTML", "name=\"photo\"; filename=\"chart.png\"", "PNG picture"]
+    {
+        assert!(body.contains(part), "{part} is not in {body}");
+    }
+    let huge = Photo { png: vec![0; telegram::MAX_PHOTO_BYTES + 1], ..photo };
+    assert_eq!(server.client.deliver(&Outgoing::Photo(Box::new(huge))).await.unwrap_err().label(), "request");
+
+    let edit = EditMessageTextParams::builder().chat_id(5).message_id(7).text("new words").build();
+    server.client.deliver(&Outgoing::Edit(Box::new(edit))).await.unwrap();
+    let (head, body) = server.seen.lock().unwrap().pop().unwrap();
+    assert_eq!(head.path, format!("/bot{TOKEN}/editMessageText"));
+    let body: serde_json::Value = serde_json::from_slice(&body).unwrap();
+    assert_eq!(body, serde_json::json!({"chat_id": 5, "message_id": 7, "text": "new words"}));
+    assert!(server.seen.lock().unwrap().is_empty(), "what is too large is not sent");
+    server.handle.stop(true).await;
 }

@@ -1,7 +1,7 @@
-//! The client against a server that speaks the Bot API's wire format, and the sender against a clock that is turned by
+//! The client against a server that speaks the Bot API's wire format, and the pace against a clock that is turned by
 //! hand.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot be set up must fail")]
 
 mod client;
-mod sender;
+mod pacer;

@@ -42,8 +42,9 @@ pub static BACKEND_REQUEST_DURATION: Histogram = Histogram::new(Spec {
 
 /// Updates that Telegram handed to the bot.
 ///
-/// `type` is `message`, `callback_query` or `other`; `outcome` is `answered`, `refused` (an ask that failed), `denied`,
-/// `ignored`, `duplicate`, `malformed`, or `undelivered` (its answer did not fit into the queue).
+/// `type` is `message`, `callback_query` or `other`; `outcome` is `answered`, `refused` (an ask or a command that
+/// failed), `denied`, `ignored`, `duplicate`, `malformed`, or `undelivered` (its answer could not be written down, so that
+/// the update comes again).
 pub static BOT_UPDATES: Counter = Counter::new(Spec {
     name: "tvtelegrambingx_bot_updates_total",
     unit: "{update}",
@@ -53,8 +54,8 @@ pub static BOT_UPDATES: Counter = Counter::new(Spec {
 
 /// Messages handed to Telegram.
 ///
-/// `outcome` is `sent`, or why the message was given up: the bounded label of Telegram's error, `expired`, `queue_full`
-/// or `shutdown`.
+/// `outcome` is `sent`, `superseded` (newer words took their place), or why the message was given up: the bounded label of
+/// Telegram's error, `expired`, or `unreadable`.
 pub static MESSAGES_SENT: Counter = Counter::new(Spec {
     name: "telegram_messages_sent_total",
     unit: "{message}",
@@ -70,12 +71,30 @@ pub static SEND_RETRIES: Counter = Counter::new(Spec {
     help: "Attempts to send a message that failed for now and are made again, by the reason.",
 });
 
-/// Messages that wait in memory for their turn, or for Telegram to come back.
+/// Messages that wait in the database for their turn, or for Telegram to come back.
 pub static OUTBOX_DEPTH: Gauge = Gauge::new(Spec {
     name: "telegram_outbox_depth",
     unit: "{message}",
     labels: &[],
-    help: "Messages that wait in memory to be sent to Telegram.",
+    help: "Messages that wait in the database to be sent to Telegram.",
+});
+
+/// Age of the oldest message that waits; 0 when none does.
+pub static OUTBOX_OLDEST_AGE: Gauge = Gauge::new(Spec {
+    name: "telegram_outbox_oldest_age_seconds",
+    unit: "s",
+    labels: &[],
+    help: "Age of the oldest message that waits in the database to be sent to Telegram, 0 when none does.",
+});
+
+/// Notices of trading that people are told.
+///
+/// `kind` is `order`, `refusal` or `state`; `outcome` is `queued`, `repeated`, `no_recipients` or `bot_off`.
+pub static NOTICES: Counter = Counter::new(Spec {
+    name: "telegram_notices_total",
+    unit: "{notice}",
+    labels: &["kind", "outcome"],
+    help: "Notices of trading taken from order-service, by kind and by whether they are told.",
 });
 
 /// Whether updates arrive: 1 while the last poll (or the webhook's registration) succeeded.
@@ -97,5 +116,7 @@ pub static ALL: &[&dyn Metric] = &[
     &MESSAGES_SENT,
     &SEND_RETRIES,
     &OUTBOX_DEPTH,
+    &OUTBOX_OLDEST_AGE,
+    &NOTICES,
     &TELEGRAM_UP,
 ];

@@ -1,14 +1,20 @@
 //! Settings of notifier-service.
 
+mod ids;
+
 use std::path::{Path, PathBuf};
-use std::str::FromStr;
+use std::time::Duration;
 
 use clap::builder::Resettable;
 use clap::{Args, FromArgMatches, ValueEnum};
 use domain::Symbol;
 use secrecy::{ExposeSecret, SecretString};
+use storage::DatabaseSettings;
 use url::Url;
 use web::{ServerSettings, StartError};
+
+use crate::bot::{Role, Roles};
+pub use ids::{ChatIds, UserIds};
 
 /// How updates reach the bot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -17,21 +23,6 @@ pub enum TelegramMode {
     Polling,
     /// Telegram calls the bot.
     Webhook,
-}
-
-/// Telegram user ids, as a comma list.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct UserIds(pub Vec<u64>);
-
-impl FromStr for UserIds {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let ids = text.split(',').map(str::trim).filter(|id| !id.is_empty());
-        ids.map(|id| id.parse().map_err(|_not_a_number| format!("{id:?} is no Telegram user id: those are numbers")))
-            .collect::<Result<_, _>>()
-            .map(Self)
-    }
 }
 
 /// Where people reach the page.
@@ -72,6 +63,10 @@ pub struct Config {
     #[command(flatten)]
     pub server: ServerSettings,
 
+    /// Where the bot keeps what it has to say; not used while the bot is off.
+    #[command(flatten)]
+    pub database: DatabaseSettings,
+
     /// Base URL of market-data-service
     #[arg(long, env = "MARKET_DATA_URL", default_value = "http://127.0.0.1:8081", help_heading = "Services")]
     pub market_data_url: Url,
@@ -79,6 +74,14 @@ pub struct Config {
     /// Base URL of decision-service
     #[arg(long, env = "DECISION_URL", default_value = "http://127.0.0.1:8082", help_heading = "Services")]
     pub decision_url: Url,
+
+    /// Base URL of order-service, for the bot's trading commands
+    #[arg(long, env = "ORDER_URL", default_value = "http://127.0.0.1:5002", help_heading = "Services")]
+    pub order_url: Url,
+
+    /// Base URL of Tempo, for the latencies that the bot's /why tells; left out, it tells none
+    #[arg(long, env = "TEMPO_URL", help_heading = "Services")]
+    pub tempo_url: Option<Url>,
 
     /// Symbol that is meant when a question names none
     #[arg(long, env = "DEFAULT_SYMBOL", default_value = "BTCUSDT", help_heading = "Services")]
@@ -109,9 +112,31 @@ pub struct TelegramConfig {
     #[arg(long = "telegram-bot-token-file", env = "TELEGRAM_BOT_TOKEN_FILE")]
     pub bot_token_file: Option<PathBuf>,
 
-    /// User ids that may use the bot, separated by commas; nobody may when left out
+    /// User ids that may use the bot as viewers: ask and look. Separated by commas; nobody may when left out
     #[arg(long = "telegram-allowed-user-ids", env = "TELEGRAM_ALLOWED_USER_IDS", default_value = "")]
     pub allowed_user_ids: UserIds,
+
+    /// User ids of traders: viewers who may also confirm, decline and cancel orders, and pause and stop trading
+    #[arg(long = "telegram-trader-user-ids", env = "TELEGRAM_TRADER_USER_IDS", default_value = "")]
+    pub trader_user_ids: UserIds,
+
+    /// User ids of admins: traders who may also resume trading
+    #[arg(long = "telegram-admin-user-ids", env = "TELEGRAM_ADMIN_USER_IDS", default_value = "")]
+    pub admin_user_ids: UserIds,
+
+    /// Chats that are told of orders, refusals and changes of the trading state, groups too (below zero), separated by
+    /// commas; left out, everybody who may use the bot is told in private
+    #[arg(
+        long = "telegram-notify-chat-ids",
+        env = "TELEGRAM_NOTIFY_CHAT_IDS",
+        default_value = "",
+        allow_hyphen_values = true
+    )]
+    pub notify_chat_ids: ChatIds,
+
+    /// Age at which a message that Telegram does not take is given up, in seconds
+    #[arg(long = "telegram-give-up-after-seconds", env = "TELEGRAM_GIVE_UP_AFTER_SECONDS", default_value_t = 86_400, value_parser = clap::value_parser!(u64).range(60..=604_800))]
+    pub give_up_after_seconds: u64,
 
     /// How updates reach the bot
     #[arg(long = "telegram-mode", env = "TELEGRAM_MODE", value_enum, default_value_t = TelegramMode::Polling)]
@@ -139,7 +164,10 @@ pub struct TelegramConfig {
 pub(crate) struct BotSettings {
     pub(crate) client: telegram::Client,
     pub(crate) token: SecretString,
-    pub(crate) allowed_user_ids: Vec<u64>,
+    pub(crate) roles: Roles,
+    /// Chats that are told of trading.
+    pub(crate) recipients: Vec<i64>,
+    pub(crate) give_up_after: Duration,
     pub(crate) intake: Intake,
 }
 
@@ -151,7 +179,8 @@ pub(crate) enum Intake {
 }
 
 impl Config {
-    /// For tests, whatever the environment says: a free port, no bot, and these services behind it.
+    /// For tests, whatever the environment says: a free port, no bot, and these services behind it. order-service is
+    /// nowhere, and there is no database: whoever adds a bot has to name one.
     ///
     /// # Errors
     /// When an address is no URL.
@@ -163,11 +192,14 @@ impl Config {
             market_data_url,
             "--decision-url",
             decision_url,
+            "--order-url",
+            nowhere,
             "--telegram-api-url",
             nowhere,
         ];
         let mut config = Self::from_flags(&flags)?;
         config.server = ServerSettings::ephemeral();
+        config.database = DatabaseSettings::at("none");
         Ok(config)
     }
 
@@ -197,7 +229,18 @@ impl TelegramConfig {
             TelegramMode::Polling => Intake::Polling,
             TelegramMode::Webhook => self.webhook()?,
         };
-        Ok(Some(BotSettings { client, token, allowed_user_ids: self.allowed_user_ids.0.clone(), intake }))
+        let roles = Roles::new([
+            (Role::Viewer, self.allowed_user_ids.0.as_slice()),
+            (Role::Trader, self.trader_user_ids.0.as_slice()),
+            (Role::Admin, self.admin_user_ids.0.as_slice()),
+        ]);
+        // A private chat has its person's id.
+        let recipients = match self.notify_chat_ids.0.as_slice() {
+            [] => roles.users().filter_map(|id| i64::try_from(id).ok()).collect(),
+            chats => chats.to_vec(),
+        };
+        let give_up_after = Duration::from_secs(self.give_up_after_seconds);
+        Ok(Some(BotSettings { client, token, roles, recipients, give_up_after, intake }))
     }
 
     fn webhook(&self) -> Result<Intake, StartError> {
@@ -288,12 +331,24 @@ mod tests {
     }
 
     #[test]
-    fn ids_are_a_comma_list_and_nobody_by_default() {
-        assert_eq!(telegram(&[]).allowed_user_ids, UserIds::default());
-        assert_eq!(
-            telegram(&["--telegram-allowed-user-ids", "1001, 1002,"]).allowed_user_ids,
-            UserIds(vec![1001, 1002])
-        );
+    fn everybody_with_a_role_is_told_unless_chats_are_named() {
+        let token = ["--telegram-bot-token", "1:x"];
+        let bot = |more: &[&str]| telegram(&[&token[..], more].concat()).bot().unwrap().unwrap();
+        assert!(bot(&[]).recipients.is_empty() && bot(&[]).roles.is_empty(), "nobody by default");
+        let people = [
+            "--telegram-allowed-user-ids",
+            "1001,1002",
+            "--telegram-trader-user-ids",
+            "1002",
+            "--telegram-admin-user-ids",
+            "7",
+        ];
+        let told = bot(&people);
+        assert_eq!(told.recipients, [7, 1001, 1002]);
+        assert_eq!(told.roles.of(1002), Some(Role::Trader));
+        let named = bot(&[&people[..], &["--telegram-notify-chat-ids", "-100200300,1001"]].concat());
+        assert_eq!(named.recipients, [-100_200_300, 1001]);
+        assert_eq!(named.give_up_after, Duration::from_secs(86_400));
         assert!(Config::from_flags(&["test", "--telegram-allowed-user-ids", "alice"]).is_err());
     }
 

@@ -1,90 +1,11 @@
-//! What the bot writes: Telegram's HTML, everything from outside escaped, never longer than Telegram takes.
-//!
-//! Formatting rules: <https://core.telegram.org/bots/api#html-style>.
+//! The answers to asks.
 
 use domain::{Action, Answer, Symbol, TradingMode};
 use rust_decimal::Decimal;
-use url::Url;
 use web::Problem;
 
+use super::{MAX_LENGTH, escape, length, money, shorten};
 use crate::ask::{Asked, problem};
-use crate::question::{BUTTON_TEXT, MAX_SYMBOLS};
-
-/// Most characters of a message.
-pub(crate) const MAX_CHARS: usize = 4096;
-
-/// `/start`.
-pub(crate) fn greeting(served: &[Symbol]) -> String {
-    format!(
-        "👋 <b>I tell you what to do with crypto</b>: buy, sell or hold, how sure I am, and why.\n\n\
-         Press the button below, or ask in your own words.\n\n{}",
-        examples(served)
-    )
-}
-
-/// `/help`.
-pub(crate) fn help(served: &[Symbol]) -> String {
-    format!(
-        "<b>How to ask</b>\n\n{}\n\n\
-         <b>Commands</b>\n\
-         /ask BTC — ask about one or several symbols\n\
-         /help — this text\n\
-         /start — show the button\n\n\
-         Every answer names its price, how old that is, the strategy, and a trace id under which each step can be looked up. \
-         No order is placed: answers are for paper trading.",
-        examples(served)
-    )
-}
-
-/// To a text that means nothing here.
-pub(crate) fn unknown(served: &[Symbol]) -> String {
-    format!(
-        "🤔 I did not understand that. Name a coin or a pair, or press “{}”.\n\n{}",
-        escape(BUTTON_TEXT),
-        examples(served)
-    )
-}
-
-/// To a question about too many symbols.
-pub(crate) fn too_many(named: usize) -> String {
-    format!("🙈 {named} symbols are too many for one message: name {MAX_SYMBOLS} at most.")
-}
-
-/// To somebody who may not use the bot.
-pub(crate) fn denied(user_id: u64) -> String {
-    format!(
-        "🔒 Sorry, this bot is private. If it is yours to use, ask its operator to allow your user id: <code>{user_id}</code>"
-    )
-}
-
-/// To a press of the trace button.
-pub(crate) fn trace(trace_id: &str, public_url: Option<&Url>) -> String {
-    let id = escape(trace_id);
-    let way = public_url.and_then(|url| trace_link(url, trace_id)).map_or_else(
-        || "Paste it into the page of api-gateway, or into Grafana (Explore, Tempo).".to_owned(),
-        |link| format!("<a href=\"{0}\">{0}</a>", escape(&link)),
-    );
-    format!("🔎 <b>Trace</b> <code>{id}</code>\n{way}")
-}
-
-/// To a press of a button whose meaning is gone.
-pub(crate) const STALE_BUTTON: &str = "This button is too old. Ask again, please.";
-
-fn trace_link(public_url: &Url, trace_id: &str) -> Option<String> {
-    let mut link = public_url.join("./").ok()?;
-    link.set_query(Some(&format!("trace={trace_id}")));
-    Some(link.to_string())
-}
-
-fn examples(served: &[Symbol]) -> String {
-    let mut text =
-        "For example: <i>btc?</i> · <i>ETHUSDT</i> · <i>btc and eth</i> · <i>what about solana</i>".to_owned();
-    if !served.is_empty() {
-        let names: Vec<String> = served.iter().take(30).map(|symbol| escape(symbol.as_str())).collect();
-        text.push_str(&format!("\nI know: {}", names.join(", ")));
-    }
-    text
-}
 
 /// The answers, and why some or all are missing.
 pub(crate) fn answers(asked: &Asked) -> String {
@@ -92,7 +13,7 @@ pub(crate) fn answers(asked: &Asked) -> String {
     let mut text = String::new();
     for reason_chars in [900, 300, 120, 40, 0] {
         text = answers_within(asked, reason_chars);
-        if text.chars().count() <= MAX_CHARS {
+        if length(&text) <= MAX_LENGTH {
             break;
         }
     }
@@ -105,16 +26,16 @@ fn answers_within(asked: &Asked, reason_chars: usize) -> String {
         .results
         .iter()
         .map(|(symbol, result)| match result {
-            Ok(answer) if single => format!("{}\n\n{}", headline(answer, reason_chars), facts(answer, reason_chars)),
+            Ok(answer) if single => {
+                format!("{}\n\n{}", headline(answer, reason_chars), facts(answer, asked.mode, reason_chars))
+            }
             Ok(answer) => format!("{}\n{}", headline(answer, reason_chars), short_facts(answer)),
             Err(error) => refusal(symbol, &problem(error.clone())),
         })
         .collect();
     let mut text = blocks.join("\n\n");
-    if !single
-        && let Some(mode) = asked.results.iter().find_map(|(_, result)| result.as_ref().ok()).map(|answer| answer.mode)
-    {
-        text.push_str(&format!("\n\n🧪 Mode {}", mode_words(mode)));
+    if !single && asked.results.iter().any(|(_, result)| result.is_ok()) {
+        text.push_str(&format!("\n\n{}", mode_line(asked.mode)));
     }
     if let Some(trace_id) = &asked.trace_id {
         let gap = if single && asked.results.iter().all(|(_, result)| result.is_ok()) { "\n" } else { "\n\n" };
@@ -138,11 +59,11 @@ fn headline(answer: &Answer, reason_chars: usize) -> String {
     text
 }
 
-fn facts(answer: &Answer, reason_chars: usize) -> String {
+fn facts(answer: &Answer, mode: Option<TradingMode>, reason_chars: usize) -> String {
     let mut lines = vec![
         format!("💵 Price <b>{}</b>, {}", price(answer), age(answer.price_age_ms)),
         format!("🧭 Strategy {}{}", answer.strategy, fallback(answer, reason_chars)),
-        format!("🧪 Mode {}", mode_words(answer.mode)),
+        mode_line(mode),
     ];
     if answer.cost_usd > Decimal::ZERO {
         lines.push(format!("🪙 Cost ${}", answer.cost_usd.normalize()));
@@ -169,10 +90,12 @@ fn refusal(symbol: &Symbol, problem: &Problem) -> String {
     format!("⚠️ <b>No answer for {symbol}</b>\n{}", escape(&shorten(problem.detail(), 250)))
 }
 
-const fn mode_words(mode: TradingMode) -> &'static str {
+/// What orders of this platform would move, as far as order-service said so.
+fn mode_line(mode: Option<TradingMode>) -> String {
     match mode {
-        TradingMode::Paper => "PAPER, no real money moves",
-        TradingMode::Live => "LIVE",
+        Some(TradingMode::Paper) => "🧪 Mode PAPER, no real money moves".to_owned(),
+        Some(TradingMode::Live) => "💰 Mode LIVE; this answer places no order".to_owned(),
+        None => "🧪 Mode not known: order-service does not answer; this answer places no order".to_owned(),
     }
 }
 
@@ -182,26 +105,7 @@ fn percent(fraction: Decimal) -> String {
 }
 
 fn price(answer: &Answer) -> String {
-    let quote = answer.symbol.split().map_or("", |(_, quote)| quote);
-    format!("{} {quote}", grouped(answer.price)).trim_end().to_owned()
-}
-
-/// `46224` as `46,224.00`, `0.00001234` as it is: at least two decimals, at most eight.
-fn grouped(number: Decimal) -> String {
-    let number = number.round_dp(8).normalize();
-    let text = format!("{:.*}", (number.scale() as usize).max(2), number.abs());
-    let (whole, decimals) = text.split_once('.').unwrap_or((&text, "00"));
-    let mut out = String::new();
-    if number.is_sign_negative() && !number.is_zero() {
-        out.push('-');
-    }
-    for (position, digit) in whole.chars().enumerate() {
-        if position > 0 && (whole.len() - position).is_multiple_of(3) {
-            out.push(',');
-        }
-        out.push(digit);
-    }
-    format!("{out}.{decimals}")
+    money(answer.price, &answer.symbol)
 }
 
 /// How old a price is, in words.
@@ -215,45 +119,14 @@ fn age(age_ms: u64) -> String {
     }
 }
 
-fn shorten(text: &str, max_chars: usize) -> String {
-    let text = text.trim();
-    if text.chars().count() <= max_chars {
-        return text.to_owned();
-    }
-    let kept: String = text.chars().take(max_chars.saturating_sub(1)).collect();
-    format!("{}…", kept.trim_end())
-}
-
-fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use chrono::Utc;
-    use domain::{DecisionId, Fallback, Indicators, StrategyName};
+    use crate::bot::text::samples::{answer, shown};
+    use domain::{Fallback, StrategyName};
     use proptest::prelude::*;
     use rust_decimal_macros::dec;
     use web::{UpstreamError, UpstreamErrorKind};
-
-    fn answer(symbol: &str, reason: &str) -> Answer {
-        Answer {
-            decision_id: DecisionId::from_bytes([7; 16]),
-            symbol: symbol.parse().unwrap(),
-            action: Action::Buy,
-            confidence: dec!(0.72),
-            reason: reason.to_owned(),
-            price: dec!(46224.5),
-            price_observed_at: Utc::now(),
-            price_age_ms: 3_200,
-            strategy: StrategyName::Technical,
-            fallback: None,
-            cost_usd: Decimal::ZERO,
-            indicators: Indicators::default(),
-            mode: TradingMode::Paper,
-        }
-    }
 
     fn asked(results: Vec<Result<Answer, UpstreamError>>) -> Asked {
         let results = results
@@ -264,7 +137,7 @@ mod tests {
                 (symbol, result.map(Box::new))
             })
             .collect();
-        Asked { results, trace_id: Some("4bf92f3577b34da6a3ce929d0e0e4736".to_owned()) }
+        Asked { results, trace_id: Some("4bf92f3577b34da6a3ce929d0e0e4736".to_owned()), mode: Some(TradingMode::Paper) }
     }
 
     #[test]
@@ -307,27 +180,18 @@ mod tests {
     }
 
     #[test]
-    fn numbers_and_ages_are_for_people() {
-        let shown = |number: Decimal| grouped(number);
-        assert_eq!(shown(dec!(46224)), "46,224.00");
-        assert_eq!(shown(dec!(1234567.891)), "1,234,567.891");
-        assert_eq!(shown(dec!(999.5)), "999.50");
-        assert_eq!(shown(dec!(0.00001234)), "0.00001234");
-        assert_eq!(shown(dec!(-1000)), "-1,000.00");
-        assert_eq!(shown(dec!(0)), "0.00");
+    fn ages_are_for_people_and_an_unknown_mode_is_not_called_paper() {
         assert_eq!(age(999), "less than a second old");
         assert_eq!(age(1_000), "1 second old");
         assert_eq!(age(125_000), "2 minutes old");
         assert_eq!(age(7_200_000), "2 hours old");
         assert_eq!(percent(dec!(0.725)), "72%");
-    }
-
-    #[test]
-    fn a_link_only_where_the_page_has_an_address() {
-        let url = Url::parse("https://example.com/crypto/").unwrap();
-        let text = trace("4bf9", Some(&url));
-        assert!(text.contains("<a href=\"https://example.com/crypto/?trace=4bf9\">"), "{text}");
-        assert!(!trace("4bf9", None).contains("http"));
+        let mut unknown = asked(vec![Ok(answer("BTCUSDT", "Up."))]);
+        unknown.mode = None;
+        let text = answers(&unknown);
+        assert!(text.contains("Mode not known") && !text.contains("PAPER"), "{text}");
+        unknown.mode = Some(TradingMode::Live);
+        assert!(answers(&unknown).contains("Mode LIVE"));
     }
 
     proptest! {
@@ -336,7 +200,7 @@ mod tests {
             let mut one = answer("BTCUSDT", &reason);
             one.fallback = Some(Fallback { from: StrategyName::Llm, reason: reason.clone() });
             let text = answers(&asked(vec![Ok(one); count]));
-            prop_assert!(text.chars().count() <= MAX_CHARS);
+            prop_assert!(shown(&text) <= MAX_LENGTH);
             // Nothing of the reason opens a tag: only ours are there.
             prop_assert_eq!(text.matches('<').count(), text.matches("<b>").count() * 2 + text.matches("<code>").count() * 2);
         }

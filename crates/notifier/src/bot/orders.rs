@@ -1,0 +1,85 @@
+//! What people are told of trading: an order is one message a chat, edited as the order goes on.
+
+use chrono::{DateTime, Utc};
+use domain::trading::{TradeEvent, TradeNotice, TradeOrder};
+use serde_json::json;
+use trace_reader::TraceId;
+
+use super::{keyboard, text};
+use crate::outbox::{Content, Draft, Memory, Subject};
+
+/// What a notice says in a chat.
+pub(crate) fn drafts(notice: &TradeNotice, chats: &[i64], now: DateTime<Utc>) -> Vec<Draft> {
+    // It goes into a column of its own: what is no id goes nowhere.
+    let trace_id = notice.trace_id.as_deref().and_then(|id| id.parse().ok()).map(|id: TraceId| id.as_str().to_owned());
+    chats
+        .iter()
+        .map(|chat_id| match &notice.event {
+            TradeEvent::Order { order } => order_draft(*chat_id, order, None, now),
+            TradeEvent::Refusal { signal, refusal } => {
+                let id = &signal.signal_id;
+                let words = text::refusal(signal, refusal, trace_id.as_deref());
+                let buttons = keyboard::under_refusal(&signal.symbol, id, trace_id.as_deref());
+                let name = format!("refusal:{id}");
+                let detail = json!([signal, refusal]);
+                Draft {
+                    subject: Some(Subject { name: name.clone(), rank: 1, message_id: None }),
+                    memories: vec![Memory { subject: name, detail, trace_id: trace_id.clone() }],
+                    ..Draft::new(*chat_id, None, Content::new(words, buttons))
+                }
+            }
+            TradeEvent::State { change } => {
+                Draft::new(*chat_id, None, Content::text(text::state_change(change, trace_id.as_deref())))
+            }
+        })
+        .collect()
+}
+
+/// The message of an order in a chat. `message_id` is the one that is known to be it.
+pub(super) fn order_draft(chat_id: i64, order: &TradeOrder, message_id: Option<i32>, now: DateTime<Utc>) -> Draft {
+    let name = format!("order:{}", order.id);
+    let awaits = order.awaits_confirmation() && order.confirmation.as_ref().is_some_and(|asked| asked.expires_at > now);
+    let content = Content::new(text::order(order, now), keyboard::under_order(order, awaits));
+    // The same picture of an order is another one once it is too late to confirm it.
+    let too_late = order.awaits_confirmation() && !awaits;
+    let rank = order.revision.saturating_mul(2).saturating_add(i64::from(too_late));
+    let trace_id = order.trace_id.as_deref().and_then(|id| id.parse().ok()).map(|id: TraceId| id.as_str().to_owned());
+    Draft {
+        subject: Some(Subject { name: name.clone(), rank, message_id }),
+        memories: vec![Memory { subject: name, detail: json!(order), trace_id }],
+        ..Draft::new(chat_id, None, content)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::TimeDelta;
+    use domain::trading::{Confirmation, ConfirmationState, OrderStatus};
+
+    use super::super::text::samples::{noon, order};
+    use super::*;
+    use crate::outbox::Buttons;
+
+    #[test]
+    fn a_later_picture_has_a_higher_rank_also_when_only_time_went_by() {
+        let waiting = TradeOrder {
+            status: OrderStatus::New,
+            confirmation: Some(Confirmation {
+                state: ConfirmationState::Pending,
+                expires_at: noon() + TimeDelta::minutes(5),
+                by: None,
+            }),
+            ..order()
+        };
+        let asked = order_draft(5, &waiting, None, noon());
+        let late = order_draft(5, &waiting, None, noon() + TimeDelta::minutes(6));
+        let next = order_draft(5, &TradeOrder { revision: waiting.revision + 1, ..waiting }, None, noon());
+        let rank = |draft: &Draft| draft.subject.as_ref().unwrap().rank;
+        assert!(rank(&asked) < rank(&late) && rank(&late) < rank(&next));
+        let has_confirm = |draft: &Draft| match &draft.content.buttons {
+            Buttons::Rows(rows) => rows.concat().iter().any(|button| button.data.starts_with("y:")),
+            _ => false,
+        };
+        assert!(has_confirm(&asked) && !has_confirm(&late));
+    }
+}

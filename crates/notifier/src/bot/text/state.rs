@@ -1,0 +1,181 @@
+//! How trading stands, and who changed it.
+
+use domain::trading::{StateChange, TradingState, TradingStatus};
+
+use super::{clock, escape, grouped, mode_mark, moment, shorten, signed, trace_line};
+
+/// Characters of a reason that are shown.
+const MAX_REASON: usize = 500;
+/// Characters of a name that are shown.
+const MAX_NAME: usize = 80;
+/// Symbols that are listed.
+const MAX_SYMBOLS: usize = 50;
+
+/// `/status`.
+pub(crate) fn status(status: &TradingStatus) -> String {
+    let limits = &status.limits;
+    let symbols: Vec<&str> = limits.symbols.iter().take(MAX_SYMBOLS).map(domain::Symbol::as_str).collect();
+    let more = limits.symbols.len().saturating_sub(MAX_SYMBOLS);
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    let mut lines = vec![
+        format!("{} · <b>{}</b>", headline(status.state), mode_mark(status.mode)),
+        format!(
+            "🕒 Since {} UTC{}{}",
+            moment(status.since),
+            by(status.by.as_deref()),
+            because(status.reason.as_deref())
+        ),
+        format!(
+            "📋 Orders open {} · to be confirmed {} · outcome unknown {}",
+            status.open_orders, status.awaiting_confirmation, status.unknown_orders
+        ),
+        format!("💵 Realised today {} (fees taken off)", signed(status.realised_today)),
+        String::new(),
+        "<b>Limits</b>".to_owned(),
+        format!(
+            "An order {} USD · a day's loss {} USD",
+            grouped(limits.max_order_notional_usd),
+            grouped(limits.max_daily_loss_usd)
+        ),
+        format!(
+            "Orders a minute {} · price at most {} ms old · signal at most {} s old",
+            limits.max_orders_per_minute, limits.max_price_age_ms, limits.max_signal_age_seconds
+        ),
+        format!("Symbols {}{more}", symbols.join(", ")),
+    ];
+    lines.extend(status.trace_id.as_deref().map(trace_line));
+    lines.join("\n")
+}
+
+/// To whoever changed the state.
+pub(crate) fn changed(status: &TradingStatus) -> String {
+    let means = match status.state {
+        TradingState::Running => "Signals become orders, within the limits.",
+        TradingState::Reducing => "Only what makes a position smaller is traded. An admin lets it go on with /resume.",
+        TradingState::Halted => "Nothing is traded. An admin lets it go on with /resume.",
+    };
+    let still = match status.open_orders {
+        0 => String::new(),
+        open => format!("\n📋 {open} orders are open all the same: /orders"),
+    };
+    format!("{} · <b>{}</b>\n{means}{still}", headline(status.state), mode_mark(status.mode))
+}
+
+/// That somebody changed the state.
+pub(crate) fn state_change(change: &StateChange, trace_id: Option<&str>) -> String {
+    let mut text = format!(
+        "{} (was {}){}{}\n🕒 {} UTC",
+        headline(change.to),
+        change.from,
+        by(Some(&change.by)),
+        because(change.reason.as_deref()),
+        clock(change.at)
+    );
+    if let Some(trace_id) = trace_id {
+        text.push('\n');
+        text.push_str(&trace_line(trace_id));
+    }
+    text
+}
+
+fn headline(state: TradingState) -> &'static str {
+    match state {
+        TradingState::Running => "▶️ <b>Trading is running</b>",
+        TradingState::Reducing => "⏸ <b>Trading is paused</b>: reducing only",
+        TradingState::Halted => "⏹ <b>Trading is stopped</b>",
+    }
+}
+
+fn by(by: Option<&str>) -> String {
+    by.map_or_else(String::new, |by| format!(", by {}", escape(&shorten(by, MAX_NAME))))
+}
+
+fn because(reason: Option<&str>) -> String {
+    reason
+        .filter(|reason| !reason.trim().is_empty())
+        .map_or_else(String::new, |reason| format!("\n💬 {}", escape(&shorten(reason, MAX_REASON))))
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::Utc;
+    use domain::TradingMode;
+    use domain::trading::Limits;
+    use proptest::prelude::*;
+    use rust_decimal::Decimal;
+    use rust_decimal_macros::dec;
+
+    use super::super::MAX_LENGTH;
+    use super::super::samples::{is_well_formed, noon, shown};
+    use super::*;
+
+    fn sample() -> TradingStatus {
+        TradingStatus {
+            state: TradingState::Reducing,
+            mode: TradingMode::Live,
+            since: noon(),
+            by: Some("telegram:1001".to_owned()),
+            reason: Some("news <soon>".to_owned()),
+            limits: Limits {
+                symbols: vec!["BTCUSDT".parse().unwrap(), "ETHUSDT".parse().unwrap()],
+                max_order_notional_usd: dec!(1000),
+                max_daily_loss_usd: dec!(200),
+                max_orders_per_minute: 10,
+                max_price_age_ms: 10_000,
+                max_signal_age_seconds: 300,
+            },
+            open_orders: 2,
+            awaiting_confirmation: 1,
+            unknown_orders: 0,
+            realised_today: dec!(-12.345),
+            trace_id: None,
+        }
+    }
+
+    #[test]
+    fn how_trading_stands() {
+        let text = status(&sample());
+        for part in [
+            "⏸ <b>Trading is paused</b>: reducing only · <b>💰 LIVE</b>",
+            "by telegram:1001\n💬 news &lt;soon&gt;",
+            "open 2 · to be confirmed 1 · outcome unknown 0",
+            "Realised today -12.34",
+            "An order 1,000.00 USD · a day's loss 200.00 USD",
+            "Symbols BTCUSDT, ETHUSDT",
+        ] {
+            assert!(text.contains(part), "{part} is not in {text}");
+        }
+        assert!(changed(&sample()).contains("2 orders are open all the same"));
+    }
+
+    #[test]
+    fn who_changed_it_and_why() {
+        let change = StateChange {
+            from: TradingState::Running,
+            to: TradingState::Halted,
+            by: "alert:BingXOrderFailures".to_owned(),
+            reason: Some("Orders fail.".to_owned()),
+            at: noon(),
+        };
+        assert_eq!(
+            state_change(&change, Some("4bf9")),
+            "⏹ <b>Trading is stopped</b> (was running), by alert:BingXOrderFailures\n💬 Orders fail.\n🕒 12:00:00 UTC\n\
+             🔎 Trace <code>4bf9</code>"
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn never_longer_than_telegram_takes(words in "\\PC{0,3000}", count in 1_usize..300) {
+            let mut odd = sample();
+            odd.by = Some(words.clone());
+            odd.reason = Some(words.clone());
+            odd.limits.symbols = (0..count).map(|n| format!("LONGESTNAME{n}USDT").parse().unwrap()).collect();
+            odd.realised_today = Decimal::MIN;
+            let change = StateChange { from: TradingState::Running, to: TradingState::Halted, by: words.clone(), reason: Some(words.clone()), at: Utc::now() };
+            for text in [status(&odd), state_change(&change, Some(&words))] {
+                prop_assert!(shown(&text) <= MAX_LENGTH && is_well_formed(&text), "{text}");
+            }
+        }
+    }
+}
