@@ -6,7 +6,7 @@
 # Prometheus expands variables neither in targets nor in paths. The committed file therefore has the default
 # ports, and this replaces each `127.0.0.1:<default>` by the value of its variable, and makes the relative
 # rule_files absolute, because the result lies in another folder. PROMETHEUS_SCRAPE_INTERVAL replaces the
-# global intervals.
+# global intervals, and PROMETHEUS_RULES_DIR the folder of the rules.
 #
 # PROMETHEUS_REMOTE_WRITE_URL adds a remote_write of everything to that address, with exemplars. Its credentials are
 # in files, so that no secret stands in a configuration: PROMETHEUS_REMOTE_WRITE_USERNAME together with
@@ -58,12 +58,13 @@ remote_write() {
   fi
 }
 
-rules_dir=$(cd "$(dirname "$source_file")" && pwd)
+rules_dir=${PROMETHEUS_RULES_DIR:-$(cd "$(dirname "$source_file")" && pwd)/rules}
+case $rules_dir in /*) ;; *) rules_dir=$PWD/$rules_dir ;; esac
 
 awk -v rules="$rules_dir" -v interval="${PROMETHEUS_SCRAPE_INTERVAL:-15s}" -v ports="\
 8889=${OTELCOL_PROM_PORT:-8889} 8888=${OTELCOL_SELF_PORT:-8888} 3200=${TEMPO_PORT:-3200} 3100=${LOKI_PORT:-3100} \
 9090=${PROMETHEUS_PORT:-9090} 9093=${ALERTMANAGER_PORT:-9093} 3000=${GRAFANA_PORT:-3000} 8081=${MARKET_DATA_PORT:-8081} \
-8082=${DECISION_PORT:-8082} 9000=${NOTIFIER_PORT:-9000} 8080=${GATEWAY_PORT:-8080} \
+8082=${DECISION_PORT:-8082} 8000=${SIGNAL_PORT:-8000} 9000=${NOTIFIER_PORT:-9000} 8080=${GATEWAY_PORT:-8080} \
 5001=${USER_PORT:-5001} 5002=${ORDER_PORT:-5002} 5003=${AUDIT_PORT:-5003} 8090=${SIMULATOR_PORT:-8090}" '
   function interval_of(text) {
     return substr(text, 1, index(text, ":")) " " interval
@@ -89,7 +90,7 @@ awk -v rules="$rules_dir" -v interval="${PROMETHEUS_SCRAPE_INTERVAL:-15s}" -v po
     }
     line = line rest
     sub(/^  (scrape|evaluation)_interval: 15s$/, interval_of(line), line)
-    sub(/^  - rules\//, "  - " rules "/rules/", line)
+    sub(/^  - rules\//, "  - " rules "/", line)
     print line
   }
 ' "$source_file"

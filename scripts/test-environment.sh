@@ -41,7 +41,7 @@ for program in alertmanager prometheus tempo loki otelcol grafana crypto-telemet
 mkdir -p "$scratch/share/grafana/conf" && touch "$scratch/share/grafana/conf/defaults.ini"
 
 processes=(alertmanager prometheus tempo loki otelcol grafana simulator market-data-service decision-service notifier-service
-  audit-service order-service user-service api-gateway)
+  audit-service order-service user-service signal-service api-gateway)
 
 # with <scenario> [NAME=value…]: starts everything with these variables and waits until each process has written.
 with() {
@@ -89,6 +89,7 @@ with nothing-set
 has notifier-service TELEGRAM_BOT_TOKEN=424242:simulator-token
 has notifier-service TELEGRAM_API_URL=http://127.0.0.1:8090
 has notifier-service TELEGRAM_ALLOWED_USER_IDS=1001
+has notifier-service TELEGRAM_ADMIN_USER_IDS=1001
 has simulator TELEGRAM_BOT_TOKEN=424242:simulator-token
 has decision-service LLM_API_KEY=simulator
 has decision-service LLM_BASE_URL=http://127.0.0.1:8090
@@ -104,6 +105,7 @@ only real-webhook-secret notifier-service
 only real-key decision-service
 has simulator TELEGRAM_BOT_TOKEN=424242:simulator-token
 has notifier-service TELEGRAM_ALLOWED_USER_IDS
+has notifier-service TELEGRAM_ADMIN_USER_IDS
 
 with real-from-files TELEGRAM_API_URL=https://api.telegram.org/ TELEGRAM_BOT_TOKEN_FILE=/a/token TELEGRAM_ALLOWED_USER_IDS=7 \
   TELEGRAM_WEBHOOK_SECRET_FILE=/a/secret LLM_BASE_URL=https://api.openai.com LLM_API_KEY_FILE=/a/key
@@ -117,12 +119,27 @@ has decision-service LLM_API_KEY
 has user-service "DATABASE_URL=sqlite://$scratch/data/services/"
 
 with database-by-url DATABASE_URL=postgres://somebody:db-password@127.0.0.1/crypto API_KEYS_FILE=/a/keys
-only db-password user-service order-service audit-service
+only db-password user-service order-service audit-service notifier-service signal-service
 only /a/keys api-gateway
 
 with database-by-file DATABASE_URL_FILE=/a/database-url
-only /a/database-url user-service order-service audit-service
+only /a/database-url user-service order-service audit-service notifier-service signal-service
 has order-service DATABASE_URL
+
+with real-exchange TRADING_MODE=live BINGX_API_URL=https://open-api.bingx.com BINGX_API_KEY_FILE=/a/bingx-key BINGX_SECRET_KEY=bingx-secret
+only /a/bingx-key order-service
+only bingx-secret order-service
+has order-service TRADING_MODE=live
+
+# Real keys never go to the simulated exchange.
+with simulated-exchange BINGX_API_KEY=bingx-key BINGX_SECRET_KEY_FILE=/a/bingx-secret
+only bingx-key
+only /a/bingx-secret
+has order-service BINGX_API_URL=http://127.0.0.1:8090
+
+with hooks-from-elsewhere SIGNAL_ADMIN_KEY=admin-key SIGNAL_ADMIN_KEY_FILE=/a/admin-key
+only admin-key signal-service
+only /a/admin-key signal-service
 
 with real-telegram-without-token TELEGRAM_API_URL=https://api.telegram.org
 has notifier-service TELEGRAM_BOT_TOKEN

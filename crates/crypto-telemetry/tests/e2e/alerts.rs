@@ -1,17 +1,86 @@
 //! Alerts: from a fault over the rules of Prometheus and Alertmanager's route to a receiver, and back.
 
+use std::path::Path;
 use std::sync::{Arc, Mutex, mpsc};
 use std::thread::JoinHandle;
 
 use actix_web::dev::ServerHandle;
-use actix_web::web::{Data, Json, post};
+use actix_web::web::{Data, Json, Path as UrlPath, post};
 use actix_web::{App, HttpResponse, HttpServer};
 use serde_json::{Value, json};
 
 use crate::stack::{Stack, root};
 use crate::wait::until;
 
-type Told = Arc<Mutex<Vec<Value>>>;
+/// What was posted, with the receiver that it was posted to.
+type Told = Arc<Mutex<Vec<(String, Value)>>>;
+
+/// The receivers of alertmanager/alertmanager.yml that are people.
+pub(crate) const RECEIVERS: [&str; 4] = ["platform", "automation", "exchange", "escalation"];
+
+/// Rules that think in minutes and hours, and the numbers in them that are seconds.
+const SLOW_RULES: [(&str, &[&str]); 2] =
+    [("trading.rules.yml", &["> 120", "time() - 300", "time() - 3600"]), ("escalation.rules.yml", &[">= 1800"])];
+
+/// How much faster the clock of those runs here.
+const FASTER: u64 = 30;
+
+/// The repository's rules, some with a clock that runs faster: every duration in them is a thirtieth, and nothing else is
+/// changed. What waits for two minutes waits for four seconds.
+pub(crate) fn write_faster_rules(folder: &Path) {
+    std::fs::create_dir_all(folder).unwrap();
+    for entry in std::fs::read_dir(root().join("prometheus/rules")).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_str().unwrap();
+        if !name.ends_with(".rules.yml") {
+            continue;
+        }
+        let mut rules = std::fs::read_to_string(&path).unwrap();
+        if let Some((_, seconds)) = SLOW_RULES.iter().find(|(slow, _)| *slow == name) {
+            for number in *seconds {
+                assert!(rules.contains(number), "{name} has no {number} any more");
+                let (before, value) = number.rsplit_once(' ').unwrap();
+                let value: u64 = value.parse().unwrap();
+                rules = rules.replace(number, &format!("{before} {}", value / FASTER));
+            }
+            rules = with_shorter_durations(&rules);
+        }
+        std::fs::write(folder.join(name), rules).unwrap();
+    }
+}
+
+/// `5m` as `10s`, where it stands by itself: `increase5m` is a name.
+fn with_shorter_durations(rules: &str) -> String {
+    let mut text = String::new();
+    let mut rest = rules;
+    while let Some(start) = rest.find(|c: char| c.is_ascii_digit()) {
+        let (before, from) = rest.split_at(start);
+        text.push_str(before);
+        let digits = from.len() - from.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+        let (number, after) = from.split_at(digits);
+        let unit = after.chars().next().unwrap_or(' ');
+        let alone = !text.ends_with(|c: char| c.is_alphanumeric() || "_:.".contains(c))
+            && !after.chars().nth(1).is_some_and(|c| c.is_alphanumeric() || c == '_');
+        let seconds = match unit {
+            's' => Some(1),
+            'm' => Some(60),
+            'h' => Some(3_600),
+            _ => None,
+        };
+        match seconds.filter(|_| alone) {
+            Some(seconds) => {
+                let seconds = (number.parse::<u64>().unwrap() * seconds / FASTER).max(1);
+                text.push_str(&format!("{seconds}s"));
+                rest = &after[1..];
+            }
+            None => {
+                text.push_str(number);
+                rest = after;
+            }
+        }
+    }
+    text + rest
+}
 
 /// Somebody who wants to be told: a webhook that keeps what Alertmanager posts. On a thread of its own; ends when dropped.
 pub(crate) struct Receiver {
@@ -28,9 +97,9 @@ impl Receiver {
         let (tell, started) = mpsc::channel();
         let thread = std::thread::spawn(move || {
             actix_web::rt::System::new().block_on(async move {
-                let app = move || App::new().app_data(keep.clone()).route("/alerts", post().to(take));
+                let app = move || App::new().app_data(keep.clone()).route("/{receiver}", post().to(take));
                 let server = HttpServer::new(app).workers(1).disable_signals().bind(("127.0.0.1", 0)).unwrap();
-                let url = format!("http://{}/alerts", server.addrs()[0]);
+                let url = format!("http://{}", server.addrs()[0]);
                 let server = server.run();
                 tell.send((url, server.handle())).unwrap();
                 server.await.unwrap();
@@ -40,18 +109,17 @@ impl Receiver {
         Self { url, told, server, thread: Some(thread) }
     }
 
-    pub(crate) fn url(&self) -> &str {
-        &self.url
+    /// Where alerts for a receiver are posted.
+    pub(crate) fn url(&self, receiver: &str) -> String {
+        format!("{}/{receiver}", self.url)
     }
 
-    /// An alert of this name and symbol that it was told of in this state, the last one first.
-    fn told_of(&self, name: &str, symbol: &str, status: &str) -> Option<Value> {
+    /// An alert that a receiver was told of in this state and that is as wanted, the last one first.
+    pub(crate) fn told_of(&self, receiver: &str, status: &str, wanted: impl Fn(&Value) -> bool) -> Option<Value> {
         let told = self.told.lock().unwrap();
-        let alerts = told.iter().rev().flat_map(|message| message["alerts"].as_array().cloned().unwrap_or_default());
-        let mut wanted = alerts.filter(|alert| {
-            let labels = &alert["labels"];
-            labels["alertname"] == name && labels["symbol"] == symbol && alert["status"] == status
-        });
+        let messages = told.iter().rev().filter(|(to, _)| to == receiver);
+        let alerts = messages.flat_map(|(_, message)| message["alerts"].as_array().cloned().unwrap_or_default());
+        let mut wanted = alerts.filter(|alert| alert["status"] == status && wanted(&alert["labels"]));
         wanted.next()
     }
 }
@@ -67,8 +135,12 @@ impl Drop for Receiver {
     }
 }
 
-async fn take(told: Data<Mutex<Vec<Value>>>, message: Json<Value>) -> HttpResponse {
-    told.lock().unwrap().push(message.into_inner());
+async fn take(
+    told: Data<Mutex<Vec<(String, Value)>>>,
+    receiver: UrlPath<String>,
+    message: Json<Value>,
+) -> HttpResponse {
+    told.lock().unwrap().push((receiver.into_inner(), message.into_inner()));
     HttpResponse::Ok().finish()
 }
 
@@ -79,8 +151,9 @@ pub(crate) fn price_stale(stack: &Stack) {
         let fault = json!({"target": target, "kind": kind, "duration_ms": 120_000});
         assert!(stack.http.post(&faults).json(&fault).send().unwrap().status().is_success());
     }
+    let stale = |labels: &Value| labels["alertname"] == "PriceStale" && labels["symbol"] == "BTCUSDT";
     let fired =
-        until("the receiver is told that a price is stale", || stack.alerts.told_of("PriceStale", "BTCUSDT", "firing"));
+        until("the receiver is told that a price is stale", || stack.alerts.told_of("platform", "firing", stale));
     assert_eq!(fired["labels"]["severity"], "critical", "{fired:#}");
     let runbook = fired["annotations"]["runbook"].as_str().unwrap();
     assert!(root().join(runbook).is_file(), "{runbook} is not there: {fired:#}");
@@ -101,6 +174,6 @@ pub(crate) fn price_stale(stack: &Stack) {
     assert!(!foreign.headers().contains_key("access-control-allow-origin"), "{foreign:?}");
 
     assert!(stack.http.delete(&faults).send().unwrap().status().is_success());
-    until("the receiver is told that it is over", || stack.alerts.told_of("PriceStale", "BTCUSDT", "resolved"));
+    until("the receiver is told that it is over", || stack.alerts.told_of("platform", "resolved", stale));
     until("asks are answered again", || (stack.ask(&json!({"symbols": ["BTCUSDT"]})).0 == 200).then_some(()));
 }

@@ -24,6 +24,7 @@ mod outage;
 mod signals;
 mod stack;
 mod telegram;
+mod trading;
 mod wait;
 
 use std::process::ExitCode;
@@ -40,7 +41,7 @@ const FUZZ: &str = "random_requests_cause_no_server_error";
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
-    let beside: [(&str, Check); 16] = [
+    let beside: [(&str, Check); 20] = [
         ("an_ask_is_one_trace_over_three_services", ask::one_trace),
         ("several_symbols_are_one_trace", ask::several_symbols),
         ("the_command_prints_the_answer_and_the_tree", ask::command_line),
@@ -57,8 +58,12 @@ fn main() -> ExitCode {
         ("a_repetition_has_no_second_effect", chain::repetition),
         ("bad_requests_get_a_sentence_and_a_trace", chain::bad_requests),
         ("native_metrics_are_the_collected_ones", signals::native_is_the_same),
+        ("an_alert_becomes_an_order_and_a_message_in_one_trace", trading::alert_to_order_and_message),
+        ("an_alert_that_comes_again_is_one_order", trading::retried_alert),
+        ("the_metrics_of_requirement_2_are_there", trading::metrics),
+        ("what_the_dashboards_ask_prometheus_has", trading::dashboards_have_data),
     ];
-    let alone: [(&str, Check); 13] = [
+    let alone: [(&str, Check); 16] = [
         ("doctor_says_all_is_well", doctor::all_well),
         ("doctor_names_tempo", doctor::tempo_stopped),
         ("doctor_names_loki", doctor::loki_stopped),
@@ -72,6 +77,9 @@ fn main() -> ExitCode {
         ("killed_services_lose_and_double_nothing", chain::chain_killed),
         ("a_failing_exchange_is_named_and_never_guessed", outage::exchange_failing),
         ("an_alert_reaches_its_receiver_and_resolves", alerts::price_stale),
+        ("killed_services_send_no_order_twice_and_lose_none", trading::killed_services),
+        ("messages_outlive_an_outage_of_telegram", trading::telegram_away),
+        ("each_alert_of_trading_reaches_its_receiver", trading::alerts_reach_their_receivers),
     ];
     let pages: [(&str, Check); 3] = [
         ("an_order_on_the_page_in_a_browser", browser::chain_on_the_page),
@@ -82,13 +90,15 @@ fn main() -> ExitCode {
     let chat: [(&str, Check); 2] =
         [("the_chat_in_a_browser", browser::chat), ("texts_are_no_code_in_a_browser", browser::texts_are_no_code)];
     let fuzz: [(&str, Check); 1] = [(FUZZ, fuzz::no_server_errors)];
-    let on_postgres: [(&str, Check); 6] = [
+    let on_postgres: [(&str, Check); 8] = [
         ("postgresql::the_documented_requests_go_through_the_chain", chain::documented_requests),
         ("postgresql::a_service_of_somebody_else_stands_in_the_chain", chain::another_service),
         ("postgresql::a_repetition_has_no_second_effect", chain::repetition),
+        ("postgresql::an_alert_becomes_an_order_and_a_message_in_one_trace", trading::alert_to_order_and_message),
         ("postgresql::random_requests_cause_no_server_error", fuzz::no_server_errors_of_the_chain),
         ("postgresql::an_order_stands_while_audit_is_away", chain::audit_away),
         ("postgresql::killed_services_lose_and_double_nothing", chain::chain_killed),
+        ("postgresql::killed_services_send_no_order_twice_and_lose_none", trading::killed_services),
     ];
     let names = |checks: &[(&'static str, Check)]| checks.iter().map(|(name, _)| *name).collect::<Vec<_>>();
     let on_sqlite: Vec<&str> =
@@ -113,7 +123,7 @@ fn main() -> ExitCode {
     }
     if on_postgres.iter().any(|(name, _)| is_chosen(&arguments, name)) {
         if Cluster::is_possible() {
-            let (together, in_turn) = on_postgres.split_at(3);
+            let (together, in_turn) = on_postgres.split_at(4);
             failed |= play(&arguments, Stack::start_on_postgres(), "postgresql::", together, in_turn, is_skipped);
         } else {
             let missing = |(name, _): (&str, Check)| Trial::test(name, || Err(MISSING.into()));

@@ -8,13 +8,13 @@ use std::sync::Mutex;
 
 use storage::testing::Cluster;
 
-use crate::alerts::Receiver;
+use crate::alerts::{self, Receiver};
 use crate::fraud_check::FraudCheck;
 use crate::wait::until;
 
 /// Every port of process-compose.yaml, moved out of the way of a developer's own stack and below the range from
 /// which the kernel hands out ports.
-const PORTS: [(&str, u16); 21] = [
+const PORTS: [(&str, u16); 22] = [
     ("OTELCOL_GRPC_PORT", 24317),
     ("OTELCOL_HTTP_PORT", 24318),
     ("OTELCOL_PROM_PORT", 28889),
@@ -30,6 +30,7 @@ const PORTS: [(&str, u16); 21] = [
     ("GRAFANA_PORT", 23000),
     ("MARKET_DATA_PORT", 28081),
     ("DECISION_PORT", 28082),
+    ("SIGNAL_PORT", 28000),
     ("NOTIFIER_PORT", 29000),
     ("GATEWAY_PORT", 28080),
     ("USER_PORT", 25001),
@@ -99,7 +100,10 @@ impl Stack {
         // A socket's path may have about a hundred characters only, and a target folder can lie deep.
         let socket = std::env::temp_dir().join(format!("ct-{name}.sock"));
         let alerts = Receiver::start();
-        std::fs::write(data.join("webhook-url"), alerts.url()).unwrap();
+        for receiver in alerts::RECEIVERS {
+            std::fs::write(data.join(format!("{receiver}-webhook-url")), alerts.url(receiver)).unwrap();
+        }
+        alerts::write_faster_rules(&data.join("rules"));
         provide_crypto();
         let http = reqwest::blocking::Client::builder().no_proxy().build().unwrap();
         let stack = Self {
@@ -139,6 +143,7 @@ impl Stack {
                 ("USER_PORT", "/health/ready"),
                 ("ORDER_PORT", "/health/ready"),
                 ("AUDIT_PORT", "/health/ready"),
+                ("SIGNAL_PORT", "/health/ready"),
                 ("OTELCOL_HEALTH_PORT", "/"),
                 ("PROMETHEUS_PORT", "/-/ready"),
                 ("ALERTMANAGER_PORT", "/-/ready"),
@@ -195,13 +200,19 @@ impl Stack {
             // The trials of the chain are one client that asks all the time; limits are tested in the gateway's own tests.
             .env("RATE_LIMIT_PER_SECOND", "10000")
             .env("RATE_LIMIT_BURST", "10000")
+            // Trials send more orders in a minute than a person would want.
+            .env("MAX_ORDERS_PER_MINUTE", "10000")
             // Metrics every second and a scrape every two: nobody should wait for a test longer than needed.
             .env("OTEL_METRIC_EXPORT_INTERVAL", "1000")
             .env("PROMETHEUS_SCRAPE_INTERVAL", "2s")
             // Alerts are told as soon as they fire, and to this test.
             .env("ALERTMANAGER_GROUP_WAIT", "1s")
             .env("ALERTMANAGER_GROUP_INTERVAL", "1s")
-            .env("ALERT_PLATFORM_WEBHOOK_URL_FILE", self.data.join("webhook-url"))
+            .envs(alerts::RECEIVERS.map(|receiver| {
+                let file = self.data.join(format!("{receiver}-webhook-url"));
+                (format!("ALERT_{}_WEBHOOK_URL_FILE", receiver.to_uppercase()), file)
+            }))
+            .env("PROMETHEUS_RULES_DIR", self.data.join("rules"))
             .env("NO_COLOR", "1")
             .envs(PORTS.iter().map(|(name, port)| (name, port.to_string())))
             .env("NOTIFIER_URL", self.url("NOTIFIER_PORT", ""))
@@ -323,6 +334,9 @@ fn health(process: &str) -> (&'static str, &'static str) {
         "user-service" => ("USER_PORT", "/health/ready"),
         "order-service" => ("ORDER_PORT", "/health/ready"),
         "audit-service" => ("AUDIT_PORT", "/health/ready"),
+        "signal-service" => ("SIGNAL_PORT", "/health/ready"),
+        "notifier-service" => ("NOTIFIER_PORT", "/health/ready"),
+        "simulator" => ("SIMULATOR_PORT", "/health/ready"),
         other => panic!("no health address for {other}"),
     }
 }

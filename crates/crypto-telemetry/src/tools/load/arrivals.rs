@@ -9,6 +9,7 @@ use awc::http::header::HeaderValue;
 use domain::StrategyName;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
+use url::Url;
 use web::CancellationToken;
 
 use super::Report;
@@ -32,6 +33,8 @@ pub(crate) struct Plan {
     pub(crate) journeys: Journeys,
     pub(crate) ingredients: Ingredients,
     pub(crate) strategy: Option<StrategyName>,
+    /// Where alerts are posted; its path holds a token.
+    pub(crate) hook: Option<Url>,
     pub(crate) seed: u64,
     /// Users on their way at the same time; those who are due beyond that wait, and the wait is in their latency.
     pub(crate) most_in_flight: u32,
@@ -55,6 +58,7 @@ pub(crate) async fn run(plan: &Plan, stop: &Stop, progress: Progress) -> std::io
         caller: Caller::new(plan.api_key.as_ref()),
         target: plan.target.clone(),
         strategy: plan.strategy,
+        hook: plan.hook.clone(),
         keys: format!("load-{}", uuid::Uuid::new_v4().simple()),
         tally: RefCell::new(Tally::new(&plan.journeys)),
         stop: stop.gently.clone(),

@@ -12,6 +12,8 @@ pub(crate) enum Journey {
     Process,
     /// Looks around: price, candles, orders, audit trail, a user.
     Reads,
+    /// Posts an alert to a hook, as TradingView does; now and then twice, as TradingView does without an answer.
+    Signals,
 }
 
 /// A step of a journey: one request.
@@ -35,10 +37,14 @@ pub(crate) enum Step {
     User,
     /// `GET …/audit`, the newest rows.
     Audit,
+    /// `POST /webhooks/tradingview/{token}`.
+    Signal,
+    /// The same alert again.
+    SignalAgain,
 }
 
 impl Journey {
-    const ALL: [Self; 3] = [Self::Ask, Self::Process, Self::Reads];
+    const ALL: [Self; 4] = [Self::Ask, Self::Process, Self::Reads, Self::Signals];
 
     /// Its name on the command line and in reports.
     pub(crate) const fn name(self) -> &'static str {
@@ -46,6 +52,7 @@ impl Journey {
             Self::Ask => "ask",
             Self::Process => "process",
             Self::Reads => "reads",
+            Self::Signals => "signals",
         }
     }
 
@@ -55,6 +62,7 @@ impl Journey {
             Self::Ask => &[Step::Ask],
             Self::Process => &[Step::Process, Step::ProcessAgain],
             Self::Reads => &[Step::Price, Step::Candles, Step::Orders, Step::OrdersNext, Step::User, Step::Audit],
+            Self::Signals => &[Step::Signal, Step::SignalAgain],
         }
     }
 }
@@ -72,6 +80,8 @@ impl Step {
             Self::OrdersNext => "orders_next",
             Self::User => "user",
             Self::Audit => "audit",
+            Self::Signal => "signal",
+            Self::SignalAgain => "signal_again",
         }
     }
 }
@@ -83,7 +93,7 @@ pub(crate) struct Journeys(Vec<(Journey, u32)>);
 /// Why a text names no journeys.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum JourneysError {
-    #[error("{0:?} is no journey; there are ask, process and reads")]
+    #[error("{0:?} is no journey; there are ask, process, reads and signals")]
     Unknown(String),
     #[error("{0} is named twice")]
     Twice(&'static str),
@@ -114,6 +124,11 @@ impl Journeys {
             place -= weight;
         }
         self.0.last().map_or(Journey::Ask, |(journey, _)| *journey)
+    }
+
+    /// Whether anybody posts alerts.
+    pub(crate) fn have_signals(&self) -> bool {
+        self.0.iter().any(|(journey, _)| *journey == Journey::Signals)
     }
 
     /// Whether nobody does anything but ask.

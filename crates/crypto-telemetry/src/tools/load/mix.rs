@@ -39,6 +39,13 @@ pub(crate) enum Visit {
         /// Which of the users on the page of orders is looked at.
         pick: u32,
     },
+    Signal {
+        symbol: Symbol,
+        /// `buy` or `sell`, in turn, so that no position grows.
+        action: &'static str,
+        /// Whether it is sent again.
+        again: bool,
+    },
 }
 
 impl Visit {
@@ -47,6 +54,7 @@ impl Visit {
             Self::Ask { .. } => Journey::Ask,
             Self::Process { .. } => Journey::Process,
             Self::Reads { .. } => Journey::Reads,
+            Self::Signal { .. } => Journey::Signals,
         }
     }
 }
@@ -74,11 +82,12 @@ pub(crate) struct Mix {
     journeys: Journeys,
     ingredients: Ingredients,
     asked: usize,
+    signalled: usize,
 }
 
 impl Mix {
     pub(crate) fn new(journeys: Journeys, ingredients: Ingredients, seed: u64) -> Self {
-        Self { random: Xoshiro256PlusPlus::seed_from_u64(seed), journeys, ingredients, asked: 0 }
+        Self { random: Xoshiro256PlusPlus::seed_from_u64(seed), journeys, ingredients, asked: 0, signalled: 0 }
     }
 
     /// The next one to arrive.
@@ -101,6 +110,14 @@ impl Mix {
                 Visit::Process { body: ProcessBody { user_id, action, items }, again }
             }
             Journey::Reads => Visit::Reads { symbol: self.symbol(), pick: self.random.random() },
+            Journey::Signals => {
+                let symbols = &self.ingredients.symbols;
+                let symbol = symbols[self.signalled % symbols.len()].clone();
+                let action = if (self.signalled / symbols.len()).is_multiple_of(2) { "buy" } else { "sell" };
+                self.signalled += 1;
+                let again = self.random.random_range(0..100_u32) < self.ingredients.repeat_percent;
+                Visit::Signal { symbol, action, again }
+            }
         }
     }
 
@@ -158,6 +175,18 @@ mod tests {
             })
             .collect();
         assert_eq!(asked, ["BTCUSDT", "ETHUSDT", "SOLUSDT", "BTCUSDT"]);
+    }
+
+    #[test]
+    fn what_is_bought_by_alerts_is_sold_again() {
+        let mut held = BTreeMap::new();
+        for visit in visits("signals", 5, 600) {
+            let Visit::Signal { symbol, action, .. } = visit else { panic!("{visit:?}") };
+            let held = held.entry(symbol).or_insert(0_i32);
+            *held += if action == "buy" { 1 } else { -1 };
+            assert!((0..=1).contains(held), "{held}");
+        }
+        assert!(held.len() == 3 && held.values().all(|held| *held == 0), "{held:?}");
     }
 
     #[test]

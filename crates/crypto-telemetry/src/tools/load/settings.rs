@@ -49,6 +49,11 @@ pub(crate) struct Args {
     #[arg(long, env = "API_KEY_FILE")]
     api_key_file: Option<PathBuf>,
 
+    /// File with the URL that alerts are posted to (http://127.0.0.1:8000/webhooks/tradingview/TOKEN), for the journey
+    /// signals; 'crypto-telemetry hooks create NAME' makes one
+    #[arg(long, env = "HOOK_URL_FILE")]
+    hook_url_file: Option<PathBuf>,
+
     /// Let the load go to another machine; without this, loopback addresses only
     #[arg(long)]
     allow_remote: bool,
@@ -61,7 +66,7 @@ pub(crate) struct Args {
     #[arg(long = "for", default_value = "10s", value_parser = humantime::parse_duration)]
     duration: Duration,
 
-    /// What users do, with weights: ask=5,process=3,reads=2
+    /// What users do, with weights: ask=5,process=3,reads=2,signals=1
     #[arg(long, default_value = "ask")]
     journeys: Journeys,
 
@@ -81,7 +86,8 @@ pub(crate) struct Args {
     #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     users: u32,
 
-    /// Of a hundred requests to process, so many are sent twice with one Idempotency-Key and must give one order
+    /// Of a hundred requests to process, so many are sent twice with one Idempotency-Key and must give one order; and of a
+    /// hundred alerts, so many are sent twice and must give one signal
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(0..=100))]
     repeat_percent: u32,
 
@@ -136,7 +142,17 @@ impl Args {
         if api_key.is_some() && target.base().scheme() == "http" && !is_loopback(target.base()) {
             return Err(bad("--api-key-file: a key goes to another machine over https:// only".to_owned()));
         }
+        let hook = match (&self.hook_url_file, self.journeys.have_signals()) {
+            (_, false) => None,
+            (None, true) => {
+                return Err(bad(
+                    "--hook-url-file: alerts need a hook; 'crypto-telemetry hooks create NAME' makes one".to_owned()
+                ));
+            }
+            (Some(path), true) => Some(self.hook(path)?),
+        };
         Ok(Plan {
+            hook,
             target,
             api_key,
             rate_per_second: self.rate,
@@ -151,6 +167,24 @@ impl Args {
             seed: self.seed,
             most_in_flight: self.max_in_flight,
         })
+    }
+}
+
+impl Args {
+    /// Where alerts are posted. Its token is never shown.
+    fn hook(&self, path: &Path) -> anyhow::Result<Url> {
+        let text = std::fs::read_to_string(path)
+            .map_err(|error| bad(format!("--hook-url-file: {} cannot be read: {error}", path.display())))?;
+        let url = ports::http_url(text.trim())
+            .map_err(|_shown_nowhere| bad(format!("--hook-url-file: {} holds no http:// URL", path.display())))?;
+        if !self.allow_remote && !is_loopback(&url) {
+            return Err(bad(
+                "--hook-url-file: the hook is not on this machine: load goes to loopback addresses only, unless \
+                 --allow-remote says that its owner wants it"
+                    .to_owned(),
+            ));
+        }
+        Ok(url)
     }
 }
 

@@ -4,10 +4,11 @@ use std::cell::RefCell;
 use std::time::Instant;
 
 use actix_web::web::Bytes;
+use chrono::{SecondsFormat, Utc};
 use domain::{AskRequest, StrategyName};
 use serde::Deserialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
-use serde_json::Value;
+use serde_json::{Value, json};
 use url::Url;
 use web::CancellationToken;
 
@@ -59,6 +60,8 @@ pub(crate) struct Run {
     pub(crate) caller: Caller,
     pub(crate) target: Target,
     pub(crate) strategy: Option<StrategyName>,
+    /// Where alerts are posted, its token included; given where anybody posts one.
+    pub(crate) hook: Option<Url>,
     /// Before the number of every Idempotency-Key, so that no other run has the same ones.
     pub(crate) keys: String,
     pub(crate) tally: RefCell<Tally>,
@@ -131,6 +134,19 @@ impl ProcessAnswer {
     /// The order's id: `order.id` of the part of the service that made it.
     fn order_id(&self) -> Option<&str> {
         self.services.iter().find_map(|part| part.data.get("order")?.get("id")?.as_str())
+    }
+}
+
+#[derive(Deserialize)]
+struct SignalAnswer {
+    status: String,
+    signal_id: String,
+}
+
+impl SignalAnswer {
+    /// Its signal's id, if the answer is of this kind.
+    fn id(self, status: &str) -> Result<String, Failure> {
+        if self.status == status { Ok(self.signal_id) } else { Err(Failure::MalformedAnswer) }
     }
 }
 
@@ -228,6 +244,32 @@ impl User<'_> {
     }
 }
 
+impl User<'_> {
+    /// An alert of TradingView; a second one must be known as the first.
+    async fn signal(&mut self, symbol: &str, action: &str, key: &str, again: bool) -> Result<(), End> {
+        let run = self.run;
+        // Settings give one wherever alerts are among the journeys.
+        let Some(url) = &run.hook else { return Err(End::Failed) };
+        let alert = json!({
+            "ticker": symbol,
+            "strategy.order.action": action,
+            "strategy.order.id": key,
+            "strategy.order.contracts": "0.001",
+            "timenow": Utc::now().to_rfc3339_opts(SecondsFormat::Secs, true),
+        });
+        let id_of = |status: &'static str| move |body: &Bytes| parsed::<SignalAnswer>(body)?.id(status);
+        let first = self.step(Step::Signal, run.caller.post(url, &alert, None), id_of("accepted")).await?;
+        if !again {
+            return Ok(());
+        }
+        self.go_on()?;
+        self.step(Step::SignalAgain, run.caller.post(url, &alert, None), |body| {
+            if id_of("duplicate")(body)? == first { Ok(()) } else { Err(Failure::NotIdempotent) }
+        })
+        .await
+    }
+}
+
 /// One arrival's whole journey.
 pub(crate) async fn walk(run: &Run, visit: Visit, number: u64, due: Instant) {
     let journey: Journey = visit.journey();
@@ -239,6 +281,9 @@ pub(crate) async fn walk(run: &Run, visit: Visit, number: u64, due: Instant) {
         }
         Visit::Process { body, again } => user.process(&body, &format!("{}-{number}", run.keys), again).await,
         Visit::Reads { symbol, pick } => user.reads(symbol.as_str(), pick).await,
+        Visit::Signal { symbol, action, again } => {
+            user.signal(symbol.as_str(), action, &format!("{}-{number}", run.keys), again).await
+        }
     };
     match end {
         Err(End::Stopped) => {}
