@@ -39,6 +39,15 @@ pub(super) struct Ended {
     pub(super) emptied: bool,
 }
 
+impl Ended {
+    /// All entries that it says something of: the group's first is among them.
+    pub(super) fn ids(&self) -> impl Iterator<Item = &i64> {
+        let refused = self.refused.iter().map(|refused| &refused.id);
+        let failed = self.failed.iter().map(|failed| &failed.id);
+        self.delivered.iter().chain(refused).chain(failed).chain(&self.untried)
+    }
+}
+
 /// An entry that will never be delivered.
 pub(super) struct Refused {
     pub(super) id: i64,
@@ -77,7 +86,7 @@ impl Outbox {
             untried: None,
             emptied: false,
         };
-        // Later than that the lease could run out before the delivery has ended.
+        // A group has its turn, and then others have theirs.
         let has_time = || at.elapsed() < self.delivery_timeout && !stop.is_cancelled();
         if !has_time() {
             ended.untried = Some(head.id);

@@ -22,6 +22,7 @@ mod context;
 mod group;
 mod pace;
 mod parked;
+mod renewal;
 mod run;
 mod table;
 mod ticked;
@@ -171,8 +172,8 @@ impl Outbox {
     }
 
     /// How long a delivery by [`Outbox::run`] may take, 20 s where this is not said: longer than the receiver's own time
-    /// limit. What [`Outbox::run`] has leased when its process dies is free again after twice that and what the
-    /// database may take.
+    /// limit. What [`Outbox::run`] has leased when its process dies is free again after 11 s and what a statement of the
+    /// database may take, 20 s where nothing else is set.
     #[must_use]
     pub const fn with_delivery_timeout(mut self, timeout: Duration) -> Self {
         self.delivery_timeout = timeout;

@@ -12,6 +12,7 @@ use web::CancellationToken;
 
 use super::group::{Ended, Ours};
 use super::pace::{Pace, Round};
+use super::renewal::Held;
 use super::table::PAGE;
 use super::{Entry, Outbox, Undelivered};
 use crate::StorageError;
@@ -39,10 +40,22 @@ impl Outbox {
     /// again, longer and longer apart while its group waits, or parked. A delivery that takes longer than
     /// [`Outbox::with_delivery_timeout`] says has failed.
     pub async fn run(self, stop: CancellationToken, deliver: impl AsyncFn(Entry) -> Result<(), Undelivered>) {
-        futures_util::join!(self.tick_off(&stop), self.deliver_waiting(&stop, deliver));
+        let held = Held::default();
+        let delivering = Box::pin(async {
+            tokio::select! {
+                () = self.deliver_waiting(&stop, deliver, &held) => {}
+                never = self.renew(&held) => match never {},
+            }
+        });
+        futures_util::join!(self.tick_off(&stop), delivering);
     }
 
-    async fn deliver_waiting(&self, stop: &CancellationToken, deliver: impl AsyncFn(Entry) -> Result<(), Undelivered>) {
+    async fn deliver_waiting(
+        &self,
+        stop: &CancellationToken,
+        deliver: impl AsyncFn(Entry) -> Result<(), Undelivered>,
+        held: &Held,
+    ) {
         let mut pace = Pace::new(self.shared.waiting.tick());
         let mut line: VecDeque<Ours> = VecDeque::new();
         let mut under_way = FuturesUnordered::new();
@@ -62,7 +75,10 @@ impl Outbox {
             }
             if !unwritten.is_empty() {
                 match alongside(&mut under_way, &mut ended, self.write_down(&unwritten)).await {
-                    Ok(()) => unwritten.clear(),
+                    Ok(()) => {
+                        held.remove(unwritten.iter().flat_map(Ended::ids));
+                        unwritten.clear();
+                    }
                     Err(error) if stop.is_cancelled() => {
                         tracing::warn!(outbox = self.name, error = %error, "what was delivered is delivered once more");
                         unwritten.clear();
@@ -89,7 +105,7 @@ impl Outbox {
                 }
                 () = stop.cancelled(), if !stopping => {}
                 () = tokio::time::sleep_until(pace.look_at()), if looks => {
-                    match alongside(&mut under_way, &mut ended, self.look(&mut pace)).await {
+                    match alongside(&mut under_way, &mut ended, self.look(&mut pace, held)).await {
                         Ok(ours) => {
                             pace.said = false;
                             line.extend(ours);
@@ -106,7 +122,7 @@ impl Outbox {
     }
 
     /// Looks at the next groups and claims those that are due.
-    async fn look(&self, pace: &mut Pace) -> Result<Vec<Ours>, StorageError> {
+    async fn look(&self, pace: &mut Pace, held: &Held) -> Result<Vec<Ours>, StorageError> {
         self.count_entries(pace).await?;
         let waiting = &self.shared.waiting;
         let (tick, now) = (waiting.tick(), Utc::now());
@@ -129,7 +145,9 @@ impl Outbox {
         };
         let (mut due, mut last, mut cut) = (Vec::new(), None, false);
         for head in &page {
-            if head.leased_until > now {
+            if held.has(head.id) {
+                // Its lease could not be renewed: it is being delivered all the same.
+            } else if head.leased_until > now {
                 pace.round.due = Some(pace.round.due.map_or(head.leased_until, |due| due.min(head.leased_until)));
             } else if due.len() < most {
                 due.push(head.id);
@@ -146,6 +164,7 @@ impl Outbox {
         } else {
             let tick = waiting.tick();
             let claimed = self.claim(&due, now, now + self.loop_lease()).await?;
+            held.add(claimed.iter().map(|claimed| claimed.head.id));
             claimed.into_iter().map(|claimed| Ours { claimed, at, tick }).collect()
         };
         pace.round.claimed |= !claimed.is_empty();
@@ -173,12 +192,6 @@ impl Outbox {
         let left = pace.round.due.map_or(INTERVAL, |due| (due - Utc::now()).to_std().unwrap_or_default());
         pace.next_look = now + left.min(INTERVAL);
         pace.not_before = pace.not_before.max(now + SHORTEST_INTERVAL);
-    }
-
-    /// How long the loop leases a group to itself: a delivery begins within one timeout and ends within another, and
-    /// then it is written down.
-    fn loop_lease(&self) -> Duration {
-        self.delivery_timeout * 2 + self.database.longest_statement() * 2
     }
 
     /// Writes down how it went. Doing it twice does no harm. Those that wait on come first: when what is before them is

@@ -159,6 +159,12 @@ const RELEASE_SQLITE: &str = "UPDATE outbox_entries SET leased_until = $2 WHERE 
 const RELEASE_POSTGRES: &str = "UPDATE outbox_entries SET leased_until = $2 WHERE holder = $3 \
     AND id IN (SELECT CAST(given.value AS BIGINT) FROM json_array_elements_text(CAST($1 AS JSON)) AS given)";
 
+const EXTEND_SQLITE: &str = "UPDATE outbox_entries SET leased_until = $2 WHERE holder = $3 AND leased_until > $4 \
+    AND NOT parked AND id IN (SELECT value FROM json_each($1))";
+
+const EXTEND_POSTGRES: &str = "UPDATE outbox_entries SET leased_until = $2 WHERE holder = $3 AND leased_until > $4 \
+    AND NOT parked AND id IN (SELECT CAST(given.value AS BIGINT) FROM json_array_elements_text(CAST($1 AS JSON)) AS given)";
+
 fn list(ids: &[i64]) -> String {
     serde_json::Value::from(ids).to_string()
 }
@@ -224,6 +230,21 @@ impl Outbox {
             .bind(list(ids))
             .bind(Utc::now())
             .bind(self.shared.holder);
+        self.database.execute_quietly(statement).await.map(drop)
+    }
+
+    /// Makes leases of ours last until `until`, those that last beyond `beyond` now.
+    pub(super) async fn extend(
+        &self,
+        ids: &[i64],
+        beyond: DateTime<Utc>,
+        until: DateTime<Utc>,
+    ) -> Result<(), StorageError> {
+        let statement = Statement::new(QueryType::Update, TABLE, self.text(EXTEND_SQLITE, EXTEND_POSTGRES))
+            .bind(list(ids))
+            .bind(until)
+            .bind(self.shared.holder)
+            .bind(beyond);
         self.database.execute_quietly(statement).await.map(drop)
     }
 

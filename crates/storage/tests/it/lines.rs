@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::rc::Rc;
 use std::time::Duration;
 
+use chrono::{DateTime, TimeDelta, Utc};
 use opentelemetry::trace::SpanKind;
 use serde_json::json;
 use storage::outbox::{NewEntry, Outbox, Undelivered};
@@ -282,5 +283,47 @@ pub(crate) async fn a_slow_delivery_is_ended_and_holds_up_its_group_alone(test: 
     until_left(&kept.database, 0).await;
     assert_eq!(delivered.keys(), ["other", "hanging", "behind"]);
     assert_eq!(*errors.borrow(), [None, Some("it took too long".to_owned())], "the next try knows why");
+    stop.cancel();
+}
+
+#[derive(storage::FromRow)]
+struct Until {
+    leased_until: DateTime<Utc>,
+}
+
+/// A lease is short, whatever a delivery may take, and renewed while it lasts: what a process held that died is soon free,
+/// and what is being delivered is nobody else's.
+pub(crate) async fn a_lease_lasts_as_long_as_its_process_and_not_much_longer(test: TestDatabase) {
+    let kept = open(&test).await;
+    let leased_until = async || {
+        let text = "SELECT leased_until FROM outbox_entries";
+        let statement = Statement::new(QueryType::Select, "outbox_entries", text);
+        kept.database.fetch_one::<Until>(statement).await.unwrap().leased_until
+    };
+    let outbox = Outbox::new(kept.database.clone(), "leases").with_delivery_timeout(Duration::from_secs(3_600));
+    put_into(&kept.database, &outbox, "a", "one", None).await;
+    let begun = Rc::new(Cell::new(false));
+    let seen = Rc::clone(&begun);
+    let dies = actix_web::rt::spawn(outbox.run(CancellationToken::new(), async move |_| {
+        seen.set(true);
+        std::future::pending().await
+    }));
+    until("the delivery has begun", async || begun.get().then_some(()).ok_or("not yet")).await;
+    let first = leased_until().await;
+    assert!(first <= Utc::now() + TimeDelta::seconds(30), "{first}");
+    let renewed = until("the lease is renewed", async || {
+        let now = leased_until().await;
+        if now > first { Ok(now) } else { Err(now) }
+    })
+    .await;
+    assert!(renewed <= Utc::now() + TimeDelta::seconds(30), "{renewed}");
+    // The process dies. Another one gets it once the lease is over, which nobody renews any more.
+    dies.abort();
+    assert!(dies.await.is_err());
+    let other = Outbox::new(kept.database.clone(), "leases");
+    let (stop, delivered) = run(&other, async |_| Ok(()));
+    until_left(&kept.database, 0).await;
+    assert_eq!(delivered.keys(), ["one"]);
+    assert!(Utc::now() >= renewed, "not before");
     stop.cancel();
 }

@@ -46,6 +46,7 @@ fn main() -> ExitCode {
         test!(lines::what_a_crash_has_left_is_not_overtaken),
         test!(lines::an_entry_without_a_lease_costs_one_statement),
         test!(lines::a_slow_delivery_is_ended_and_holds_up_its_group_alone),
+        test!(lines::a_lease_lasts_as_long_as_its_process_and_not_much_longer),
         test!(parked::what_is_refused_for_good_is_parked_and_can_be_given_back),
         test!(parked::what_cannot_be_read_is_parked),
         test!(parked::the_writer_may_park_its_own),
