@@ -114,13 +114,13 @@ check 'every unit has an exposure of 2.0 or lower' units_are_shut_in
 # shellcheck disable=SC2317,SC2329 # called through check
 walls_are_right() {
   local unit
-  for unit in smallest/{market-data,notifier} everything/decision database-elsewhere/{user,order,audit} telemetry-elsewhere/{user,order,decision}; do
+  for unit in smallest/{market-data,notifier} everything/{decision,order} database-elsewhere/{user,order,audit,signal} telemetry-elsewhere/{user,order,decision}; do
     if grep -q '^IPAddressDeny' "$proven/units/${unit%/*}/crypto-telemetry-${unit#*/}-service.service"; then
       echo "$unit cannot reach what it is for"
       return 1
     fi
   done
-  for unit in everything/api-gateway smallest/{api-gateway,user-service,order-service,audit-service,decision-service} offline-postgresql/{market-data-service,notifier-service,user-service,simulator} offline-sqlite/order-service; do
+  for unit in everything/api-gateway smallest/{api-gateway,user-service,order-service,audit-service,decision-service,signal-service,simulator} offline-postgresql/{market-data-service,notifier-service,user-service,simulator} offline-sqlite/order-service; do
     grep -qx 'IPAddressDeny=any' "$proven/units/${unit%/*}/crypto-telemetry-${unit#*/}.service" || {
       echo "$unit reaches the world, with nothing to do there"
       return 1
@@ -197,23 +197,25 @@ same_variables() {
 # With the same file names, a receiver's lines are the same, too.
 # shellcheck disable=SC2317,SC2329 # called through check
 same_receivers() {
-  local credentials=/run/credentials/alertmanager.service/platform name
+  local credentials=/run/credentials/alertmanager.service name
   # render-alertmanager.sh reads the files' names from where they are: here they are made, and named as on NixOS afterwards.
   for name in email opsgenie pagerduty slack telegram webhook; do echo secret >"$scratch/platform-$name"; done
+  echo secret >"$scratch/escalation-pagerduty"
   env ALERT_PLATFORM_EMAIL_TO=ops@example.com ALERT_PLATFORM_EMAIL_FROM=alerts@example.com \
     ALERT_PLATFORM_EMAIL_SMARTHOST=mail.example.com:587 ALERT_PLATFORM_EMAIL_USERNAME=alerts \
     ALERT_PLATFORM_EMAIL_PASSWORD_FILE="$scratch/platform-email" ALERT_PLATFORM_OPSGENIE_API_KEY_FILE="$scratch/platform-opsgenie" \
     ALERT_PLATFORM_PAGERDUTY_ROUTING_KEY_FILE="$scratch/platform-pagerduty" ALERT_PLATFORM_SLACK_API_URL_FILE="$scratch/platform-slack" \
     ALERT_PLATFORM_SLACK_CHANNEL='#alerts' ALERT_PLATFORM_TELEGRAM_CHAT_ID=-1001234567890 \
     ALERT_PLATFORM_TELEGRAM_BOT_TOKEN_FILE="$scratch/platform-telegram" ALERT_PLATFORM_WEBHOOK_URL_FILE="$scratch/platform-webhook" \
-    scripts/render-alertmanager.sh alertmanager/alertmanager.yml | sed "s#$scratch/platform#$credentials#g" >"$scratch/alertmanager.yml"
+    ALERT_ESCALATION_PAGERDUTY_ROUTING_KEY_FILE="$scratch/escalation-pagerduty" ALERT_TRADING_URL=http://127.0.0.1:5002/v1/trading/alerts \
+    scripts/render-alertmanager.sh alertmanager/alertmanager.yml | sed "s#$scratch/#$credentials/#g" >"$scratch/alertmanager.yml"
   diff "$scratch/alertmanager.yml" "$proven/alertmanager-everything.yml"
 }
 check 'alertmanager.yml is the same on NixOS' diff alertmanager/alertmanager.yml "$proven/alertmanager-watched.yml"
 check 'alertmanager.yml is the same on NixOS, with every integration' same_receivers
 check "$proven/alertmanager-everything.yml" amtool check-config "$proven/alertmanager-everything.yml"
 
-for process in api-gateway user-service order-service audit-service market-data-service decision-service notifier-service simulator; do
+for process in api-gateway user-service order-service audit-service market-data-service decision-service notifier-service signal-service simulator; do
   check "$process has the same variables" same_variables "$process"
 done
 # shellcheck disable=SC2317,SC2329 # called through check

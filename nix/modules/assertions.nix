@@ -96,6 +96,9 @@ in
             "apiKeysFile"
             "database.urlFile"
             "telemetry.headersFile"
+            "trading.apiKeyFile"
+            "trading.secretKeyFile"
+            "signals.adminKeyFile"
           ]
       ++ lib.mapAttrsToList (port: variables: {
         assertion = false;
@@ -107,6 +110,24 @@ in
             cfg.services.notifier-service.enable && cfg.telegram.enable
             -> cfg.telegram.botTokenFile != null || cfg.simulator.enable;
           message = "${at}.telegram.botTokenFile is not set, and without a token there is no bot: set it, run the simulated Telegram (${at}.simulator.enable = true), or do without the bot (${at}.telegram.enable = false).";
+        }
+        {
+          assertion =
+            cfg.trading.mode == "live" && cfg.services.order-service.enable
+            ->
+              cfg.services.order-service.credentials ? BINGX_API_KEY
+              && cfg.services.order-service.credentials ? BINGX_SECRET_KEY;
+          message = "${at}.trading.mode is live, and that needs ${at}.trading.apiKeyFile and trading.secretKeyFile, the keys of the exchange.";
+        }
+        {
+          assertion =
+            cfg.trading.mode != "live" -> cfg.trading.apiKeyFile == null && cfg.trading.secretKeyFile == null;
+          message = "${at}.trading.apiKeyFile and secretKeyFile are for trading.mode = \"live\"; with \"${cfg.trading.mode}\" nobody would read them.";
+        }
+        {
+          assertion =
+            cfg.trading.mode == "paper" && cfg.services.order-service.enable -> cfg.services.simulator.enable;
+          message = "${at}.trading.mode is paper, and ${at}.services.simulator, whose exchange fills paper orders, is off: enable it, or set trading.mode = \"off\".";
         }
         {
           assertion = cfg.telegram.webhookSecretFile != null -> cfg.web.domain != null;

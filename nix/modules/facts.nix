@@ -64,13 +64,16 @@ rec {
     user-service.NEXT_SERVICE_URL = "order-service";
     order-service = {
       NEXT_SERVICE_URL = "audit-service";
+      AUDIT_URL = "audit-service";
       MARKET_DATA_URL = "market-data-service";
+      NOTIFIER_URL = "notifier-service";
     };
     audit-service = { };
     notifier-service = {
       MARKET_DATA_URL = "market-data-service";
       DECISION_URL = "decision-service";
     };
+    signal-service.ORDER_URL = "order-service";
     market-data-service = { };
     decision-service = { };
     simulator = { };

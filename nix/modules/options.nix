@@ -60,12 +60,14 @@ let
     options = {
       enable = mkOption {
         type = types.bool;
-        default = if name == "simulator" then cfg.simulator.enable else true;
-        defaultText =
+        # Paper orders are the simulated exchange's, wherever prices and people are.
+        default =
           if name == "simulator" then
-            lib.literalExpression "config.services.crypto-telemetry.simulator.enable"
+            cfg.simulator.enable || (cfg.trading.mode == "paper" && cfg.services.order-service.enable)
           else
             true;
+        defaultText =
+          if name == "simulator" then "where it stands in for anything, paper trading included" else true;
         description = "Whether to run ${name}: ${facts.aboutOf name}.";
       };
       settings = mkOption {
@@ -129,7 +131,7 @@ in
     );
 
     simulator.enable = mkEnableOption ''
-      the simulator, which stands in for Binance, Telegram and the language model in their own wire formats: everything
+      the simulator, which stands in for Binance, BingX, Telegram and the language model in their own wire formats: everything
       works, with recorded prices and without any account
     '';
 
@@ -146,6 +148,18 @@ in
         example = [ 123456789 ];
         description = "Telegram user ids that the bot answers; whoever else writes is told their id.";
       };
+      traderUserIds = mkOption {
+        type = types.listOf types.ints.positive;
+        default = [ ];
+        example = [ 123456789 ];
+        description = "Of them or besides them, those who may confirm orders, and pause and stop trading.";
+      };
+      adminUserIds = mkOption {
+        type = types.listOf types.ints.positive;
+        default = [ ];
+        example = [ 123456789 ];
+        description = "Those who may do all that, and resume trading.";
+      };
       webhookSecretFile = secretFile ''
         With it Telegram calls https://''${web.domain}/telegram/webhook instead of being asked; the secret that it sends
         with each call (1 to 256 of A-Z a-z 0-9 _ -).
@@ -161,6 +175,33 @@ in
         description = "Its base URL.";
       };
     };
+
+    trading = {
+      mode = mkOption {
+        type = types.enum [
+          "off"
+          "paper"
+          "live"
+        ];
+        default = "paper";
+        description = ''
+          What becomes of signals: orders of no money at the simulated exchange, filled at the price of the moment;
+          orders at BingX, which somebody has to confirm in Telegram where nothing else is said; or nothing.
+        '';
+      };
+      exchangeUrl = mkOption {
+        type = types.strMatching "https://.+";
+        default = "https://open-api.bingx.com";
+        description = "With `live`: base URL of the exchange.";
+      };
+      apiKeyFile = secretFile "With `live`: the API key of BingX.";
+      secretKeyFile = secretFile "With `live`: the secret key that belongs to it.";
+    };
+
+    signals.adminKeyFile = secretFile ''
+      A key with which hooks can be made and revoked from elsewhere (`X-API-Key`). Without it that is done on this machine
+      only: `crypto-telemetry hooks`.
+    '';
 
     apiKeysFile = secretFile ''
       Keys of the gateway's clients: the lines that `crypto-telemetry api-key NAME` prints. Without it no key is asked
@@ -223,7 +264,7 @@ in
         default = null;
         example = "crypto.example.com";
         description = ''
-          Name under which the page, the API and Telegram's webhook are reached from outside, through TLS with a
+          Name under which the page, the API, Telegram's webhook and TradingView's are reached from outside, through TLS with a
           certificate of Let's Encrypt. Without it everything stays on loopback.
         '';
       };

@@ -113,7 +113,8 @@ let
             IPAddressDeny = "any";
             IPAddressAllow = "localhost";
           })
-          (mkIf (keepsTables && cfg.database.engine == "sqlite") {
+          # The simulator keeps the paper account.
+          (mkIf (keepsTables && cfg.database.engine == "sqlite" || name == "simulator") {
             StateDirectory = facts.unitOf name;
             StateDirectoryMode = "0700";
           })
@@ -134,7 +135,7 @@ in
             // {
               CRYPTO_TELEMETRY_UP = "journalctl --priority=warning --lines=50";
             }
-            // lib.optionalAttrs (!cfg.simulator.enable) { DOCTOR_SKIP = "simulator"; };
+            // lib.optionalAttrs (!cfg.services.simulator.enable) { DOCTOR_SKIP = "simulator"; };
         };
 
         services.crypto-telemetry.services = mkMerge [
@@ -185,7 +186,37 @@ in
               (mkIf (cfg.llm.apiKeyFile != null) { credentials.LLM_API_KEY = mkDefault cfg.llm.apiKeyFile; })
             ];
 
+            order-service = mkMerge [
+              {
+                settings = {
+                  TRADING_MODE = mkDefault cfg.trading.mode;
+                  BINGX_API_URL = mkIf (cfg.trading.mode != "off") (
+                    mkDefault (if cfg.trading.mode == "live" then cfg.trading.exchangeUrl else simulatorUrl)
+                  );
+                };
+              }
+              (mkIf (cfg.trading.mode == "live" && cfg.trading.apiKeyFile != null) {
+                credentials.BINGX_API_KEY = mkDefault cfg.trading.apiKeyFile;
+              })
+              (mkIf (cfg.trading.mode == "live" && cfg.trading.secretKeyFile != null) {
+                credentials.BINGX_SECRET_KEY = mkDefault cfg.trading.secretKeyFile;
+              })
+            ];
+
+            signal-service = mkMerge [
+              (mkIf (cfg.signals.adminKeyFile != null) {
+                credentials.SIGNAL_ADMIN_KEY = mkDefault cfg.signals.adminKeyFile;
+              })
+              # Addresses of senders come from the proxy in front, which is on this machine.
+              (mkIf (cfg.web.domain != null) { settings.SIGNAL_TRUSTED_PROXIES = mkDefault [ "127.0.0.1" ]; })
+            ];
+
             notifier-service = mkMerge [
+              # A bot that nobody trades with still answers.
+              (mkIf cfg.services.order-service.enable { settings.ORDER_URL = mkDefault (urlOf "order-service"); })
+              (mkIf cfg.observability.tempo.enable {
+                settings.TEMPO_URL = mkDefault "http://127.0.0.1:${toString cfg.ports.TEMPO_PORT}";
+              })
               {
                 settings = {
                   PUBLIC_URL = mkDefault (
@@ -203,6 +234,15 @@ in
                       text cfg.telegram.allowedUserIds
                   );
                   settings.TELEGRAM_API_URL = outside "notifier-service" "TELEGRAM_API_URL" simulatorUrl;
+                }
+                {
+                  settings.TELEGRAM_TRADER_USER_IDS = mkDefault (text cfg.telegram.traderUserIds);
+                  settings.TELEGRAM_ADMIN_USER_IDS = mkDefault (
+                    if cfg.simulator.enable && cfg.telegram.adminUserIds == [ ] then
+                      "1001"
+                    else
+                      text cfg.telegram.adminUserIds
+                  );
                 }
                 (mkIf (cfg.telegram.botTokenFile != null) {
                   credentials.TELEGRAM_BOT_TOKEN = mkDefault cfg.telegram.botTokenFile;
@@ -223,6 +263,13 @@ in
 
             # It stands in for those who know these secrets.
             simulator = mkMerge [
+              {
+                settings.SIMULATOR_DATA_DIR = mkDefault "/var/lib/${facts.unitOf "simulator"}";
+              }
+              # Paper orders are filled at the price that everybody else sees.
+              (mkIf cfg.services.market-data-service.enable {
+                settings.SIMULATOR_BINGX_PRICE_URL = mkDefault (urlOf "market-data-service");
+              })
               (mkIf (cfg.telegram.botTokenFile == null) {
                 environment.TELEGRAM_BOT_TOKEN = mkDefault facts.simulatedBotToken;
               })

@@ -13,6 +13,7 @@ let
   gateway = local cfg.ports.GATEWAY_PORT;
   notifier = local cfg.ports.NOTIFIER_PORT;
   grafana = local cfg.ports.GRAFANA_PORT;
+  signal = local cfg.ports.SIGNAL_PORT;
 
   # Only this path of notifier-service; the rest of it is not for the world.
   telegramPath = "/telegram/webhook";
@@ -20,6 +21,9 @@ let
     cfg.telegram.enable
     && cfg.telegram.webhookSecretFile != null
     && cfg.services.notifier-service.enable;
+  # Only this path of signal-service, too: who may call it is said by the token behind it.
+  hooksPath = "/webhooks/tradingview/";
+  hasHooks = cfg.services.signal-service.enable;
   isUsed = web.domain != null || web.grafanaDomain != null;
 in
 {
@@ -45,6 +49,11 @@ in
               ${lib.optionalString hasTelegram ''
                 handle ${telegramPath} {
                   reverse_proxy ${notifier}
+                }
+              ''}
+              ${lib.optionalString hasHooks ''
+                handle ${hooksPath}* {
+                  reverse_proxy ${signal}
                 }
               ''}
               handle {
@@ -91,6 +100,13 @@ in
                   "= /health/ready".return = "404";
                 }
                 (mkIf hasTelegram { "= ${telegramPath}".proxyPass = "http://${notifier}"; })
+                (mkIf hasHooks {
+                  ${hooksPath} = {
+                    proxyPass = "http://${signal}";
+                    # The path holds the hook's token.
+                    extraConfig = "access_log off;";
+                  };
+                })
               ];
             };
           })

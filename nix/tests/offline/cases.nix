@@ -80,7 +80,17 @@ in
             };
             webhook.urlFile = "/run/keys/webhook";
           };
+          alertmanager.receivers.escalation.pagerduty.routingKeyFile = "/run/keys/pagerduty-second";
+          alertmanager.trading.url = "http://127.0.0.1:5002/v1/trading/alerts";
         };
+        trading = {
+          mode = "live";
+          apiKeyFile = "/run/keys/bingx-api-key";
+          secretKeyFile = "/run/keys/bingx-secret-key";
+        };
+        signals.adminKeyFile = "/run/keys/signal-admin-key";
+        telegram.traderUserIds = [ 123456789 ];
+        telegram.adminUserIds = [ 987654321 ];
         telegram.webhookSecretFile = "/run/keys/webhook-secret";
         apiKeysFile = "/run/keys/api-keys";
         llm = {
@@ -158,6 +168,7 @@ in
             "market-data-service"
             "decision-service"
             "notifier-service"
+            "signal-service"
           ]
           (_: {
             enable = false;
@@ -171,6 +182,7 @@ in
           user-service.enable = false;
           order-service.enable = false;
           audit-service.enable = false;
+          signal-service.enable = false;
         };
       }
     );
@@ -178,6 +190,7 @@ in
       enable = true;
       telegram.enable = false;
       services.order-service.settings.NEXT_SERVICE_URL = "https://audit.example.com";
+      services.order-service.settings.AUDIT_URL = "https://audit.example.com";
       services.audit-service.enable = false;
       services.api-gateway.settings.AUDIT_URL = "https://audit.example.com";
     };
@@ -251,6 +264,30 @@ in
     unknown-service = {
       machine = crypto (with' bot { services.trading-service.enable = true; });
       says = "services.crypto-telemetry.services.trading-service' does not exist";
+    };
+    live-without-keys = {
+      machine = crypto (with' bot { trading.mode = "live"; });
+      says = "services.crypto-telemetry.trading.mode is live, and that needs";
+    };
+    keys-for-paper = {
+      machine = crypto (with' bot { trading.apiKeyFile = "/run/keys/bingx-api-key"; });
+      says = "with \"paper\" nobody would read them";
+    };
+    paper-without-exchange = {
+      machine = crypto (with' bot { services.simulator.enable = false; });
+      says = "whose exchange fills paper orders, is off";
+    };
+    exchange-key-in-the-store = {
+      machine = crypto (
+        with' bot {
+          trading = {
+            mode = "live";
+            apiKeyFile = "${./cases.nix}";
+            secretKeyFile = "/run/keys/bingx-secret-key";
+          };
+        }
+      );
+      says = "what is in the Nix store can be read by everybody";
     };
     called-service-off = {
       machine = crypto (with' bot { services.audit-service.enable = false; });
