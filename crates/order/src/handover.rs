@@ -137,12 +137,11 @@ impl Handover {
     /// Delivers what could not be handed on at once, until the service stops.
     pub(crate) async fn deliver_later(self, stop: CancellationToken) {
         let Self { outbox, next, .. } = self;
-        outbox
-            .run(stop, async |entry| {
-                let request = late_request(entry)?;
-                next.hand_on(&request).await.map(drop).map_err(|error| undelivered(&error))
-            })
-            .await;
+        let delivered = outbox.run(stop, async |entry| {
+            let request = late_request(entry)?;
+            next.hand_on(&request).await.map(drop).map_err(|error| undelivered(&error))
+        });
+        Box::pin(delivered).await;
     }
 }
 

@@ -94,6 +94,14 @@ pub async fn post(url: &str, body: &Value) -> Reply {
     Reply::of(client().post(url).json(body)).await
 }
 
+/// PUT of a JSON body.
+///
+/// # Panics
+/// When there is no answer.
+pub async fn put(url: &str, body: &Value) -> Reply {
+    Reply::of(client().put(url).json(body)).await
+}
+
 /// POST of any body.
 ///
 /// # Panics

@@ -110,8 +110,12 @@ impl Behind {
         quote: &Quote,
         received_at: DateTime<Utc>,
     ) -> Result<bool, Refusal> {
-        // A limit above the market can cost as much as it says, one below it as much as the market does.
-        let price = limit.map_or(quote.price, |limit| limit.max(quote.price));
+        // A buyer pays the limit at most; a seller gets it at least, and what the market pays where that is more.
+        let price = match (limit, sized.side) {
+            (None, _) => quote.price,
+            (Some(limit), Side::Buy) => limit,
+            (Some(limit), Side::Sell) => limit.max(quote.price),
+        };
         let market = self.market(symbol, sized, price, quote.age_ms(), received_at);
         rules.limits.check(&market)?;
         Ok(rules.limits.allows_only_reducing(&market))

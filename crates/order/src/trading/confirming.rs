@@ -115,8 +115,12 @@ impl Trading {
                 return Err(TradingError::AlreadyFinal { id: id.clone(), status });
             }
             if kept.is_idle() {
-                let ended = self.end(&kept, OrderStatus::Cancelled, reason.to_owned(), by.clone()).await?;
-                if let Some(ended) = ended {
+                // Whoever wanted it back first is who took it back.
+                let (reason, by) = match &kept.cancel_by {
+                    Some(first) => (format!("cancelled by {first}"), first),
+                    None => (reason.to_owned(), by),
+                };
+                if let Some(ended) = self.end(&kept, OrderStatus::Cancelled, reason, by.clone()).await? {
                     return Ok(ended);
                 }
                 continue;

@@ -7,7 +7,7 @@ use telemetry::metrics::trading::{FEES_USD, NOTIONAL_USD};
 
 use super::booking::{self, Booking, Figures, News};
 use super::clock::now;
-use super::core::{Trading, ourselves, show, the_exchange};
+use super::core::{Trading, ourselves, the_exchange};
 use super::error::TradingError;
 use super::exchange::{AskFailure, Report};
 use super::moves::{self, Told};
@@ -101,7 +101,6 @@ impl Trading {
     async fn book(&self, mut kept: Kept, report: &Report) -> Result<Kept, TradingError> {
         for _ in 0..TRIES {
             if let Some(booked) = self.book_once(&kept, report).await? {
-                show(&booked.order);
                 return Ok(booked);
             }
             kept = self.find(kept.id()).await?;

@@ -11,7 +11,7 @@ use telemetry::metrics::trading::SIGNAL_TO_SUBMIT;
 
 use super::admission::{self, Behind};
 use super::clock::now;
-use super::core::{Trading, is_of_the_moment, ourselves, show, the_exchange};
+use super::core::{Trading, is_of_the_moment, ourselves, the_exchange};
 use super::error::TradingError;
 use super::exchange::{NewOrder, PlaceFailure};
 use super::moves::{self, Told};
@@ -195,7 +195,6 @@ impl Trading {
                 {
                     SIGNAL_TO_SUBMIT.record(taken.as_secs_f64(), &[]);
                 }
-                show(&written.order);
                 return Ok(written);
             }
             kept = self.find(kept.id()).await?;

@@ -71,7 +71,15 @@ impl Trading {
                         show(order);
                     }
                 }
-                Err(error) => error.show(),
+                Err(error) => {
+                    error.show();
+                    // There may be an order nevertheless, which goes on by itself.
+                    if error.is_failure()
+                        && let Ok(kept) = self.find(&signal.signal_id).await
+                    {
+                        show(&kept.order);
+                    }
+                }
             }
             outcome
         }
@@ -87,7 +95,6 @@ impl Trading {
         match self.decide(signal, quote).await? {
             Decided::Refused(refusal) => Ok(refused(signal, refusal, false)),
             Decided::Made(kept) => {
-                show(&kept.order);
                 let kept = if kept.claim.is_some() { Box::pin(self.send_claimed(*kept)).await? } else { *kept };
                 Ok(ordered(signal, kept.order, false))
             }
@@ -101,7 +108,6 @@ impl Trading {
     /// What became of a signal that has been here before. What is not finished is gone on with.
     async fn known(&self, signal: &Signal) -> Result<Option<SignalOutcome>, TradingError> {
         if let Some(kept) = table::find(&self.core.database, &signal.signal_id).await? {
-            show(&kept.order);
             let kept = Box::pin(self.go_on(kept)).await?;
             return Ok(Some(ordered(signal, kept.order, true)));
         }

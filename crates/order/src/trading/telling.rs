@@ -74,12 +74,11 @@ impl Line {
 
     async fn deliver(self, stop: CancellationToken) {
         let Self { outbox, receiver, route } = self;
-        outbox
-            .run(stop, async |entry: Entry| -> Result<(), Undelivered> {
-                let call = receiver.post(route).json(&entry.payload).send();
-                Box::pin(call).await.map(drop).map_err(|error| undelivered(&error))
-            })
-            .await;
+        let delivered = outbox.run(stop, async |entry: Entry| -> Result<(), Undelivered> {
+            let call = receiver.post(route).json(&entry.payload).send();
+            Box::pin(call).await.map(drop).map_err(|error| undelivered(&error))
+        });
+        Box::pin(delivered).await;
     }
 }
 

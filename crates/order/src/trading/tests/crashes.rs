@@ -3,7 +3,7 @@
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use domain::trading::{OrderStatus, SignalOutcome};
+use domain::trading::{OrderStatus, SignalOutcome, SignalResult, TradeOrder};
 use rust_decimal::Decimal;
 use rust_decimal_macros::dec;
 use storage::testing::{TestDatabase, engines};
@@ -62,6 +62,16 @@ async fn delivered(process: &Process, number: usize) -> SignalOutcome {
     .await
 }
 
+/// The same, and then the order is looked after to its end, as the reconciliation does it.
+async fn finished(process: &Process, number: usize) -> TradeOrder {
+    let order = *delivered(process, number).await.order.unwrap();
+    if order.status.is_final() {
+        return order;
+    }
+    let kept = process.trading.find(&order.id).await.unwrap();
+    process.trading.ask(kept).await.unwrap().order
+}
+
 /// Kills a process at every step of a signal's handling; the exchange does the same each time.
 async fn killed_at_every_step(database: &TestDatabase, placing: Placing) {
     let (exchange, prices) = (Fake::default(), prices());
@@ -84,8 +94,7 @@ async fn killed_at_every_step(database: &TestDatabase, placing: Placing) {
     // Whoever comes after them.
     let process = Process::start(database, &exchange, &prices).await;
     for number in 0..steps {
-        let outcome = delivered(&process, number).await;
-        let order = outcome.order.unwrap();
+        let order = finished(&process, number).await;
         let expected = if placing == Placing::Refused { [0, 1] } else { [1, 1] };
         let taken = exchange.taken(&order.id);
         assert!(expected.contains(&taken), "killed at step {number}: the exchange has taken it {taken} times");
@@ -137,7 +146,9 @@ fn killed_again_and_again_while_recovering() {
             steps += 1;
             assert!(steps < 2_000, "it never ends");
         };
-        let order = outcome.order.unwrap();
+        assert_eq!(outcome.result, SignalResult::Ordered);
+        let process = Process::start(&database, &exchange, &prices).await;
+        let order = finished(&process, 1).await;
         assert_eq!((exchange.taken(&order.id), order.status), (1, OrderStatus::Filled));
     });
 }
