@@ -75,7 +75,7 @@ impl Trading {
 
     /// The order, which waits for somebody to confirm it.
     async fn pending(&self, id: &DecisionId) -> Result<Kept, TradingError> {
-        let kept = self.find(id).await?;
+        let kept = self.find_ours(id).await?;
         match still_pending(&kept) {
             Ok(()) => Ok(kept),
             Err(TradingError::ConfirmationExpired(id)) => {
@@ -109,7 +109,7 @@ impl Trading {
     /// Takes an order back: here, when the exchange has not got it, else there.
     pub(super) async fn take_back(&self, id: &DecisionId, by: &Actor, reason: &str) -> Result<Kept, TradingError> {
         for _ in 0..TRIES {
-            let mut kept = self.find(id).await?;
+            let mut kept = self.find_ours(id).await?;
             let status = kept.order.status;
             if status.is_final() {
                 return Err(TradingError::AlreadyFinal { id: id.clone(), status });

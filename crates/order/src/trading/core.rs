@@ -60,6 +60,13 @@ impl Trading {
         table::find(&self.core.database, id).await?.ok_or_else(|| TradingError::NoSuchOrder(id.clone()))
     }
 
+    /// The same, if it is one of the account that is traded here.
+    pub(super) async fn find_ours(&self, id: &DecisionId) -> Result<Kept, TradingError> {
+        let kept = self.find(id).await?;
+        let mode = kept.order.mode;
+        if mode == self.core.rules.mode { Ok(kept) } else { Err(TradingError::OtherMode { id: id.clone(), mode }) }
+    }
+
     /// Writes what has become of an order; nothing, when somebody else has changed it since.
     pub(super) async fn write(
         &self,

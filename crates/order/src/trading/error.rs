@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use actix_web::http::StatusCode;
 use domain::trading::{OrderStatus, PnlError, Refusal, SignalError};
-use domain::{DecisionId, PageError};
+use domain::{DecisionId, PageError, TradingMode};
 use storage::StorageError;
 use web::{Problem, UpstreamError};
 
@@ -28,6 +28,8 @@ pub(crate) enum TradingError {
     NoSuchOrder(DecisionId),
     #[error("{0} is no id of an order")]
     BadId(String),
+    #[error("order {id} belongs to {} trading", mode.as_str())]
+    OtherMode { id: DecisionId, mode: TradingMode },
     #[error("order {0} needs no confirmation")]
     NoConfirmation(DecisionId),
     #[error("somebody has decided about order {id} already: {decided}")]
@@ -65,6 +67,7 @@ impl TradingError {
             Self::Unknown(_) => "order_unknown",
             Self::NoSuchOrder(_) => "unknown_order",
             Self::BadId(_) => "bad_order_id",
+            Self::OtherMode { .. } => "other_mode",
             Self::NoConfirmation(_) => "no_confirmation",
             Self::AlreadyDecided { .. } => "already_decided",
             Self::ConfirmationExpired(_) => "confirmation_expired",
@@ -130,6 +133,11 @@ impl From<TradingError> for Problem {
             TradingError::NoSuchOrder(id) => (StatusCode::NOT_FOUND, format!("There is no order {id}.")),
             TradingError::BadId(_) => {
                 (StatusCode::BAD_REQUEST, "An order's id is a word of 32 lower-case hex digits.".to_owned())
+            }
+            TradingError::OtherMode { id, mode } => {
+                let mode = mode.as_str();
+                let sentence = format!("Order {id} belongs to {mode} trading: TRADING_MODE={mode} decides about it.");
+                (StatusCode::CONFLICT, sentence)
             }
             TradingError::NoConfirmation(id) => {
                 (StatusCode::CONFLICT, format!("Order {id} needs no confirmation: nobody has to decide about it."))

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use domain::DecisionId;
 use domain::trading::{OrderStatus, TradingState};
+use futures_util::{StreamExt as _, stream};
 use telemetry::metrics::trading::RECONCILIATIONS;
 use tokio::time::Instant;
 use tracing::field::Empty;
@@ -25,6 +26,9 @@ const FIRST_WAIT: Duration = Duration::from_millis(250);
 
 /// Longest such wait; the interval of the settings, where that is shorter.
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
+
+/// Orders that are looked after at the same time.
+const AT_ONCE: usize = 8;
 
 /// Wait before the next look when the database is away.
 const AWAY: Duration = Duration::from_secs(1);
@@ -134,20 +138,19 @@ impl Trading {
         let standing = state::read(&core.database).with_subscriber(silent()).await?;
         state::show(standing.state);
         watch.see(&open);
-        let mut all_done = true;
-        for kept in &open {
-            let looked_at = watch.is_due(kept) || (round && own_time(kept).is_none());
-            if !looked_at {
-                continue;
-            }
-            watch.looked(kept.id());
-            let id = kept.id().clone();
+        let due: Vec<&Kept> =
+            open.iter().filter(|kept| watch.is_due(kept) || (round && own_time(kept).is_none())).collect();
+        due.iter().for_each(|kept| watch.looked(kept.id()));
+        let looks = due.into_iter().map(|kept| async move {
             let looked = Box::pin(self.look_after(kept.clone(), standing.state)).await;
-            if let Err(error) = looked {
-                all_done &= !matches!(error, TradingError::Exchange(_) | TradingError::Storage(_));
-                tracing::info!(order.id = %id, error = %error, "an open order is looked after again later");
+            if let Err(error) = &looked {
+                tracing::info!(order.id = %kept.id(), error = %error, "an open order is looked after again later");
             }
-        }
+            looked
+        });
+        let looked: Vec<_> = stream::iter(looks).buffer_unordered(AT_ONCE).collect().await;
+        let away = |error: &TradingError| matches!(error, TradingError::Exchange(_) | TradingError::Storage(_));
+        let mut all_done = !looked.iter().any(|looked| looked.as_ref().is_err_and(away));
         if round {
             gauges::positions(&core.database, &core.rules).with_subscriber(silent()).await?;
             if open.is_empty() {

@@ -24,6 +24,8 @@ impl Trading {
     /// [`TradingError::Unknown`] while it is not known whether the exchange has it, or somebody is just sending it.
     pub(crate) async fn go_on(&self, kept: Kept) -> Result<Kept, TradingError> {
         match kept.order.status {
+            // Another account's: whoever trades there goes on with it.
+            _ if kept.order.mode != self.core.rules.mode => Ok(kept),
             OrderStatus::Unknown => Box::pin(self.ask(kept)).await,
             OrderStatus::New if kept.order.awaits_confirmation() => self.expire_unconfirmed(kept).await,
             OrderStatus::New => match kept.claim {
@@ -147,10 +149,7 @@ impl Trading {
         };
         if after.order.status != order.status {
             // What was wrong before is over.
-            after.order.reason = match &kept.cancel_by {
-                Some(by) if after.order.status == OrderStatus::Cancelled => Some(format!("cancelled by {by}")),
-                _ => None,
-            };
+            after.order.reason = ending(kept, after.order.status);
         }
         let told = told(kept, booking.as_deref());
         let Some(written) = moves::write(&mut transaction, &core.telling, kept, after, told).await? else {
@@ -182,6 +181,17 @@ impl Trading {
         if let Err(error) = gauges::positions(&self.core.database, &self.core.rules).await {
             tracing::warn!(error = %error, "the figures of positions are not up to date");
         }
+    }
+}
+
+/// Why an order has ended at the exchange, where its status does not say it.
+fn ending(kept: &Kept, status: OrderStatus) -> Option<String> {
+    match (status, &kept.cancel_by) {
+        (OrderStatus::Cancelled, Some(by)) => Some(format!("cancelled by {by}")),
+        (OrderStatus::Cancelled, None) => Some("the exchange, or somebody there, took it back".to_owned()),
+        (OrderStatus::Rejected, _) => Some("the exchange took it and then rejected it".to_owned()),
+        (OrderStatus::Expired, _) => Some("its time ran out at the exchange".to_owned()),
+        _ => None,
     }
 }
 

@@ -246,7 +246,7 @@ impl SendTimes {
         self.before_sending() + self.recv_window * 2 + self.margin
     }
 
-    /// Longest time between an order's claim and the answer to a question that saw it nowhere.
+    /// The margin of everything but tests.
     pub(crate) const fn usual_margin() -> Duration {
         Duration::from_secs(2)
     }

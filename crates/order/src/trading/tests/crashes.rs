@@ -126,6 +126,11 @@ fn killed_when_the_order_is_lost() {
 }
 
 #[test]
+fn killed_when_the_order_arrives_late() {
+    run(async |database| killed_at_every_step(&database, Placing::TakenLate).await);
+}
+
+#[test]
 fn killed_when_it_is_refused() {
     run(async |database| killed_at_every_step(&database, Placing::Refused).await);
 }

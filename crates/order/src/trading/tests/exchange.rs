@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use chrono::Utc;
 use domain::trading::OrderStatus;
@@ -20,6 +21,8 @@ pub(super) enum Placing {
     Taken,
     /// It is taken, and the answer is lost.
     TakenUnheard,
+    /// Nobody answers, and it arrives later, when it has been asked about already.
+    TakenLate,
     /// It is lost on its way, and so is the answer.
     Lost,
     /// It does not leave.
@@ -33,8 +36,28 @@ struct Book {
     script: VecDeque<Placing>,
     /// How often each order was taken.
     taken: HashMap<DecisionId, (NewOrder, u32)>,
+    /// On their way, and when they arrive.
+    late: Vec<(Instant, NewOrder)>,
     calls: u32,
 }
+
+impl Book {
+    fn take(&mut self, order: &NewOrder) {
+        self.taken.entry(order.id.clone()).or_insert_with(|| (order.clone(), 0)).1 += 1;
+    }
+
+    /// Takes what has arrived by now.
+    fn arrive(&mut self) {
+        let now = Instant::now();
+        let arrived: Vec<_> = self.late.extract_if(.., |(at, _)| *at <= now).collect();
+        for (_, order) in &arrived {
+            self.take(order);
+        }
+    }
+}
+
+/// How late an order is that is late: a question is answered by then, and the exchange still takes it.
+const LATE: Duration = Duration::from_millis(40);
 
 #[derive(Clone, Default)]
 pub(super) struct Fake {
@@ -56,7 +79,9 @@ impl Fake {
 
     /// How often an order was taken.
     pub(super) fn taken(&self, id: &DecisionId) -> u32 {
-        self.book.lock().unwrap().taken.get(id).map_or(0, |(_, times)| *times)
+        let mut book = self.book.lock().unwrap();
+        book.arrive();
+        book.taken.get(id).map_or(0, |(_, times)| *times)
     }
 
     pub(super) fn calls(&self) -> u32 {
@@ -64,7 +89,8 @@ impl Fake {
     }
 
     fn report(&self, id: &DecisionId) -> Option<Report> {
-        let book = self.book.lock().unwrap();
+        let mut book = self.book.lock().unwrap();
+        book.arrive();
         let (order, _) = book.taken.get(id)?;
         Some(Report {
             exchange_order_id: format!("x-{id}"),
@@ -86,14 +112,19 @@ impl Exchange for Fake {
                 book.calls += 1;
                 let placing = book.script.pop_front().unwrap_or(Placing::Taken);
                 if matches!(placing, Placing::Taken | Placing::TakenUnheard) {
-                    book.taken.entry(order.id.clone()).or_insert_with(|| (order.clone(), 0)).1 += 1;
+                    book.take(order);
+                }
+                if placing == Placing::TakenLate {
+                    book.late.push((Instant::now() + LATE, order.clone()));
                 }
                 placing
             };
             tokio::task::yield_now().await;
             match placing {
                 Placing::Taken => Ok(format!("x-{}", order.id)),
-                Placing::TakenUnheard | Placing::Lost => Err(PlaceFailure::Unknown("no answer in time".to_owned())),
+                Placing::TakenUnheard | Placing::TakenLate | Placing::Lost => {
+                    Err(PlaceFailure::Unknown("no answer in time".to_owned()))
+                }
                 Placing::NotSent => Err(PlaceFailure::NotSent("no connection".to_owned())),
                 Placing::Refused => Err(PlaceFailure::Refused("insufficient margin".to_owned())),
             }

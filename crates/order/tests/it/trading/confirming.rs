@@ -146,3 +146,33 @@ pub(crate) async fn what_is_confirmed_and_cannot_be_sent_is_sent_later(database:
     server.stop().await;
     desk.stop().await;
 }
+
+/// A database that was traded on with paper is traded on with money: what is open there belongs to the other account.
+pub(crate) async fn another_mode_s_order_is_left_alone(database: TestDatabase) {
+    let desk = Desk::start(&database).await;
+    let server = careful(&desk, &database).await;
+    let bought = signal("buy");
+    let id = id_of(&bought);
+    send(&server, &bought).await.ok();
+    server.stop().await;
+    // Nothing is called: there is nothing at that address.
+    let live = desk
+        .with(&database, |settings| {
+            settings.trading_mode = order::trading::TradingModeSetting::Live;
+            settings.bingx_api_url = "https://127.0.0.1:1/".parse().unwrap();
+            settings.bingx_api_key = Some("key".into());
+            settings.bingx_secret_key = Some("secret".into());
+        })
+        .await;
+    let known = send(&live, &bought).await.ok();
+    assert_eq!((&known["replayed"], &known["order"]["mode"]), (&json!(true), &json!("paper")));
+    for decision in ["confirm", "decline", "cancel"] {
+        let _ = decide(&live, &id, decision).await.problem(409, "other_mode");
+    }
+    assert_eq!((&state(&live).await["open_orders"], &state(&live).await["mode"]), (&json!(0), &json!("live")));
+    live.stop().await;
+    let server = careful(&desk, &database).await;
+    assert_eq!(decide(&server, &id, "decline").await.ok()["status"], "cancelled");
+    server.stop().await;
+    desk.stop().await;
+}

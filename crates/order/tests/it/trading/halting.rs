@@ -116,3 +116,54 @@ pub(crate) async fn a_pause_lets_positions_become_smaller(database: TestDatabase
     server.stop().await;
     desk.stop().await;
 }
+
+/// Whoever is told that trading is halted can rely on it: no order is made after that, by any process.
+pub(crate) async fn a_halt_is_immediate(database: TestDatabase) {
+    let desk = Desk::start(&database).await;
+    let (one, other) = (desk.with(&database, |_| {}).await, desk.with(&database, |_| {}).await);
+    let tries: Vec<_> = (0..40)
+        .map(|number| {
+            let address = url(if number % 2 == 0 { &one } else { &other }, "/v1/signals");
+            actix_web::rt::spawn(async move { web::testing::post(&address, &signal("buy")).await.status })
+        })
+        .collect();
+    eventually("some are made", async || {
+        let page = get(&url(&one, "/v1/trading/orders")).await.ok();
+        (page["items"].as_array().unwrap().len() >= 3).then_some(())
+    })
+    .await;
+    let halted = put_state(&other, "halted").await;
+    for attempt in tries {
+        assert!(matches!(attempt.await.unwrap(), 200 | 503));
+    }
+    let time = |value: &Value| chrono::DateTime::parse_from_rfc3339(value.as_str().unwrap()).unwrap();
+    let orders = get(&url(&one, "/v1/trading/orders?limit=200")).await.ok()["items"].as_array().unwrap().clone();
+    assert!(orders.len() >= 3 && orders.iter().all(|order| time(&order["created_at"]) < time(&halted["since"])));
+    assert_eq!(send(&one, &signal("buy")).await.ok()["refusal"]["code"], "trading_halted");
+    one.stop().await;
+    other.stop().await;
+    desk.stop().await;
+}
+
+/// Limits are those of the account, not of a process.
+pub(crate) async fn processes_share_their_limits(database: TestDatabase) {
+    let desk = Desk::start(&database).await;
+    let one = desk.with(&database, |settings| settings.max_orders_per_minute = 3).await;
+    let other = desk.with(&database, |settings| settings.max_orders_per_minute = 3).await;
+    let tries: Vec<_> = (0..12)
+        .map(|number| {
+            let address = url(if number % 2 == 0 { &one } else { &other }, "/v1/signals");
+            actix_web::rt::spawn(async move { web::testing::post(&address, &signal("buy")).await })
+        })
+        .collect();
+    let mut results = Vec::new();
+    for attempt in tries {
+        results.push(attempt.await.unwrap().ok()["result"].as_str().unwrap().to_owned());
+    }
+    let ordered = results.iter().filter(|result| *result == "ordered").count();
+    assert_eq!((ordered, results.len()), (3, 12), "{results:?}");
+    assert_eq!(desk.exchange().await["accepted"], 3);
+    one.stop().await;
+    other.stop().await;
+    desk.stop().await;
+}
