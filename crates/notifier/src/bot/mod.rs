@@ -255,7 +255,7 @@ impl Bot {
                 self.say(key, Reply::text(place, text::denied(user_id)).with(Outcome::Denied)).await
             }
             Incoming::Press { callback_id, .. } => {
-                self.answer_callback(&callback_id, Some("This bot is private.")).await;
+                self.alert_presser(&callback_id, "This bot is private.").await;
                 Outcome::Denied
             }
             _ => Outcome::Denied,
@@ -300,13 +300,21 @@ impl Bot {
         reply::answers(place, symbols, &asked)
     }
 
-    /// Stops the button's waiting mark. Telegram wants this for every press.
+    /// Stops the button's waiting mark, and says in passing what was done. Telegram wants this for every press.
     async fn answer_callback(&self, callback_id: &str, text: Option<&str>) {
+        self.tell_presser(callback_id, text, false).await;
+    }
+
+    /// Stops the button's waiting mark, and says what whoever pressed it has to see.
+    async fn alert_presser(&self, callback_id: &str, text: &str) {
+        self.tell_presser(callback_id, Some(text), true).await;
+    }
+
+    async fn tell_presser(&self, callback_id: &str, text: Option<&str>, alert: bool) {
         let params = AnswerCallbackQueryParams::builder()
             .callback_query_id(callback_id)
             .maybe_text(text)
-            // Whoever is told something has to see it.
-            .show_alert(text.is_some())
+            .show_alert(alert)
             .build();
         if let Err(error) = self.inner.client.answer_callback_query(&params).await {
             // An old press cannot be answered any more; its message still is.

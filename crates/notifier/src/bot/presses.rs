@@ -24,7 +24,7 @@ impl Bot {
         data: &str,
     ) -> Result<Reply, StorageError> {
         let (Some(press), Some((place, message_id))) = (keyboard::press(data), message) else {
-            self.answer_callback(callback_id, Some(text::STALE_BUTTON)).await;
+            self.alert_presser(callback_id, text::STALE_BUTTON).await;
             return Ok(Reply::silent(Outcome::Ignored));
         };
         // At press time: whoever lost a role since the message was sent has lost its buttons, too.
@@ -32,7 +32,7 @@ impl Bot {
         if role < needed {
             self.note_denied(user_id, needed);
             let words = text::needs_role("decide about orders", needed, role);
-            self.answer_callback(callback_id, Some(&text::shorten_to(&words, text::MAX_CALLBACK))).await;
+            self.alert_presser(callback_id, &text::shorten_to(&words, text::MAX_CALLBACK)).await;
             return Ok(Reply::silent(Outcome::Denied));
         }
         if let Press::Decide(verdict, id) = press {
@@ -83,7 +83,7 @@ impl Bot {
                     };
                     text::failed_briefly(what, &error)
                 };
-                self.answer_callback(callback_id, Some(&words)).await;
+                self.alert_presser(callback_id, &words).await;
                 (backends.order(id).await.ok().flatten(), Outcome::Refused)
             }
         };

@@ -53,7 +53,9 @@ struct InHand {
 impl InHand {
     /// Takes an update into one's hands; nothing when somebody has it already.
     fn take(&self, id: i64) -> Option<Taken<'_>> {
-        self.ids().insert(id).then_some(Taken { in_hand: self, id })
+        let is_new = self.ids().insert(id);
+        // Made only for who has it: dropping one gives the update back.
+        is_new.then(|| Taken { in_hand: self, id })
     }
 
     fn ids(&self) -> MutexGuard<'_, HashSet<i64>> {

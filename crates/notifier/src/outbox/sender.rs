@@ -24,8 +24,11 @@ const COUNT_EVERY: Duration = Duration::from_secs(5);
 /// How often what is no longer of use is forgotten.
 const FORGET_EVERY: Duration = Duration::from_secs(600);
 
-/// Pause after the database has failed; it says itself that it is away.
+/// Pause after the database was away.
 const AWAY_PAUSE: Duration = Duration::from_millis(500);
+
+/// Pause after a failure that somebody has to look at.
+const BROKEN_PAUSE: Duration = Duration::from_secs(30);
 
 /// How fast, how long, how many.
 #[derive(Debug, Clone)]
@@ -90,24 +93,24 @@ impl<D: Deliver> Sender<D> {
         loop {
             let now = Instant::now();
             if now >= count_at {
-                self.count().await;
-                count_at = now + COUNT_EVERY;
+                let counted = self.count().await;
+                count_at = now + counted.map_or_else(|error| pause_after(&error), |()| COUNT_EVERY);
             }
             if now >= forget_at {
-                // It is tried again by and by.
-                drop(self.outbox.forget().await);
-                forget_at = now + FORGET_EVERY;
+                let forgotten = self.outbox.forget().await;
+                forget_at = now + forgotten.map_or_else(|error| pause_after(&error), |()| FORGET_EVERY);
             }
             let next = match self.launch(&mut deliveries).await {
                 Ok(next) => next,
-                Err(_the_database_says_so_itself) => Some(Instant::now() + AWAY_PAUSE),
+                Err(error) => Some(Instant::now() + pause_after(&error)),
             };
             let look_at = Instant::now() + LOOK_EVERY;
+            let look_at = next.map_or(look_at, |next| next.min(look_at));
             tokio::select! {
                 () = stop.cancelled() => break,
                 () = self.outbox.news.notified() => {}
                 Some(ended) = deliveries.join_next() => self.settle(ended),
-                () = tokio::time::sleep_until(next.map_or(look_at, |next| next.min(look_at))) => {}
+                () = tokio::time::sleep_until(look_at) => {}
             }
         }
         let end = Instant::now() + self.settings.stop_grace;
@@ -175,9 +178,8 @@ impl<D: Deliver> Sender<D> {
         }
     }
 
-    async fn count(&self) {
-        let Ok(counted) = self.outbox.database.quietly::<Waiting>(table::waiting()).await else { return };
-        for waiting in counted {
+    async fn count(&self) -> Result<(), StorageError> {
+        for waiting in self.outbox.database.quietly::<Waiting>(table::waiting()).await? {
             #[expect(clippy::cast_precision_loss, reason = "a queue's depth and age are far below 2^52")]
             let (messages, age_ms) = (
                 waiting.messages as f64,
@@ -186,5 +188,15 @@ impl<D: Deliver> Sender<D> {
             OUTBOX_DEPTH.set(messages, &[]);
             OUTBOX_OLDEST_AGE.set(age_ms / 1_000.0, &[]);
         }
+        Ok(())
     }
+}
+
+/// How long the loop leaves the database alone after a failure. One that is away says so itself.
+fn pause_after(error: &StorageError) -> Duration {
+    if error.is_passing() {
+        return AWAY_PAUSE;
+    }
+    tracing::error!(error = %error, "the messages to Telegram that wait cannot be read");
+    BROKEN_PAUSE
 }

@@ -161,7 +161,7 @@ pub(super) fn wait(id: i64, until: DateTime<Utc>, reason: Option<&str>) -> State
     )
     .bind(id)
     .bind(until)
-    .bind(reason.map(|reason| reason.chars().take(300).collect::<String>()))
+    .bind(reason.map(|reason| reason.chars().filter(|c| !c.is_control()).take(300).collect::<String>()))
 }
 
 /// The chat has another id now.

@@ -227,3 +227,63 @@ pub(crate) async fn a_second_poller_is_named_as_what_it_is(database: TestDatabas
     notifier.stop().await;
     telegram.stop().await;
 }
+
+pub(crate) async fn through_an_outage_every_message_arrives_once_and_in_order(database: TestDatabase) {
+    let world = World::start(&database).await;
+    let telegram = &world.simulator;
+    assert!(is_answer(&telegram.ask("btc?").await, "BTCUSDT"), "the chat is open");
+    let fault = json!({"target": "telegram", "kind": "server_error", "method": "sendMessage", "duration_ms": 600_000});
+    telegram.fault(&fault).await;
+    let numbers: Vec<u32> = (1..=8).collect();
+    for number in &numbers {
+        let change = json!({
+            "from": "running", "to": "halted", "by": "test", "reason": format!("number {number} of many"), "at": chrono::Utc::now(),
+        });
+        let notice = json!({
+            "notice_id": format!("state:{number}"), "at": chrono::Utc::now(), "event": {"kind": "state", "change": change},
+        });
+        assert_eq!(post(&url(&world.notifier, "/v1/notices"), &notice).await.status, 202);
+    }
+    eventually("the outage is met", || async {
+        let metrics = get(&url(&world.notifier, "/metrics")).await.text;
+        let retries = "telegram_send_retries_total{method=\"sendMessage\",reason=\"server_error\"";
+        metrics.contains(retries).then_some(())
+    })
+    .await;
+    assert_eq!(telegram.messages(ALICE).await.len(), 1);
+    telegram.heal().await;
+    let messages = telegram.wait_for(ALICE, 1 + numbers.len()).await;
+    let told: Vec<bool> = messages[1..]
+        .iter()
+        .zip(&numbers)
+        .map(|(said, number)| text(said).contains(&format!("number {number} of")))
+        .collect();
+    assert_eq!(told, vec![true; numbers.len()], "{messages:?}");
+    // Whatever comes next comes after a repetition would have.
+    assert!(text(&telegram.ask("/help").await).contains("/ask BTC"));
+    assert_eq!(telegram.messages(ALICE).await.len(), 2 + numbers.len());
+    world.stop().await;
+}
+
+pub(crate) async fn a_chart_arrives_as_a_picture_that_can_be_read(database: TestDatabase) {
+    let world = World::start(&database).await;
+    let telegram = &world.simulator;
+    let answer = telegram.ask("eth?").await;
+    let chart = buttons(&answer).into_iter().find(|data| data.starts_with("c:ETH~:")).unwrap();
+    telegram.press(ALICE, &answer, &chart).await;
+    let with_mark = telegram.wait_for(ALICE, 2).await.pop().unwrap();
+    let plain = telegram.ask("/chart btc").await;
+    for (message, words) in [(&with_mark, "ETHUSDT"), (&plain, "BTCUSDT")] {
+        let caption = message["caption"].as_str().unwrap();
+        assert!(caption.contains(words) && caption.contains("candles of 1m"), "{caption}");
+        let file = message["photo"][0]["file_id"].as_str().unwrap();
+        let address = telegram.url(&format!("/control/telegram/photos/{file}"));
+        let bytes = reqwest::get(&address).await.unwrap().bytes().await.unwrap();
+        let mut picture = png::Decoder::new(std::io::Cursor::new(bytes)).read_info().unwrap();
+        let mut pixels = vec![0; picture.output_buffer_size().unwrap()];
+        let frame = picture.next_frame(&mut pixels).unwrap();
+        assert_eq!((frame.width, frame.height), (u32::from(chart::WIDTH), u32::from(chart::HEIGHT)));
+    }
+    assert!(with_mark["caption"].as_str().unwrap().contains("📍"), "the decision is marked: {with_mark}");
+    world.stop().await;
+}

@@ -303,3 +303,23 @@ pub(crate) async fn a_chart_is_a_picture_with_what_happened_in_it(database: Test
     assert!(text.contains("There is no chart") && text.contains("market-data-service"), "{text}");
     floor.stop().await;
 }
+
+pub(crate) async fn trading_is_stopped_although_nothing_can_be_written_down(database: TestDatabase) {
+    let (telegraph, desk) = (Telegraph::default(), Desk::new(TradingMode::Live));
+    let mut config = Config::ephemeral("http://127.0.0.1:1", "http://127.0.0.1:1").unwrap();
+    config.order_url = desk.start();
+    telegraph.give(&mut config, &database);
+    config.database = storage::DatabaseSettings::at("postgres://nobody@127.0.0.1:1/nothing");
+    telemetry::testing::init();
+    let server = notifier::start(config).await.unwrap();
+    // Telegram hands it out again until the answer is kept; to stop twice does no harm.
+    let stop = telegraph.hand(&server, message(TRADER, TRADER, "/stop")).await;
+    stop.problem(503, "database_away");
+    let resume = telegraph.hand(&server, message(ADMIN, ADMIN, "/resume")).await;
+    resume.problem(503, "database_away");
+    let viewer = telegraph.hand(&server, message(VIEWER, VIEWER, "/stop")).await;
+    viewer.problem(503, "database_away");
+    let put = ("PUT /v1/trading/state".to_owned(), json!({"state": "halted", "by": format!("telegram:{TRADER}")}));
+    assert_eq!(desk.asked(), [put]);
+    server.stop().await;
+}

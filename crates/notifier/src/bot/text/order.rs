@@ -23,11 +23,12 @@ pub(crate) fn order(order: &TradeOrder, now: DateTime<Utc>) -> String {
     };
     let mut lines = vec![
         format!(
-            "{mark} <b>{} {} {}</b> · <b>{}</b>",
+            "{mark} <b>{} {} {}</b> · <b>{}</b>{}",
             order.side.as_str().to_uppercase(),
             quantity(order.quantity),
             order.symbol,
-            mode_mark(order.mode)
+            mode_mark(order.mode),
+            if order.reduce_only { " · reduce only" } else { "" }
         ),
         format!("{} <b>{}</b> · {} UTC", status_mark(order.status), words(order.status), life(order)),
         price(order),
