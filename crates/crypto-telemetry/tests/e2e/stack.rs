@@ -334,6 +334,7 @@ fn health(process: &str) -> (&'static str, &'static str) {
         "user-service" => ("USER_PORT", "/health/ready"),
         "order-service" => ("ORDER_PORT", "/health/ready"),
         "audit-service" => ("AUDIT_PORT", "/health/ready"),
+        "market-data-service" => ("MARKET_DATA_PORT", "/health/ready"),
         "signal-service" => ("SIGNAL_PORT", "/health/ready"),
         "notifier-service" => ("NOTIFIER_PORT", "/health/ready"),
         "simulator" => ("SIMULATOR_PORT", "/health/ready"),

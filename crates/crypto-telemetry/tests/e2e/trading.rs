@@ -163,6 +163,8 @@ pub(crate) fn metrics(stack: &Stack) {
         filled(stack, &id);
     }
     stack.ask_btc();
+    let update = json!({"user_id": 1001, "text": "/status"});
+    assert_eq!(stack.post("SIMULATOR_PORT", "/control/telegram/updates", &update).0 / 100, 2);
     for query in [
         r#"tradingview_signals_ingested_total{symbol="SOLUSDT",action="buy"} > 0"#,
         r#"tradingview_signal_ingest_duration_seconds_count{outcome="accepted"} > 0"#,
@@ -190,50 +192,77 @@ pub(crate) fn metrics(stack: &Stack) {
     }
 }
 
-/// What the dashboards ask, Prometheus has.
+/// Panels of what goes wrong: empty where nothing does.
+const EMPTY_WHEN_ALL_IS_WELL: [&str; 3] = ["Calls that failed", "Requests that failed", "Steps that failed"];
+
+/// What the dashboards ask, Prometheus and Loki understand, and have data for.
 pub(crate) fn dashboards_have_data(stack: &Stack) {
     let hook = hook(stack, "dashboards");
     for (number, action) in [(5, "buy"), (6, "sell")] {
         let (id, _) = accepted(stack, &hook, &alert("BTCUSDT", action, number));
         filled(stack, &id);
     }
+    // What is refused and what is repeated has its panels, too.
+    let (status, _) = post(stack, &hook, &json!({"ticker": "BTCUSDT", "action": "think"}));
+    assert_eq!(status, 422);
+    let mut large = alert("BTCUSDT", "buy", 9);
+    large["strategy.order.contracts"] = json!("5");
+    let (id, _) = accepted(stack, &hook, &large);
+    assert_eq!(post(stack, &hook, &large).1["status"], "duplicate");
+    let refused = until("what is too large is refused", || {
+        stack
+            .json(&stack.url("SIGNAL_PORT", &format!("/v1/signals/{id}")), &[])
+            .filter(|signal| signal["status"] == "executed")
+    });
+    assert_eq!(refused["result"], "refused", "{refused:#}");
+    stack.ask_btc();
+    let update = json!({"user_id": 1001, "text": "/balance"});
+    assert_eq!(stack.post("SIMULATOR_PORT", "/control/telegram/updates", &update).0 / 100, 2);
     let folder = crate::stack::root().join("grafana/dashboards");
-    let mut asked = 0;
+    let mut panels = 0;
     for entry in std::fs::read_dir(folder).unwrap() {
         let file = entry.unwrap().path();
         let dashboard: Value = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
-        for query in queries(&dashboard) {
-            let query = query
-                .replace("$__rate_interval", "1m")
-                .replace("$__interval", "15s")
-                .replace("$__range", "10m")
-                .replace("$environment", "development")
-                .replace("${environment}", "development")
-                .replace("${environment:regex}", "development")
-                .replace("$symbol", ".*")
-                .replace("${symbol:regex}", ".*");
-            // What counts failures has nothing to show where nothing fails; that it is a query is certain.
-            let answer = stack.json(&stack.url("PROMETHEUS_PORT", "/api/v1/query"), &[("query", &query)]);
-            assert!(answer.is_some(), "{}: Prometheus refuses {query}", file.display());
-            asked += 1;
+        for panel in dashboard["panels"].as_array().unwrap() {
+            let title = panel["title"].as_str().unwrap();
+            let targets = panel["targets"].as_array().cloned().unwrap_or_default();
+            for query in targets.iter().filter_map(|target| target["expr"].as_str()) {
+                panels += 1;
+                let query = filled_in(query);
+                let what = format!("{}, {title}: {query}", file.file_name().unwrap().display());
+                let loki = query.starts_with('{');
+                let (port, path) =
+                    if loki { ("LOKI_PORT", "/loki/api/v1/query_range") } else { ("PROMETHEUS_PORT", "/api/v1/query") };
+                let url = stack.url(port, path);
+                let answer = stack.json(&url, &[("query", &query)]);
+                assert!(answer.is_some(), "refused: {what}");
+                if !loki && !EMPTY_WHEN_ALL_IS_WELL.contains(&title) {
+                    until(&format!("there is data for {what}"), || {
+                        let answer = stack.json(&url, &[("query", &query)])?;
+                        (!answer["data"]["result"].as_array()?.is_empty()).then_some(())
+                    });
+                }
+            }
         }
     }
-    assert!(asked > 10, "{asked} queries");
+    assert!(panels > 20, "{panels} queries");
 }
 
-/// Every `expr` of a dashboard.
-fn queries(value: &Value) -> Vec<String> {
-    match value {
-        Value::Object(members) => members
-            .iter()
-            .flat_map(|(name, value)| match value {
-                Value::String(query) if name == "expr" => vec![query.clone()],
-                other => queries(other),
-            })
-            .collect(),
-        Value::Array(values) => values.iter().flat_map(queries).collect(),
-        _ => Vec::new(),
+/// A query with what Grafana puts in the places of its variables.
+fn filled_in(query: &str) -> String {
+    let mut query = query.to_owned();
+    for (variable, value) in [
+        ("__rate_interval", "1m"),
+        ("__interval", "15s"),
+        ("__range", "10m"),
+        ("environment", "development"),
+        ("symbol", ".*"),
+    ] {
+        for written in [format!("${{{variable}:regex}}"), format!("${{{variable}}}"), format!("${variable}")] {
+            query = query.replace(&written, value);
+        }
     }
+    query
 }
 
 /// Both services are killed again and again while alerts come: every alert that was taken ends in exactly one order at the
