@@ -12,10 +12,10 @@ use storage::Transaction;
 use super::clock::now;
 use super::error::TradingError;
 use super::prices::Quote;
-use super::settings::Rules;
+use super::rules::Rules;
 use super::state::Standing;
-use super::table::{self, Kept};
-use super::{ledger, state};
+use super::table::Kept;
+use super::{ledger, lookups, state};
 
 /// What an order is about to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,7 +46,7 @@ pub(super) async fn behind_lock(
     let now = now();
     let held = ledger::held(transaction, rules.mode, symbol).await?;
     let realised_today = ledger::realised_on(transaction, rules.mode, now.date_naive()).await?;
-    let orders_last_minute = table::count_since(transaction, rules.mode, now - TimeDelta::minutes(1), id).await?;
+    let orders_last_minute = lookups::count_since(transaction, rules.mode, now - TimeDelta::minutes(1), id).await?;
     Ok(Behind { standing, held, realised_today, orders_last_minute, now })
 }
 

@@ -13,10 +13,11 @@ use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 
 use super::error::TradingError;
 use super::exchange::Exchange;
+use super::lookups;
 use super::moves::{self, Told, Written};
 use super::prices::Prices;
-use super::settings::Rules;
-use super::table::{self, Kept};
+use super::rules::Rules;
+use super::table::Kept;
 use super::telling::Telling;
 use crate::NAME;
 
@@ -47,17 +48,10 @@ pub(crate) fn the_exchange() -> Actor {
     Actor::named("exchange", "bingx")
 }
 
-impl Rules {
-    /// A symbol as metrics have it: one of those that may be traded, or `other`.
-    pub(crate) fn label<'a>(&self, symbol: &'a Symbol) -> &'a str {
-        if self.limits.symbols.contains(symbol) { symbol.as_str() } else { "other" }
-    }
-}
-
 impl Trading {
     /// The order with this id.
     pub(crate) async fn find(&self, id: &DecisionId) -> Result<Kept, TradingError> {
-        table::find(&self.core.database, id).await?.ok_or_else(|| TradingError::NoSuchOrder(id.clone()))
+        lookups::find(&self.core.database, id).await?.ok_or_else(|| TradingError::NoSuchOrder(id.clone()))
     }
 
     /// The same, if it is one of the account that is traded here.

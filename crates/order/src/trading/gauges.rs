@@ -10,7 +10,7 @@ use telemetry::metrics::trading::{OPEN_ORDERS, POSITION_QUANTITY, REALISED_PNL_T
 
 use super::error::TradingError;
 use super::ledger;
-use super::settings::Rules;
+use super::rules::Rules;
 use super::table::Kept;
 
 /// An amount as a chart has it.

@@ -17,11 +17,13 @@ mod error;
 mod exchange;
 mod gauges;
 mod ledger;
+mod lookups;
 mod moves;
 mod prices;
 mod reconcile;
 mod recovery;
 pub(crate) mod routes;
+mod rules;
 mod sending;
 mod settings;
 mod signals;
@@ -31,6 +33,7 @@ mod table;
 mod telling;
 #[cfg(test)]
 mod tests;
+mod values;
 
 use std::sync::Arc;
 
@@ -45,7 +48,8 @@ use self::core::Core;
 pub(crate) use self::core::Trading;
 use self::prices::Prices;
 use self::telling::Telling;
-pub use settings::{ConfirmOrders, QuantityDecimals, Receiver, TradingModeSetting, TradingSettings};
+pub use settings::{ConfirmOrders, TradingModeSetting, TradingSettings};
+pub use values::{QuantityDecimals, Receiver};
 
 /// The tables of trading.
 pub(crate) const fn migration(version: i64) -> Migration {

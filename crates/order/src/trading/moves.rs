@@ -8,7 +8,7 @@ use telemetry::metrics::trading::TRANSITIONS;
 
 use super::clock::now;
 use super::error::TradingError;
-use super::settings::Rules;
+use super::rules::Rules;
 use super::table::{self, Kept};
 use super::telling::{Happened, Telling};
 

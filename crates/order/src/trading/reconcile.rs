@@ -18,8 +18,8 @@ use super::clock::now;
 use super::core::{Trading, continue_trace, ourselves, show};
 use super::error::TradingError;
 use super::exchange::Held;
-use super::table::{self, Kept};
-use super::{gauges, ledger, state};
+use super::table::Kept;
+use super::{gauges, ledger, lookups, state};
 
 /// Wait before an open order is looked after for the first time; it doubles with each time that changes nothing.
 const FIRST_WAIT: Duration = Duration::from_millis(250);
@@ -134,7 +134,7 @@ impl Trading {
         let core = &*self.core;
         // Looks come every second: each would be a trace of its own.
         let silent = NoSubscriber::default;
-        let open = table::open(&core.database, core.rules.mode).with_subscriber(silent()).await?;
+        let open = lookups::open(&core.database, core.rules.mode).with_subscriber(silent()).await?;
         let standing = state::read(&core.database).with_subscriber(silent()).await?;
         state::show(standing.state);
         watch.see(&open);
@@ -157,7 +157,7 @@ impl Trading {
                 all_done &= Box::pin(self.compare_positions()).await;
             }
         }
-        let open = table::open(&core.database, core.rules.mode).with_subscriber(silent()).await?;
+        let open = lookups::open(&core.database, core.rules.mode).with_subscriber(silent()).await?;
         gauges::open_orders(&open);
         watch.see(&open);
         Ok(all_done)

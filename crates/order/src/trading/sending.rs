@@ -48,6 +48,10 @@ impl Trading {
     ) -> Result<Option<Kept>, TradingError> {
         let core = &*self.core;
         let order = &kept.order;
+        // Only what is written down and on nobody's way; that it still is, its revision says.
+        if !kept.is_idle() {
+            return Ok(None);
+        }
         let mut transaction = core.database.begin().await?;
         let behind = admission::behind_lock(&mut transaction, &core.rules, &order.symbol, &order.id).await?;
         let mut after = kept.clone();

@@ -1,8 +1,7 @@
 //! Settings of trading.
 
 use std::num::NonZeroU32;
-use std::path::{Path, PathBuf};
-use std::str::FromStr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
@@ -10,9 +9,12 @@ use domain::trading::Limits;
 use domain::{Symbol, TradingMode};
 use rust_decimal::Decimal;
 use rust_decimal_macros::dec;
-use secrecy::{ExposeSecret as _, SecretString};
+use secrecy::SecretString;
 use url::Url;
 use web::StartError;
+
+use super::rules::{Rules, SendTimes};
+use super::values::{QuantityDecimals, Receiver, amount, secret};
 
 /// Key and secret of the simulator's account, which everybody may know.
 const SIMULATED_KEY: &str = "simulated-api-key";
@@ -41,68 +43,6 @@ pub enum ConfirmOrders {
     Always,
     /// None.
     Never,
-}
-
-/// Another of our services, or none.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Receiver {
-    /// Nobody.
-    None,
-    /// At this base URL.
-    At(Url),
-}
-
-impl FromStr for Receiver {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        if text == "none" || text.is_empty() {
-            return Ok(Self::None);
-        }
-        let url = Url::parse(text).map_err(|error| format!("no URL like http://127.0.0.1:9000: {error}"))?;
-        if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
-            return Err("no http:// or https:// URL with a host".to_owned());
-        }
-        Ok(Self::At(url))
-    }
-}
-
-/// Decimals that an exchange takes of a quantity.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct QuantityDecimals {
-    usual: u32,
-    /// Symbols with others.
-    others: Vec<(Symbol, u32)>,
-}
-
-impl QuantityDecimals {
-    /// Decimals of a symbol's quantities.
-    #[must_use]
-    pub fn of(&self, symbol: &Symbol) -> u32 {
-        self.others.iter().find(|(other, _)| other == symbol).map_or(self.usual, |(_, decimals)| *decimals)
-    }
-}
-
-impl FromStr for QuantityDecimals {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let number = |text: &str| {
-            let decimals = text.trim().parse().ok().filter(|decimals| *decimals <= 18);
-            decimals.ok_or_else(|| format!("{text:?} is no whole number from 0 to 18"))
-        };
-        let mut read = Self { usual: 4, others: Vec::new() };
-        for part in text.split(',') {
-            match part.split_once('=') {
-                None => read.usual = number(part)?,
-                Some((symbol, decimals)) => {
-                    let symbol = symbol.parse::<Symbol>().map_err(|error| error.to_string())?;
-                    read.others.push((symbol, number(decimals)?));
-                }
-            }
-        }
-        Ok(read)
-    }
 }
 
 /// Settings of trading.
@@ -197,59 +137,6 @@ pub struct TradingSettings {
     /// Base URL of audit-service, for the trail of trading; "none" for no trail
     #[arg(long, env = "AUDIT_URL", default_value = "http://127.0.0.1:5003")]
     pub audit_url: Receiver,
-}
-
-fn amount(text: &str) -> Result<Decimal, String> {
-    let amount = Decimal::from_str_exact(text).ok().filter(|amount| *amount > Decimal::ZERO);
-    amount.ok_or_else(|| "an amount is a number above zero, like 100 or 0.5".to_owned())
-}
-
-/// The settings, checked.
-#[derive(Debug, Clone)]
-pub(crate) struct Rules {
-    pub(crate) mode: TradingMode,
-    pub(crate) limits: Limits,
-    pub(crate) default_notional: Decimal,
-    pub(crate) decimals: QuantityDecimals,
-    /// Whether somebody has to confirm an order, and how long that may take.
-    pub(crate) confirm_within: Option<Duration>,
-    pub(crate) reconcile_interval: Duration,
-    pub(crate) times: SendTimes,
-}
-
-/// How long what takes at the exchange.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct SendTimes {
-    /// Longest wait for the answer to an order.
-    pub(crate) answer: Duration,
-    /// How old a call may be when it reaches the exchange.
-    pub(crate) recv_window: Duration,
-    /// What else may take time: writing down, clocks that differ.
-    pub(crate) margin: Duration,
-}
-
-impl SendTimes {
-    /// Longest that a process may take from its claim to the moment in which it sends.
-    pub(crate) fn before_sending(&self) -> Duration {
-        self.margin / 2
-    }
-
-    /// How long a claim holds: beyond it whoever made it has died, or has had its answer.
-    pub(crate) fn claim(&self) -> Duration {
-        self.answer + self.recv_window + self.margin
-    }
-
-    /// How long after its claim an order can still appear at the exchange: it is stamped at most
-    /// [`SendTimes::before_sending`] later, refused when it is older than the window, and the exchange's clock may be
-    /// behind ours by as much as it lets pass.
-    pub(crate) fn settled(&self) -> Duration {
-        self.before_sending() + self.recv_window * 2 + self.margin
-    }
-
-    /// The margin of everything but tests.
-    pub(crate) const fn usual_margin() -> Duration {
-        Duration::from_secs(2)
-    }
 }
 
 impl TradingSettings {
@@ -387,27 +274,11 @@ fn refused(setting: &'static str, reason: &str) -> StartError {
     StartError::Setting { setting, reason: reason.to_owned() }
 }
 
-/// A secret from its file, or else from its variable; an empty variable is none, an empty file a mistake.
-fn secret(
-    setting: &'static str,
-    value: Option<&SecretString>,
-    file: Option<&Path>,
-) -> Result<Option<SecretString>, StartError> {
-    let Some(file) = file else {
-        return Ok(value.filter(|value| !value.expose_secret().trim().is_empty()).cloned());
-    };
-    let text = std::fs::read_to_string(file)
-        .map_err(|error| refused(setting, &format!("file {} cannot be read: {error}", file.display())))?;
-    match text.trim() {
-        "" => Err(refused(setting, &format!("file {} is empty; it has to hold the key", file.display()))),
-        secret => Ok(Some(SecretString::from(secret))),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use clap::FromArgMatches as _;
     use clap::builder::Resettable;
+    use secrecy::ExposeSecret as _;
 
     use super::*;
 
@@ -487,16 +358,5 @@ mod tests {
         let of = |symbol: &str| decimals.of(&symbol.parse().unwrap());
         assert_eq!((of("BTCUSDT"), of("SOLUSDT"), of("ETHUSDT")), (3, 1, 2));
         assert!(checked(&["--confirm-timeout-seconds", "301"]).unwrap_err().contains("CONFIRM_TIMEOUT_SECONDS"));
-    }
-
-    #[test]
-    fn an_order_settles_after_nobody_can_send_it_any_more() {
-        let times = SendTimes {
-            answer: Duration::from_secs(8),
-            recv_window: Duration::from_secs(5),
-            margin: SendTimes::usual_margin(),
-        };
-        assert_eq!((times.claim(), times.settled()), (Duration::from_secs(15), Duration::from_secs(13)));
-        assert!(times.settled() > times.before_sending() + times.recv_window);
     }
 }

@@ -15,9 +15,10 @@ use super::admission::{self, Sized};
 use super::clock::now;
 use super::core::{Trading, context_now, show};
 use super::error::TradingError;
+use super::lookups;
 use super::moves::{self, Told};
 use super::prices::Quote;
-use super::table::{self, Claim, Kept};
+use super::table::{Claim, Kept, TABLE};
 use super::telling::Happened;
 
 const REFUSED: &str = "trade_refusals";
@@ -107,7 +108,7 @@ impl Trading {
 
     /// What became of a signal that has been here before. What is not finished is gone on with.
     async fn known(&self, signal: &Signal) -> Result<Option<SignalOutcome>, TradingError> {
-        if let Some(kept) = table::find(&self.core.database, &signal.signal_id).await? {
+        if let Some(kept) = lookups::find(&self.core.database, &signal.signal_id).await? {
             let kept = Box::pin(self.go_on(kept)).await?;
             return Ok(Some(ordered(signal, kept.order, true)));
         }
@@ -252,7 +253,7 @@ fn sender(signal: &Signal) -> Actor {
 async fn is_known(transaction: &mut Transaction, signal: &Signal) -> Result<bool, TradingError> {
     let statement = Statement::new(
         QueryType::Select,
-        table::TABLE,
+        TABLE,
         "SELECT number FROM trade_orders WHERE id = $1 UNION ALL SELECT number FROM trade_refusals WHERE signal_id = $1",
     )
     .bind(signal.signal_id.as_str());

@@ -15,15 +15,16 @@ use super::core::Trading;
 use super::error::TradingError;
 use super::exchange::AskFailure;
 use super::state::{self, Wish};
-use super::{ledger, table};
+use super::table::Kept;
+use super::{ledger, lookups};
 
 impl Trading {
     /// How trading stands.
     pub(crate) async fn status(&self) -> Result<TradingStatus, TradingError> {
         let core = &*self.core;
         let standing = state::read(&core.database).await?;
-        let open = table::open(&core.database, core.rules.mode).await?;
-        let count = |wanted: fn(&table::Kept) -> bool| {
+        let open = lookups::open(&core.database, core.rules.mode).await?;
+        let count = |wanted: fn(&Kept) -> bool| {
             u64::try_from(open.iter().filter(|kept| wanted(kept)).count()).unwrap_or(u64::MAX)
         };
         Ok(TradingStatus {
@@ -59,7 +60,7 @@ impl Trading {
         let changed = self.set_state(&Wish::To(state), by, reason).await?;
         let (mut cancelled, mut not_cancelled) = (Vec::new(), Vec::new());
         if state == TradingState::Halted {
-            let open = table::open(&self.core.database, self.core.rules.mode).await?;
+            let open = lookups::open(&self.core.database, self.core.rules.mode).await?;
             let ids: Vec<DecisionId> = open.into_iter().map(|kept| kept.order.id).collect();
             let taken = ids.iter().map(|id| Box::pin(self.take_back(id, by, "trading is halted")));
             for (id, outcome) in ids.iter().zip(join_all(taken).await) {

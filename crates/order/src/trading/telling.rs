@@ -12,7 +12,7 @@ use storage::{Database, Transaction};
 use web::{CancellationToken, Upstream, UpstreamSettings};
 
 use super::error::TradingError;
-use super::settings::Receiver;
+use super::values::Receiver;
 use crate::handover::undelivered;
 
 /// Longest that one delivery takes.

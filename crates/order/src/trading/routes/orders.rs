@@ -9,7 +9,7 @@ use web::{JsonBody, Problem, ProblemBody};
 
 use super::{Desk, id_of, trading};
 use crate::trading::error::TradingError;
-use crate::trading::table::{self, StatusFilter};
+use crate::trading::lookups::{self, StatusFilter};
 
 /// Trade on a signal
 ///
@@ -88,7 +88,7 @@ pub(super) async fn list_trade_orders(
 ) -> Result<Json<Page<TradeOrder>>, Problem> {
     let trading = trading(&desk)?;
     let (symbol, status) = which.read()?;
-    Ok(Json(table::list(&trading.core.database, &query, symbol.as_ref(), &status).await?))
+    Ok(Json(lookups::list(&trading.core.database, &query, symbol.as_ref(), &status).await?))
 }
 
 /// One order, with every status that it had
@@ -107,6 +107,6 @@ pub(super) async fn trade_order(desk: Desk, id: Path<String>) -> Result<Json<Tra
     let trading = trading(&desk)?;
     let kept = trading.find(&id_of(id)?).await?;
     let mut order = kept.order;
-    order.history = table::history(&trading.core.database, kept.number).await?;
+    order.history = lookups::history(&trading.core.database, kept.number).await?;
     Ok(Json(order))
 }

@@ -12,7 +12,7 @@ use web::testing::eventually;
 use super::exchange::{Fake, Placing};
 use super::world::{Process, prices, signal};
 use crate::trading::error::TradingError;
-use crate::trading::{ledger, table};
+use crate::trading::{ledger, lookups};
 
 /// Work that is dropped where it stands after so many steps: a process that is killed there.
 struct Killed<F> {
@@ -102,7 +102,7 @@ async fn killed_at_every_step(database: &TestDatabase, placing: Placing) {
         assert_eq!(order.status, ended, "killed at step {number}: {order:?}");
     }
     let core = &process.trading.core;
-    assert!(table::open(&core.database, core.rules.mode).await.unwrap().is_empty());
+    assert!(lookups::open(&core.database, core.rules.mode).await.unwrap().is_empty());
     if placing != Placing::Refused {
         let all = ledger::all(&core.database, core.rules.mode).await.unwrap();
         let held = dec!(0.001) * Decimal::from(steps);

@@ -19,8 +19,10 @@ use web::testing::{eventually, fake};
 use super::exchange::{Fake, PRICE};
 use crate::trading::core::{Core, Trading};
 use crate::trading::prices::Prices;
-use crate::trading::settings::{Receiver, SendTimes, TradingSettings};
+use crate::trading::rules::SendTimes;
+use crate::trading::settings::TradingSettings;
 use crate::trading::telling::Telling;
+use crate::trading::values::Receiver;
 
 /// Prices that are always fresh.
 pub(super) fn prices() -> Url {

@@ -1,0 +1,147 @@
+//! Reading the table of orders.
+
+use chrono::{DateTime, Utc};
+use domain::trading::{OrderStatus, TradeOrder, Transition};
+use domain::{DecisionId, Page, PageQuery, Symbol, TradingMode};
+use storage::{Database, FromRow, QueryType, Statement, Transaction};
+
+use super::error::TradingError;
+use super::table::{Kept, Row, TABLE};
+
+/// Every column by name: a column that a later program adds changes no result here.
+macro_rules! select {
+    ($rest:literal) => {
+        concat!(
+            "SELECT number, id, revision, mode, symbol, side, limit_price, reduce_only, quantity, reference_price, \
+             price_observed_at, status, reason, confirmation, confirm_until, confirmed_by, exchange_order_id, \
+             filled_quantity, average_price, fee, realised_pnl, signal, trace_id, context, sending_since, send_until, \
+             sent_at, cancel_by, received_at, created_at, submitted_at, updated_at FROM trade_orders ",
+            $rest
+        )
+    };
+}
+
+/// The order with this id.
+pub(crate) async fn find(database: &Database, id: &DecisionId) -> Result<Option<Kept>, TradingError> {
+    let statement = Statement::new(QueryType::Select, TABLE, select!("WHERE id = $1")).bind(id.as_str());
+    database.fetch_optional::<Row>(statement).await?.map(Kept::try_from).transpose()
+}
+
+/// Every order that is not at its end, oldest first.
+pub(crate) async fn open(database: &Database, mode: TradingMode) -> Result<Vec<Kept>, TradingError> {
+    let statement = Statement::new(
+        QueryType::Select,
+        TABLE,
+        select!("WHERE mode = $1 AND status IN ('new', 'submitted', 'partially_filled', 'unknown') ORDER BY number"),
+    )
+    .bind(mode.as_str());
+    database.fetch_all::<Row>(statement).await?.into_iter().map(Kept::try_from).collect()
+}
+
+/// Which orders a list is of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum StatusFilter {
+    Any,
+    Open,
+    One(OrderStatus),
+}
+
+/// Orders, newest first.
+pub(crate) async fn list(
+    database: &Database,
+    query: &PageQuery,
+    symbol: Option<&Symbol>,
+    status: &StatusFilter,
+) -> Result<Page<TradeOrder>, TradingError> {
+    let limit = query.limit()?;
+    // A statement for each filter, so that each reads along its index.
+    let sql = match (symbol, status) {
+        (None, StatusFilter::Any) => select!("WHERE number < $1 ORDER BY number DESC LIMIT $2"),
+        (Some(_), StatusFilter::Any) => {
+            select!("WHERE number < $1 AND symbol = $3 ORDER BY number DESC LIMIT $2")
+        }
+        (None, StatusFilter::Open) => {
+            select!(
+                "WHERE number < $1 \
+             AND status IN ('new', 'submitted', 'partially_filled', 'unknown') ORDER BY number DESC LIMIT $2"
+            )
+        }
+        (Some(_), StatusFilter::Open) => {
+            select!(
+                "WHERE number < $1 AND symbol = $3 \
+             AND status IN ('new', 'submitted', 'partially_filled', 'unknown') ORDER BY number DESC LIMIT $2"
+            )
+        }
+        (None, StatusFilter::One(_)) => {
+            select!("WHERE number < $1 AND status = $3 ORDER BY number DESC LIMIT $2")
+        }
+        (Some(_), StatusFilter::One(_)) => {
+            select!("WHERE number < $1 AND symbol = $3 AND status = $4 ORDER BY number DESC LIMIT $2")
+        }
+    };
+    let mut statement = Statement::new(QueryType::Select, TABLE, sql).bind(query.before()?).bind(i64::from(limit) + 1);
+    if let Some(symbol) = symbol {
+        statement = statement.bind(symbol.as_str());
+    }
+    if let StatusFilter::One(status) = status {
+        statement = statement.bind(status.as_str());
+    }
+    let rows = database.fetch_all::<Row>(statement).await?;
+    let kept = rows.into_iter().map(Kept::try_from).collect::<Result<Vec<_>, _>>()?;
+    let page = Page::of(kept, limit, |kept| kept.number);
+    Ok(Page {
+        items: page.items.into_iter().map(|kept| kept.order).collect(),
+        next_cursor: page.next_cursor,
+        trace_id: telemetry::trace_id(),
+    })
+}
+
+#[derive(FromRow)]
+struct TransitionRow {
+    from_status: Option<String>,
+    to_status: String,
+    reason: Option<String>,
+    at: DateTime<Utc>,
+}
+
+/// Every status that an order had, oldest first.
+pub(crate) async fn history(database: &Database, number: i64) -> Result<Vec<Transition>, TradingError> {
+    let statement = Statement::new(
+        QueryType::Select,
+        "trade_transitions",
+        "SELECT from_status, to_status, reason, at FROM trade_transitions WHERE order_number = $1 ORDER BY revision",
+    )
+    .bind(number);
+    let wrong = |_| TradingError::Kept("a status");
+    let rows = database.fetch_all::<TransitionRow>(statement).await?;
+    rows.into_iter()
+        .map(|row| {
+            Ok(Transition {
+                from: row.from_status.map(|status| status.parse()).transpose().map_err(wrong)?,
+                to: row.to_status.parse().map_err(wrong)?,
+                at: row.at,
+                reason: row.reason,
+            })
+        })
+        .collect()
+}
+
+/// Orders that were made, or went out, since then; `but` not counted.
+pub(super) async fn count_since(
+    transaction: &mut Transaction,
+    mode: TradingMode,
+    since: DateTime<Utc>,
+    but: &DecisionId,
+) -> Result<u32, TradingError> {
+    let statement = Statement::new(
+        QueryType::Select,
+        TABLE,
+        "SELECT COUNT(*) FROM (SELECT id FROM trade_orders WHERE created_at > $1 AND mode = $2 AND id <> $3 \
+         UNION SELECT id FROM trade_orders WHERE sent_at > $1 AND mode = $2 AND id <> $3) AS made",
+    )
+    .bind(since)
+    .bind(mode.as_str())
+    .bind(but.as_str());
+    let (count,): (i64,) = transaction.fetch_one(statement).await?;
+    Ok(u32::try_from(count).unwrap_or(u32::MAX))
+}
