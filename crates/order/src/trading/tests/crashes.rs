@@ -2,8 +2,9 @@
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
-use domain::trading::{OrderStatus, SignalOutcome, SignalResult, TradeOrder};
+use domain::trading::{Actor, OrderStatus, SignalOutcome, SignalResult, TradeOrder};
 use rust_decimal::Decimal;
 use rust_decimal_macros::dec;
 use storage::testing::{TestDatabase, engines};
@@ -11,7 +12,11 @@ use web::testing::eventually;
 
 use super::exchange::{Fake, Placing};
 use super::world::{Process, prices, signal};
+use crate::trading::core::ourselves;
 use crate::trading::error::TradingError;
+use crate::trading::moves::Told;
+use crate::trading::rules::Rules;
+use crate::trading::table::Kept;
 use crate::trading::{ledger, lookups};
 
 /// Work that is dropped where it stands after so many steps: a process that is killed there.
@@ -133,6 +138,68 @@ fn killed_when_the_order_arrives_late() {
 #[test]
 fn killed_when_it_is_refused() {
     run(async |database| killed_at_every_step(&database, Placing::Refused).await);
+}
+
+/// A person's yes is kept or not, and never half: then it is asked for again.
+#[test]
+fn killed_at_every_step_of_a_confirmation() {
+    run(async |database| {
+        let (exchange, prices) = (Fake::default(), prices());
+        let careful = |rules: &mut Rules| rules.confirm_within = Some(Duration::from_secs(60));
+        let by: Actor = "telegram:1001".parse().unwrap();
+        let mut steps = 0;
+        loop {
+            let process = Process::with(&database, &exchange, &prices, careful).await;
+            let waits = process.trading.handle_signal(signal(steps)).await.unwrap();
+            assert_eq!(waits.result, SignalResult::AwaitingConfirmation);
+            exchange.plan([if steps % 2 == 0 { Placing::Taken } else { Placing::TakenUnheard }]);
+            let before = exchange.calls();
+            let confirmed = Killed::after(steps, process.trading.confirm(&waits.signal_id, &by)).await;
+            if exchange.calls() == before {
+                exchange.forget_plan();
+            }
+            steps += 1;
+            if confirmed.is_some() {
+                break;
+            }
+            assert!(steps < 2_000, "it never ends");
+        }
+        assert!(steps > 10, "it has more steps than {steps}");
+        let process = Process::with(&database, &exchange, &prices, careful).await;
+        for number in 0..steps {
+            let id = signal(number).signal_id;
+            let kept = process.trading.find(&id).await.unwrap();
+            if kept.order.awaits_confirmation() {
+                assert_eq!(exchange.taken(&id), 0, "killed at step {number}: nobody has said yes");
+                process.trading.confirm(&id, &by).await.unwrap();
+            }
+            let order = finished(&process, number).await;
+            assert_eq!((exchange.taken(&id), order.status), (1, OrderStatus::Filled), "killed at step {number}");
+        }
+    });
+}
+
+#[test]
+fn a_forbidden_move_is_never_written() {
+    run(async |database| {
+        let (exchange, prices) = (Fake::default(), prices());
+        let process = Process::start(&database, &exchange, &prices).await;
+        let filled = finished(&process, 1).await;
+        let kept = process.trading.find(&filled.id).await.unwrap();
+        for status in OrderStatus::ALL.into_iter().filter(|status| *status != OrderStatus::Filled) {
+            let told = Told::moved(ourselves());
+            let refused = process.trading.write(&kept, |after| after.order.status = status, told).await;
+            let Err(TradingError::ForbiddenMove { from: OrderStatus::Filled, to }) = refused else {
+                panic!("filled became {status}");
+            };
+            assert_eq!(to, status);
+        }
+        // Nor does a write win that has seen an older order.
+        let stale = Kept { order: TradeOrder { revision: 1, ..kept.order.clone() }, ..kept.clone() };
+        let told = Told::noted(ourselves(), "order.fee");
+        assert!(process.trading.write(&stale, |after| after.cancel_by = None, told).await.unwrap().is_none());
+        assert_eq!(process.trading.find(&filled.id).await.unwrap(), kept, "nothing is written");
+    });
 }
 
 #[test]

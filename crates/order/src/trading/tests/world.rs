@@ -19,7 +19,7 @@ use web::testing::{eventually, fake};
 use super::exchange::{Fake, PRICE};
 use crate::trading::core::{Core, Trading};
 use crate::trading::prices::Prices;
-use crate::trading::rules::SendTimes;
+use crate::trading::rules::{Rules, SendTimes};
 use crate::trading::settings::TradingSettings;
 use crate::trading::telling::Telling;
 use crate::trading::values::Receiver;
@@ -49,6 +49,16 @@ impl Drop for Process {
 impl Process {
     /// Begins one; its loops do not run.
     pub(super) async fn start(database: &TestDatabase, exchange: &Fake, prices: &Url) -> Self {
+        Self::with(database, exchange, prices, |_| {}).await
+    }
+
+    /// The same with other rules.
+    pub(super) async fn with(
+        database: &TestDatabase,
+        exchange: &Fake,
+        prices: &Url,
+        change: impl FnOnce(&mut Rules),
+    ) -> Self {
         let migrations = vec![outbox::migration(2), crate::trading::migration(3)];
         let database = Database::open("order-service", &database.settings(), migrations).unwrap();
         let stop = CancellationToken::new();
@@ -60,6 +70,7 @@ impl Process {
             recv_window: Duration::from_millis(50),
             margin: Duration::from_millis(300),
         };
+        change(&mut rules);
         // The trail is written, and nobody is there to take it.
         let nobody: Receiver = "http://127.0.0.1:1/".parse().unwrap();
         let telling = Telling::new(&database, &nobody, &nobody);
