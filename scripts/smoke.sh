@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Asks a running stack for everything it promises, once, from outside, and says what is missing: an ask, an order through
-# the chain, both traces in Tempo, a log line in Loki, targets in Prometheus, dashboards in Grafana, a refusal without a key.
+# the chain, an alert that becomes a paper order, their traces in Tempo, a log line in Loki, targets in Prometheus, dashboards in Grafana, a refusal without a key.
 # The virtual machines of nix/tests/vm run it, and so may whoever has just deployed one.
 #
 #   scripts/smoke.sh                       on this machine, with the ports' variables as everywhere
@@ -11,6 +11,7 @@ set -euo pipefail
 
 here=http://127.0.0.1
 gateway=$here:${GATEWAY_PORT:-8080}
+signal=$here:${SIGNAL_PORT:-8000} trading=$here:${ORDER_PORT:-5002}
 tempo=$here:${TEMPO_PORT:-3200} loki=$here:${LOKI_PORT:-3100}
 prometheus=$here:${PROMETHEUS_PORT:-9090} grafana=$here:${GRAFANA_PORT:-3000}
 limit_s=${SMOKE_TIMEOUT_S:-60}
@@ -92,6 +93,35 @@ fi
 if [ -n "${order_trace:-}" ]; then
   within 'the order is one trace in Tempo' trace_has "$order_trace" api-gateway user-service order-service audit-service || true
 fi
+
+# An alert becomes an order at the simulated exchange; with a real one nothing is tried.
+# shellcheck disable=SC2317,SC2329 # called through within
+filled() {
+  get "$trading/v1/trading/orders/$1" >"$scratch/filled" || return 1
+  jq -e '.status == "filled" and .mode == "paper"' "$scratch/filled"
+}
+mode=$(get "$trading/v1/trading/state" | jq -r .mode) || mode=unknown
+case $mode in
+  paper)
+    if get -H 'Content-Type: application/json' -d "{\"name\":\"smoke-$RANDOM-$$\"}" "$signal/v1/hooks" >"$scratch/hook"; then
+      alert=$(jq -n --arg now "$(date -u +%FT%TZ)" --arg id "smoke $RANDOM $$" \
+        '{ticker: "BTCUSDT", action: "buy", contracts: "0.0005", order_id: $id, timenow: $now}')
+      if get -H 'Content-Type: application/json' -d "$alert" "$signal$(jq -r .path "$scratch/hook")" >"$scratch/alert"; then
+        ok 'an alert of TradingView is taken'
+        within 'it becomes a filled paper order' filled "$(jq -r .signal_id "$scratch/alert")" || true
+        within 'the alert is one trace in Tempo' trace_has "$(jq -r .trace_id "$scratch/alert")" \
+          signal-service order-service market-data-service audit-service notifier-service || true
+      else
+        bad "an alert of TradingView is not taken: $(cat "$scratch/alert")"
+      fi
+      get -X DELETE "$signal/v1/hooks/$(jq -r .id "$scratch/hook")" >/dev/null || bad 'the hook cannot be revoked'
+    else
+      bad "no hook can be made: $(cat "$scratch/hook")"
+    fi
+    ;;
+  live) ok 'trading is live: no alert is sent' ;;
+  *) bad "order-service does not say how it trades: $mode" ;;
+esac
 
 # shellcheck disable=SC2317,SC2329 # called through within
 logged() {

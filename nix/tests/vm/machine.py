@@ -44,7 +44,7 @@ def parts(answer: dict[str, object]) -> list[object]:
 def wait_until_ready() -> None:
     for unit in BACKENDS + UNITS:
         machine.wait_for_unit(unit)
-    for variable in ["GATEWAY_PORT", "USER_PORT", "ORDER_PORT", "AUDIT_PORT", "NOTIFIER_PORT"]:
+    for variable in ["GATEWAY_PORT", "USER_PORT", "ORDER_PORT", "AUDIT_PORT", "NOTIFIER_PORT", "SIGNAL_PORT"]:
         machine.wait_until_succeeds(f"curl -sf http://127.0.0.1:{PORTS[variable]}/health/ready", timeout=180)
 
 

@@ -54,6 +54,7 @@ pub(super) async fn check(args: &Args, stack: &Stack) -> Vec<Component> {
         ("notifier-service", Skippable::NotifierService, &stack.notifier),
         ("audit-service", Skippable::AuditService, &stack.audit),
         ("order-service", Skippable::OrderService, &stack.order),
+        ("signal-service", Skippable::SignalService, &stack.signal),
         ("user-service", Skippable::UserService, &stack.user),
         ("api-gateway", Skippable::ApiGateway, &stack.gateway),
     ];

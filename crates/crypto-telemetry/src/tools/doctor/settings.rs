@@ -46,6 +46,7 @@ pub(super) enum Skippable {
     NotifierService,
     AuditService,
     OrderService,
+    SignalService,
     UserService,
     ApiGateway,
     Alertmanager,
@@ -104,6 +105,9 @@ struct Addresses {
     /// order-service [port: ORDER_PORT, 5002]
     #[arg(long, env = "ORDER_URL", value_parser = ports::http_url)]
     order_url: Option<Url>,
+    /// signal-service [port: SIGNAL_PORT, 8000]
+    #[arg(long, env = "SIGNAL_URL", value_parser = ports::http_url)]
+    signal_url: Option<Url>,
     /// user-service [port: USER_PORT, 5001]
     #[arg(long, env = "USER_URL", value_parser = ports::http_url)]
     user_url: Option<Url>,
@@ -131,6 +135,7 @@ pub(super) struct Stack {
     pub(super) notifier: Url,
     pub(super) audit: Url,
     pub(super) order: Url,
+    pub(super) signal: Url,
     pub(super) user: Url,
     pub(super) gateway: Url,
 }
@@ -159,6 +164,7 @@ impl Args {
             notifier: ports::NOTIFIER.url(given.notifier_url.as_ref())?,
             audit: ports::AUDIT.url(given.audit_url.as_ref())?,
             order: ports::ORDER.url(given.order_url.as_ref())?,
+            signal: ports::SIGNAL.url(given.signal_url.as_ref())?,
             user: ports::USER.url(given.user_url.as_ref())?,
             gateway: ports::GATEWAY.url(given.gateway_url.as_ref())?,
         })
