@@ -64,9 +64,9 @@ impl Watch {
             if watched.revision != kept.order.revision {
                 *watched = Watched { revision: kept.order.revision, looks: 0, due: at + first };
             }
-            // What has a time of its own needs no look before.
-            if let Some(time) = own_time(kept) {
-                watched.due = at + (time - now()).to_std().unwrap_or_default();
+            // What has a time of its own needs no look before; after it, looks are apart as all others are.
+            if let Some(left) = own_time(kept).and_then(|time| (time - now()).to_std().ok()) {
+                watched.due = at + left;
             }
         }
     }
@@ -76,10 +76,10 @@ impl Watch {
     }
 
     fn looked(&mut self, id: &DecisionId) {
-        let longest = self.longest;
+        let looks = self.orders.get(id).map_or(0, |watched| watched.looks).saturating_add(1);
+        let due = Instant::now() + self.wait(looks);
         if let Some(watched) = self.orders.get_mut(id) {
-            watched.looks = watched.looks.saturating_add(1);
-            watched.due = Instant::now() + FIRST_WAIT.saturating_mul(1 << watched.looks.min(16)).min(longest);
+            (watched.looks, watched.due) = (looks, due);
         }
     }
 
@@ -255,4 +255,50 @@ async fn traced(kept: &Kept, work: impl Future<Output = Result<Kept, TradingErro
     }
     .instrument(span)
     .await
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::TimeDelta;
+
+    use super::*;
+    use crate::trading::table::Claim;
+    use crate::trading::tests::kept;
+
+    fn watch() -> Watch {
+        Watch { orders: HashMap::new(), longest: Duration::from_secs(600) }
+    }
+
+    #[test]
+    fn looks_are_longer_and_longer_apart_until_something_changes() {
+        let (mut watch, mut kept) = (watch(), kept());
+        let waits: Vec<Duration> = (0..40).map(|looks| watch.wait(looks)).collect();
+        assert!(waits.is_sorted() && waits[0] == FIRST_WAIT && waits[39] == watch.longest, "{waits:?}");
+        watch.see(std::slice::from_ref(&kept));
+        for _ in 0..20 {
+            watch.looked(kept.id());
+        }
+        let late = watch.next().unwrap();
+        kept.order.revision += 1;
+        watch.see(std::slice::from_ref(&kept));
+        assert!(watch.next().unwrap() < late, "what has changed is looked after soon");
+        watch.see(&[]);
+        assert_eq!(watch.next(), None, "what has ended is looked after no more");
+    }
+
+    #[test]
+    fn a_claim_is_left_alone_until_it_has_run_out_and_is_then_not_looked_at_without_end() {
+        let (mut watch, mut kept) = (watch(), kept());
+        kept.claim = Some(Claim { since: now(), until: now() + TimeDelta::hours(1) });
+        watch.see(std::slice::from_ref(&kept));
+        assert!(watch.next().unwrap() > Instant::now() + Duration::from_secs(600));
+        kept.claim = Some(Claim { since: now(), until: now() - TimeDelta::seconds(1) });
+        kept.order.revision += 1;
+        watch.see(std::slice::from_ref(&kept));
+        for _ in 0..20 {
+            watch.looked(kept.id());
+            watch.see(std::slice::from_ref(&kept));
+        }
+        assert!(!watch.is_due(&kept), "the next look comes later");
+    }
 }

@@ -3,3 +3,5 @@
 mod crashes;
 mod exchange;
 mod world;
+
+pub(crate) use world::kept;

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use actix_web::HttpResponse;
 use chrono::Utc;
-use domain::DecisionId;
-use domain::trading::{Signal, SignalAction, SignalSource};
+use domain::trading::{OrderKind, OrderStatus, Side, Signal, SignalAction, SignalSource, TradeOrder};
+use domain::{DecisionId, TradingMode};
 use rust_decimal_macros::dec;
 use serde_json::json;
 use storage::testing::TestDatabase;
@@ -17,10 +17,12 @@ use web::CancellationToken;
 use web::testing::{eventually, fake};
 
 use super::exchange::{Fake, PRICE};
+use crate::trading::clock::now;
 use crate::trading::core::{Core, Trading};
 use crate::trading::prices::Prices;
 use crate::trading::rules::{Rules, SendTimes};
 use crate::trading::settings::TradingSettings;
+use crate::trading::table::Kept;
 use crate::trading::telling::Telling;
 use crate::trading::values::Receiver;
 
@@ -104,4 +106,39 @@ pub(super) fn signal(number: usize) -> Signal {
         alerted_at: None,
         received_at: Utc::now(),
     }
+}
+
+/// An order that is written down and that nobody sends.
+pub(crate) fn kept() -> Kept {
+    let (signal, at) = (signal(1), now());
+    let order = TradeOrder {
+        id: signal.signal_id.clone(),
+        revision: 1,
+        source: signal.source,
+        hook: None,
+        comment: None,
+        symbol: signal.symbol.clone(),
+        side: Side::Buy,
+        kind: OrderKind::Market,
+        reduce_only: false,
+        quantity: dec!(0.001),
+        reference_price: PRICE,
+        price_observed_at: at,
+        mode: TradingMode::Paper,
+        status: OrderStatus::New,
+        reason: None,
+        confirmation: None,
+        exchange_order_id: None,
+        filled_quantity: dec!(0),
+        average_price: None,
+        fee: dec!(0),
+        realised_pnl: dec!(0),
+        trace_id: None,
+        received_at: at,
+        created_at: at,
+        submitted_at: None,
+        updated_at: at,
+        history: Vec::new(),
+    };
+    Kept { number: 1, order, signal, context: String::new(), claim: None, sent_at: None, cancel_by: None }
 }
