@@ -24,7 +24,7 @@ mod symbols;
 use std::time::Duration;
 
 use actix_web::web::{Data, ServiceConfig};
-use storage::Database;
+use storage::{Database, DatabaseSettings};
 use utoipa::OpenApi;
 use web::{Background, Readiness, RunningServer, Service, StartError};
 
@@ -47,6 +47,9 @@ pub const NAME: &str = "notifier-service";
 /// Its port where none is set.
 pub const DEFAULT_PORT: u16 = 9000;
 
+/// Most connections of the sender.
+const SENDER_CONNECTIONS: u16 = 4;
+
 /// Starts the service. Call it inside an actix system.
 ///
 /// # Errors
@@ -60,7 +63,7 @@ pub async fn start(config: Config) -> Result<RunningServer, StartError> {
     let parts = match config.telegram.bot()? {
         None => None,
         // The database is the bot's: without one there is nothing to keep.
-        Some(settings) => Some((settings, Database::open(NAME, &config.database, outbox::migrations())?)),
+        Some(settings) => Some((settings, Databases::open(&config.database)?)),
     };
 
     let mut background = Background::new();
@@ -68,9 +71,9 @@ pub async fn start(config: Config) -> Result<RunningServer, StartError> {
     background.spawn("trading-mode", |stop| mode.clone().keep_up(backends.clone(), stop));
     let readiness = readiness(&backends);
     let running = match parts {
-        Some((settings, database)) => {
+        Some((settings, databases)) => {
             let shared = Shared { backends: &backends, asker: &asker, symbols: &symbols, mode: &mode };
-            start_bot(&config, settings, database, &shared, readiness, &mut background)
+            start_bot(&config, settings, databases, &shared, readiness, &mut background)
         }
         None => {
             tracing::warn!(
@@ -113,6 +116,29 @@ fn readiness(backends: &Backends) -> Readiness {
         .noted("order-service", backends.order_probe())
 }
 
+/// The one database, through connections of two kinds.
+///
+/// A connection to PostgreSQL ends with the thread that opened it, and the server's threads end before the sender does:
+/// what Telegram took in that moment could not be written down, and would be said again at the next start. So the sender
+/// has connections that its own thread opens.
+struct Databases {
+    api: Database,
+    sender: Database,
+}
+
+impl Databases {
+    fn open(settings: &DatabaseSettings) -> Result<Self, StartError> {
+        let few = DatabaseSettings {
+            database_max_connections: settings.database_max_connections.min(SENDER_CONNECTIONS),
+            ..settings.clone()
+        };
+        Ok(Self {
+            api: Database::open(NAME, settings, outbox::migrations())?,
+            sender: Database::open(NAME, &few, outbox::migrations())?,
+        })
+    }
+}
+
 /// What the bot has in common with the API.
 struct Shared<'a> {
     backends: &'a Backends,
@@ -131,7 +157,7 @@ struct Running {
 fn start_bot(
     config: &Config,
     settings: BotSettings,
-    database: Database,
+    Databases { api: database, sender: senders }: Databases,
     shared: &Shared<'_>,
     readiness: Readiness,
     background: &mut Background,
@@ -167,7 +193,9 @@ fn start_bot(
         async move { checked }
     });
     background.spawn("database", |stop| database.keep_up(stop));
-    let sender = Sender::new(outbox.clone(), client, SenderSettings { give_up_after, ..SenderSettings::default() });
+    background.spawn("sender-database", |stop| senders.clone().keep_up(stop));
+    let sender =
+        Sender::new(outbox.through(senders), client, SenderSettings { give_up_after, ..SenderSettings::default() });
     background.spawn("telegram-sender", |stop| sender.run(stop));
     let webhook = match intake {
         Intake::Polling => {

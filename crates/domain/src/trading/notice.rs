@@ -31,7 +31,8 @@ pub enum TradeEvent {
 /// Body of `POST /v1/notices` of notifier-service: something that people are told, once.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct TradeNotice {
-    /// Its id: the same notice that comes again is told once.
+    /// Its id, of 1 to 200 characters that can be seen: the same notice that comes again is told once.
+    #[schema(min_length = 1, max_length = 200, pattern = "^[!-~]{1,200}$")]
     pub notice_id: String,
     /// When it happened.
     pub at: DateTime<Utc>,

@@ -1,13 +1,16 @@
 //! order-service: how trading stands, and what traders want done.
 
-use domain::trading::{Balance, ProfitReport, TradeOrder, TradingState, TradingStatus};
+use domain::trading::{
+    Actor, Balance, OrderCommand, ProfitReport, StateOutcome, StateRequest, TradeOrder, TradingStatus,
+};
 use domain::{DecisionId, Page};
-use serde::Serialize;
-use serde_json::Value;
 use tracing::instrument::WithSubscriber as _;
 use web::{UpstreamError, UpstreamErrorKind};
 
 use super::{Backends, Told, call};
+
+/// The code of order-service's problem where there is no such order; where it does not trade at all it has another.
+const UNKNOWN_ORDER: &str = "unknown_order";
 
 /// What somebody says of an order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,22 +63,9 @@ impl Backends {
     ///
     /// # Errors
     /// When order-service fails or refuses.
-    pub async fn set_trading_state(
-        &self,
-        state: TradingState,
-        by: &str,
-        reason: Option<&str>,
-    ) -> Result<TradingStatus, UpstreamError> {
-        #[derive(Serialize)]
-        struct Wanted<'a> {
-            state: TradingState,
-            by: &'a str,
-            #[serde(skip_serializing_if = "Option::is_none")]
-            reason: Option<&'a str>,
-        }
-        let told = Told { action: Some(state.as_str()), ..Told::of("set_state") };
-        let request = self.order.put("/v1/trading/state").json(&Wanted { state, by, reason }).retryable();
-        call(&self.order, told, request).await
+    pub async fn set_trading_state(&self, wanted: &StateRequest) -> Result<StateOutcome, UpstreamError> {
+        let told = Told { action: Some(wanted.state.as_str()), ..Told::of("set_state") };
+        call(&self.order, told, self.order.put("/v1/trading/state").json(wanted).retryable()).await
     }
 
     /// The account.
@@ -112,7 +102,11 @@ impl Backends {
         let told = Told { order_id: Some(id), ..Told::of("order") };
         let request = self.order.get("/v1/trading/orders/{id}").path(format!("/v1/trading/orders/{id}"));
         match call(&self.order, told, request).await {
-            Err(UpstreamError { kind: UpstreamErrorKind::Status { status: 404, .. }, .. }) => Ok(None),
+            Err(UpstreamError { kind: UpstreamErrorKind::Status { problem: Some(problem), .. }, .. })
+                if problem.code == UNKNOWN_ORDER =>
+            {
+                Ok(None)
+            }
             other => other.map(Some),
         }
     }
@@ -121,10 +115,15 @@ impl Backends {
     ///
     /// # Errors
     /// When order-service fails, or refuses because it is too late.
-    pub async fn decide_order(&self, id: &DecisionId, verdict: Verdict, by: &str) -> Result<TradeOrder, UpstreamError> {
+    pub async fn decide_order(
+        &self,
+        id: &DecisionId,
+        verdict: Verdict,
+        by: &Actor,
+    ) -> Result<TradeOrder, UpstreamError> {
         let told = Told { action: Some(verdict.as_str()), order_id: Some(id), ..Told::of("decide_order") };
         let path = format!("/v1/trading/orders/{id}/{}", verdict.as_str());
-        let request = self.order.post(verdict.route()).path(path).json(&Value::from_iter([("by", by)]));
+        let request = self.order.post(verdict.route()).path(path).json(&OrderCommand { by: by.clone() });
         call(&self.order, told, request).await
     }
 }

@@ -1,7 +1,7 @@
 //! The commands about trading.
 
 use domain::Symbol;
-use domain::trading::TradingState;
+use domain::trading::{Actor, StateRequest, TradingState};
 use storage::StorageError;
 use web::UpstreamError;
 
@@ -85,12 +85,11 @@ impl Bot {
             self.note_denied(user_id, needed);
             return Reply::text(place, text::needs_role(what, needed, role)).with(Outcome::Denied);
         }
-        let by = by(user_id);
-        let changed =
-            self.while_typing(place, self.inner.backends.set_trading_state(state, &by, reason.as_deref())).await;
-        if let Ok(status) = &changed {
-            self.inner.mode.learn(status.mode);
-            tracing::warn!(trading.state = status.state.as_str(), "the trading state was set in Telegram");
+        let wanted = StateRequest { state, by: by(user_id), reason };
+        let changed = self.while_typing(place, self.inner.backends.set_trading_state(&wanted)).await;
+        if let Ok(outcome) = &changed {
+            self.inner.mode.learn(outcome.status.mode);
+            tracing::warn!(trading.state = outcome.status.state.as_str(), "the trading state was set in Telegram");
         }
         let sorry = match state {
             TradingState::Running => "It is not known whether trading goes on.",
@@ -110,8 +109,8 @@ impl Bot {
 }
 
 /// Who did it, as the trail has it.
-pub(super) fn by(user_id: u64) -> String {
-    format!("telegram:{user_id}")
+pub(super) fn by(user_id: u64) -> Actor {
+    Actor::named("telegram", &user_id.to_string())
 }
 
 /// What a service said; or which service failed.

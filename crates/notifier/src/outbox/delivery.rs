@@ -4,15 +4,16 @@ use std::time::Duration;
 
 use chrono::{TimeDelta, Utc};
 use storage::StorageError;
+use storage::outbox::restore_context;
 use telegram::{Deliver, Error, Outgoing, Taken};
 use telemetry::metrics::notifier::{MESSAGES_SENT, SEND_RETRIES};
 use tracing::{Instrument, Span, field};
 use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 
+use super::Outbox;
 use super::content::Content;
 use super::sender::SenderSettings;
 use super::table::{self, Claimed, Sent};
-use super::{Outbox, context};
 
 /// Pause between two tries while the database is away.
 const DATABASE_AGAIN: Duration = Duration::from_millis(500);
@@ -52,7 +53,7 @@ pub(super) async fn deliver(
         telegram.subject = claimed.subject,
     );
     // Fails only where spans are off, and then there is no parent to be had either.
-    drop(span.set_parent(context::restore(&claimed.context)));
+    drop(span.set_parent(restore_context(&claimed.context)));
     async {
         let (method, outcome) = attempt(outbox, telegram, settings, &claimed).await?;
         report(&claimed, method, &outcome);

@@ -18,7 +18,6 @@
 //! wait, and what was sent leaves the id by which it is edited. Order is per chat, as it is per group there.
 
 mod content;
-mod context;
 mod delivery;
 mod memory;
 mod sender;
@@ -27,7 +26,9 @@ mod table;
 use std::sync::Arc;
 
 use chrono::Utc;
+use opentelemetry::Context;
 use serde_json::Value;
+use storage::outbox::store_context;
 use storage::{Database, Migration, QueryType, Statement, StorageError, Transaction};
 use telemetry::metrics::notifier::MESSAGES_SENT;
 use tokio::sync::Notify;
@@ -116,6 +117,12 @@ impl Outbox {
         Self { database, news: Arc::new(Notify::new()) }
     }
 
+    /// The same outbox through other connections: what one of the two writes down wakes the sender of the other.
+    #[must_use]
+    pub fn through(&self, database: Database) -> Self {
+        Self { database, news: Arc::clone(&self.news) }
+    }
+
     /// Whether the cause with this key has been handled.
     ///
     /// # Errors
@@ -170,7 +177,7 @@ impl Outbox {
         }
         let payload = serde_json::to_string(&draft.content)
             .map_err(|_| StorageError::Malformed { column: "payload".to_owned() })?;
-        if transaction.execute(table::put(draft, payload, context::current())).await? == 0 {
+        if transaction.execute(table::put(draft, payload, store_context(&Context::current()))).await? == 0 {
             // Newer words about the same wait already.
             superseded();
         }

@@ -1,6 +1,6 @@
 //! Takes what waits to Telegram: each chat's words in their order and at Telegram's pace, chats beside each other.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -55,7 +55,8 @@ impl Default for SenderSettings {
             pace: PaceSettings::default(),
             parallel: 16,
             retry_base: Duration::from_millis(500),
-            retry_cap: Duration::from_secs(30),
+            // How much longer than Telegram an outage can last for a chat.
+            retry_cap: Duration::from_secs(10),
             give_up_after: Duration::from_secs(86_400),
             // An edit that cannot be made and the message instead of it, 15 s each, and the database.
             claim: Duration::from_secs(45),
@@ -70,8 +71,8 @@ pub struct Sender<D> {
     telegram: Arc<D>,
     settings: Arc<SenderSettings>,
     pacer: Pacer,
-    /// Chats with a call under way.
-    busy: HashSet<i64>,
+    /// Chats with a call under way, and its words.
+    busy: HashMap<i64, i64>,
 }
 
 /// Deliveries are tasks of their own: one that writes down what became of its message must go on while this loop waits
@@ -83,7 +84,7 @@ impl<D: Deliver> Sender<D> {
     #[must_use]
     pub fn new(outbox: Outbox, telegram: D, settings: SenderSettings) -> Self {
         let pacer = Pacer::new(settings.pace);
-        Self { outbox, telegram: Arc::new(telegram), settings: Arc::new(settings), pacer, busy: HashSet::new() }
+        Self { outbox, telegram: Arc::new(telegram), settings: Arc::new(settings), pacer, busy: HashMap::new() }
     }
 
     /// Works until `stop` is cancelled. What is not said then waits for the next start.
@@ -117,11 +118,19 @@ impl<D: Deliver> Sender<D> {
         while let Ok(Some(ended)) = tokio::time::timeout_at(end, deliveries.join_next()).await {
             self.settle(ended);
         }
-        if !deliveries.is_empty() {
-            tracing::warn!(
-                telegram.messages = deliveries.len(),
-                "messages were on their way to Telegram at the stop; the next start tries them again"
-            );
+        if deliveries.is_empty() {
+            return;
+        }
+        tracing::warn!(
+            telegram.messages = deliveries.len(),
+            "messages were on their way to Telegram at the stop; the next start tries them again"
+        );
+        deliveries.shutdown().await;
+        // At once: nobody has them any more.
+        for id in self.busy.into_values() {
+            if let Err(error) = self.outbox.database.execute_quietly(table::wait(id, Utc::now(), None)).await {
+                tracing::debug!(error = %error, "a message stays claimed for a while");
+            }
         }
     }
 
@@ -130,7 +139,7 @@ impl<D: Deliver> Sender<D> {
         let heads: Vec<Head> = self.outbox.database.quietly(table::heads()).await?;
         let mut next: Option<Instant> = None;
         for head in heads {
-            if self.busy.contains(&head.chat_id) {
+            if self.busy.contains_key(&head.chat_id) {
                 continue;
             }
             if deliveries.len() >= self.settings.parallel.max(1) {
@@ -148,7 +157,7 @@ impl<D: Deliver> Sender<D> {
             let claimed: Vec<Claimed> = self.outbox.database.quietly(table::claim(head.id, clock, until)).await?;
             for claimed in claimed {
                 self.pacer.spend(head.chat_id, now);
-                self.busy.insert(head.chat_id);
+                self.busy.insert(head.chat_id, claimed.id);
                 let (outbox, telegram) = (self.outbox.clone(), Arc::clone(&self.telegram));
                 let settings = Arc::clone(&self.settings);
                 deliveries.spawn_local(async move {

@@ -8,8 +8,9 @@ use actix_web::HttpResponse;
 use actix_web::http::{Method, StatusCode};
 use chrono::{TimeDelta, Utc};
 use domain::trading::{
-    Balance, Confirmation, ConfirmationState, Limits, OrderKind, OrderStatus, PositionView, ProfitReport, Side,
-    SignalSource, SymbolProfit, TradeEvent, TradeNotice, TradeOrder, TradingState, TradingStatus, Transition,
+    Balance, Confirmation, ConfirmationState, Limits, OrderCommand, OrderKind, OrderStatus, PositionView, ProfitReport,
+    Side, SignalSource, StateOutcome, StateRequest, SymbolProfit, TradeEvent, TradeNotice, TradeOrder, TradingState,
+    TradingStatus, Transition,
 };
 use domain::{Page, TradingMode};
 use rust_decimal::Decimal;
@@ -88,11 +89,12 @@ impl Desk {
         match (method.as_str(), parts.as_slice()) {
             ("GET", ["state"]) => HttpResponse::Ok().json(&*self.status.lock().unwrap()),
             ("PUT", ["state"]) => {
+                let wanted: StateRequest = serde_json::from_value(body.clone()).unwrap();
                 let mut status = self.status.lock().unwrap();
-                status.state = serde_json::from_value(body["state"].clone()).unwrap();
-                status.by = body["by"].as_str().map(str::to_owned);
-                status.reason = body["reason"].as_str().map(str::to_owned);
-                HttpResponse::Ok().json(&*status)
+                let changed = status.state != wanted.state;
+                (status.state, status.by, status.reason) = (wanted.state, Some(wanted.by.to_string()), wanted.reason);
+                let (cancelled, not_cancelled) = (Vec::new(), Vec::new());
+                HttpResponse::Ok().json(StateOutcome { status: status.clone(), changed, cancelled, not_cancelled })
             }
             ("GET", ["balance"]) => HttpResponse::Ok().json(balance()),
             ("GET", ["profit"]) => HttpResponse::Ok().json(profit()),
@@ -123,7 +125,8 @@ impl Desk {
         }
         let confirmed = verdict == "confirm";
         asked.state = if confirmed { ConfirmationState::Confirmed } else { ConfirmationState::Declined };
-        asked.by = body["by"].as_str().map(str::to_owned);
+        let command: OrderCommand = serde_json::from_value(body.clone()).unwrap();
+        asked.by = Some(command.by.to_string());
         order.status = if confirmed { OrderStatus::Submitted } else { OrderStatus::Cancelled };
         order.revision += 1;
         HttpResponse::Ok().json(order)

@@ -63,6 +63,9 @@ pub(crate) async fn an_order_is_told_once_to_everybody_and_its_life_is_one_messa
     assert_eq!(tell(&server, &state("state:1")).await.status, 202);
     let text = telegraph.text(TRADER, 3).await;
     assert!(text.contains("Trading is stopped"), "{text}");
+    for chat in [VIEWER, ADMIN] {
+        telegraph.text(chat, 3).await;
+    }
     assert_eq!(telegraph.calls("sendMessage").len(), 6, "two messages in each chat");
     let metrics = get(&url(&server, "/metrics")).await.text;
     assert!(metrics.contains("telegram_notices_total{kind=\"order\",outcome=\"queued\""), "{metrics}");

@@ -120,7 +120,7 @@ pub(crate) async fn pause_stop_and_resume_are_for_those_who_may(database: TestDa
     let text = floor.say(TRADER, "/pause news at two").await;
     assert!(text.contains("Trading is paused") && text.contains("💰 LIVE"), "{text}");
     let text = floor.say(TRADER, "/stop").await;
-    assert!(text.contains("Trading is stopped") && text.contains("1 orders are open"), "{text}");
+    assert!(text.contains("Trading is stopped") && text.contains("open: 1, see /orders"), "{text}");
     let text = floor.say(ADMIN, "/resume").await;
     assert!(text.contains("Trading is running"), "{text}");
     let by = |state: &str, user: i64| json!({"state": state, "by": format!("telegram:{user}")});

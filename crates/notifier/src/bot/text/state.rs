@@ -1,6 +1,6 @@
 //! How trading stands, and who changed it.
 
-use domain::trading::{StateChange, TradingState, TradingStatus};
+use domain::trading::{StateChange, StateOutcome, TradingState, TradingStatus};
 
 use super::{clock, escape, grouped, mode_mark, moment, shorten, signed, trace_line};
 
@@ -8,6 +8,8 @@ use super::{clock, escape, grouped, mode_mark, moment, shorten, signed, trace_li
 const MAX_REASON: usize = 500;
 /// Characters of a name that are shown.
 const MAX_NAME: usize = 80;
+/// Orders that are named.
+const MAX_ORDERS: usize = 5;
 /// Symbols that are listed.
 const MAX_SYMBOLS: usize = 50;
 
@@ -48,17 +50,33 @@ pub(crate) fn status(status: &TradingStatus) -> String {
 }
 
 /// To whoever changed the state.
-pub(crate) fn changed(status: &TradingStatus) -> String {
+pub(crate) fn changed(outcome: &StateOutcome) -> String {
+    let status = &outcome.status;
     let means = match status.state {
         TradingState::Running => "Signals become orders, within the limits.",
         TradingState::Reducing => "Only what makes a position smaller is traded. An admin lets it go on with /resume.",
         TradingState::Halted => "Nothing is traded. An admin lets it go on with /resume.",
     };
-    let still = match status.open_orders {
-        0 => String::new(),
-        open => format!("\n📋 {open} orders are open all the same: /orders"),
-    };
-    format!("{} · <b>{}</b>\n{means}{still}", headline(status.state), mode_mark(status.mode))
+    let mut lines = vec![format!("{} · <b>{}</b>", headline(status.state), mode_mark(status.mode)), means.to_owned()];
+    if !outcome.changed {
+        lines.push("It was so before.".to_owned());
+    }
+    if !outcome.cancelled.is_empty() {
+        lines.push(format!("❌ Open orders that were taken back: {}", outcome.cancelled.len()));
+    }
+    if !outcome.not_cancelled.is_empty() {
+        lines.push(format!(
+            "⚠️ Open orders that could not be taken back yet; it is tried again: {}",
+            outcome.not_cancelled.len()
+        ));
+        let named = outcome.not_cancelled.iter().take(MAX_ORDERS);
+        lines
+            .extend(named.map(|one| format!("• <code>{}</code> {}", one.order_id, escape(&shorten(&one.detail, 200)))));
+    }
+    if status.open_orders > 0 {
+        lines.push(format!("📋 Orders that are open: {}, see /orders", status.open_orders));
+    }
+    lines.join("\n")
 }
 
 /// That somebody changed the state.
@@ -100,7 +118,7 @@ fn because(reason: Option<&str>) -> String {
 mod tests {
     use chrono::Utc;
     use domain::TradingMode;
-    use domain::trading::Limits;
+    use domain::trading::{Limits, NotCancelled};
     use proptest::prelude::*;
     use rust_decimal::Decimal;
     use rust_decimal_macros::dec;
@@ -145,7 +163,26 @@ mod tests {
         ] {
             assert!(text.contains(part), "{part} is not in {text}");
         }
-        assert!(changed(&sample()).contains("2 orders are open all the same"));
+        let not_cancelled = NotCancelled {
+            order_id: "0123456789abcdef0123456789abcdef".parse().unwrap(),
+            detail: "bingx did not <answer>.".to_owned(),
+        };
+        let outcome = StateOutcome {
+            status: sample(),
+            changed: false,
+            cancelled: vec![not_cancelled.order_id.clone()],
+            not_cancelled: vec![not_cancelled; 9],
+        };
+        let text = changed(&outcome);
+        for part in [
+            "It was so before.",
+            "taken back: 1",
+            "tried again: 9\n• <code>0123456789abcdef0123456789abcdef</code> bingx did not &lt;answer&gt;.",
+            "open: 2, see /orders",
+        ] {
+            assert!(text.contains(part), "{part} is not in {text}");
+        }
+        assert!(is_well_formed(&text) && text.matches('•').count() == MAX_ORDERS, "{text}");
     }
 
     #[test]
