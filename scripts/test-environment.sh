@@ -150,4 +150,5 @@ with simulated-as-wanted TELEGRAM_API_URL=http://127.0.0.1:18090 SIMULATOR_PORT=
 only /a/token notifier-service simulator
 only a-key decision-service simulator
 has notifier-service TELEGRAM_ALLOWED_USER_IDS=1002
+has notifier-service TELEGRAM_ADMIN_USER_IDS=1002
 has simulator TELEGRAM_BOT_TOKEN

@@ -238,7 +238,11 @@ in
                 {
                   settings.TELEGRAM_TRADER_USER_IDS = mkDefault (text cfg.telegram.traderUserIds);
                   settings.TELEGRAM_ADMIN_USER_IDS = mkDefault (
-                    if cfg.simulator.enable && cfg.telegram.adminUserIds == [ ] then
+                    # Nobody is named at all: the simulator's first user, again.
+                    if
+                      cfg.simulator.enable
+                      && cfg.telegram.allowedUserIds ++ cfg.telegram.traderUserIds ++ cfg.telegram.adminUserIds == [ ]
+                    then
                       "1001"
                     else
                       text cfg.telegram.adminUserIds

@@ -103,8 +103,8 @@ in
                 (mkIf hasHooks {
                   ${hooksPath} = {
                     proxyPass = "http://${signal}";
-                    # The path holds the hook's token.
-                    extraConfig = "access_log off;";
+                    # The path holds the hook's token, and errors name the path.
+                    extraConfig = "access_log off; error_log /dev/null crit;";
                   };
                 })
               ];

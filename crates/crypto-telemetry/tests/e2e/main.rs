@@ -63,7 +63,7 @@ fn main() -> ExitCode {
         ("the_metrics_of_requirement_2_are_there", trading::metrics),
         ("what_the_dashboards_ask_prometheus_has", trading::dashboards_have_data),
     ];
-    let alone: [(&str, Check); 16] = [
+    let alone: [(&str, Check); 17] = [
         ("doctor_says_all_is_well", doctor::all_well),
         ("doctor_names_tempo", doctor::tempo_stopped),
         ("doctor_names_loki", doctor::loki_stopped),
@@ -80,6 +80,8 @@ fn main() -> ExitCode {
         ("killed_services_send_no_order_twice_and_lose_none", trading::killed_services),
         ("messages_outlive_an_outage_of_telegram", trading::telegram_away),
         ("each_alert_of_trading_reaches_its_receiver", trading::alerts_reach_their_receivers),
+        // The last one: the bot has much to say afterwards.
+        ("ten_thousand_webhooks_are_each_one_outcome", trading::ten_thousand_webhooks),
     ];
     let pages: [(&str, Check); 3] = [
         ("an_order_on_the_page_in_a_browser", browser::chain_on_the_page),

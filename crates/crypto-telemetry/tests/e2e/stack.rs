@@ -201,7 +201,11 @@ impl Stack {
             .env("RATE_LIMIT_PER_SECOND", "10000")
             .env("RATE_LIMIT_BURST", "10000")
             // Trials send more orders in a minute than a person would want.
-            .env("MAX_ORDERS_PER_MINUTE", "10000")
+            .env("MAX_ORDERS_PER_MINUTE", "100000")
+            .env("MAX_POSITION_NOTIONAL_USD", "100000")
+            .env("BINGX_ORDERS_PER_SECOND", "1000")
+            .env("SIMULATOR_BINGX_ORDERS_PER_SECOND", "1000")
+            .env("SIGNAL_HOOK_RATE_PER_MINUTE", "0")
             // Metrics every second and a scrape every two: nobody should wait for a test longer than needed.
             .env("OTEL_METRIC_EXPORT_INTERVAL", "1000")
             .env("PROMETHEUS_SCRAPE_INTERVAL", "2s")

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
+use rand::{Rng, RngExt as _, SeedableRng as _};
 use serde_json::{Value, json};
 
 use crate::backends::Span;
@@ -64,11 +65,12 @@ fn text_of(message: &Value) -> &str {
     message["text"].as_str().or_else(|| message["caption"].as_str()).unwrap_or_default()
 }
 
-/// How often the simulated exchange took an order of each client id.
-fn taken(stack: &Stack) -> BTreeMap<String, u64> {
+/// How often an order of each client id came to the simulated exchange, whether or not it took it: it knows a client id
+/// again, so that one sent twice would be taken once, too.
+fn received(stack: &Stack) -> BTreeMap<String, u64> {
     let account = stack.json(&stack.url("SIMULATOR_PORT", "/control/bingx"), &[]).unwrap();
     let orders = account["client_order_ids"].as_object().unwrap_or_else(|| panic!("no orders in {account}"));
-    orders.iter().map(|(id, counted)| (id.clone(), counted["accepted"].as_u64().unwrap())).collect()
+    orders.iter().map(|(id, counted)| (id.clone(), counted["received"].as_u64().unwrap())).collect()
 }
 
 fn is_whole(spans: &[Span], services: &[&str]) -> bool {
@@ -93,7 +95,7 @@ pub(crate) fn alert_to_order_and_message(stack: &Stack) {
     assert!((32_000.0..49_000.0).contains(&price), "{order:#}");
     assert_eq!((order["side"].as_str(), order["mode"].as_str()), (Some("buy"), Some("paper")), "{order:#}");
     assert_eq!(order["trace_id"].as_str(), Some(trace_id.as_str()), "{order:#}");
-    assert_eq!(taken(stack).get(&id), Some(&1));
+    assert_eq!(received(stack).get(&id), Some(&1));
 
     // One message, which says how it ended, with buttons.
     let message = until("the chat has a message about the filled order", || {
@@ -148,11 +150,39 @@ pub(crate) fn retried_alert(stack: &Stack) {
     let url = stack.url("TEMPO_PORT", &format!("/api/traces/{trace_id}"));
     until("the second trace has a link to the first one", || {
         let trace = stack.json(&url, &[])?;
-        let links = trace.pointer("/batches").or_else(|| trace.pointer("/trace/resourceSpans"))?.to_string();
-        links.contains("\"links\"").then_some(())
+        let links = links_of(&trace);
+        // Tempo writes ids in base64.
+        links.iter().any(|link| link == &first_trace).then_some(())
     });
     filled(stack, &id);
-    assert_eq!(taken(stack).get(&id), Some(&1));
+    assert_eq!(received(stack).get(&id), Some(&1));
+}
+
+/// Ids of the traces that spans have links to.
+fn links_of(value: &Value) -> Vec<String> {
+    match value {
+        Value::Object(members) => members
+            .iter()
+            .flat_map(|(name, value)| match value {
+                Value::Array(links) if name == "links" => {
+                    links.iter().filter_map(|link| link["traceId"].as_str()).map(hex).collect()
+                }
+                other => links_of(other),
+            })
+            .collect(),
+        Value::Array(values) => values.iter().flat_map(links_of).collect(),
+        _ => Vec::new(),
+    }
+}
+
+/// An id in hexadecimal digits, however Tempo wrote it.
+fn hex(id: &str) -> String {
+    use base64::Engine as _;
+    if id.len() == 32 {
+        return id.to_ascii_lowercase();
+    }
+    let bytes = base64::engine::general_purpose::STANDARD.decode(id).unwrap();
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Every metric that requirement 2 names, with its labels, through the Collector and natively.
@@ -271,7 +301,7 @@ pub(crate) fn killed_services(stack: &Stack) {
     const SENDERS: usize = 3;
     const ALERTS: usize = 25;
     let hook = hook(stack, "killed");
-    let taken_before: BTreeSet<String> = taken(stack).into_keys().collect();
+    let seen_before: BTreeSet<String> = received(stack).into_keys().collect();
     let accepted_ids = Mutex::new(BTreeSet::new());
     let (sent, over) = (AtomicUsize::new(0), AtomicBool::new(false));
     std::thread::scope(|scope| {
@@ -334,11 +364,12 @@ pub(crate) fn killed_services(stack: &Stack) {
         });
         filled(stack, id);
     }
-    let taken = taken(stack);
+    let received = received(stack);
     for id in &ids {
-        assert_eq!(taken.get(id), Some(&1), "{id} at the exchange");
+        assert_eq!(received.get(id), Some(&1), "{id} came to the exchange so often");
     }
-    let strangers: Vec<&String> = taken.keys().filter(|id| !ids.contains(*id) && !taken_before.contains(*id)).collect();
+    let strangers: Vec<&String> =
+        received.keys().filter(|id| !ids.contains(*id) && !seen_before.contains(*id)).collect();
     assert!(strangers.is_empty(), "orders that no alert asked for: {strangers:?}");
 }
 
@@ -419,5 +450,151 @@ pub(crate) fn alerts_reach_their_receivers(stack: &Stack) {
         until(&format!("{receiver} is told that {name} is over"), || {
             stack.alerts.told_of(receiver, "resolved", |labels| labels["alertname"] == name)
         });
+    }
+}
+
+/// What the flood is made of.
+enum Post {
+    /// A new alert.
+    Alert(Value),
+    /// One that has been sent, or is being sent, under this number.
+    Again(usize),
+    /// What is no alert, with its content type.
+    Garbage(Vec<u8>, &'static str),
+}
+
+/// Ten thousand webhooks, many at once: new alerts, repetitions, and garbage in random order. Every new one is one signal
+/// with one outcome, every repetition is known, all garbage is refused.
+pub(crate) fn ten_thousand_webhooks(stack: &Stack) {
+    const POSTS: usize = 10_000;
+    const SENDERS: usize = 16;
+    let hook = hook(stack, "flood");
+    let mut random = rand::rngs::Xoshiro256PlusPlus::seed_from_u64(6);
+    let mut alerts: Vec<Value> = Vec::new();
+    let posts: Vec<Post> = (0..POSTS)
+        .map(|number| match random.random_range(0..20) {
+            0..2 => {
+                let symbol = ["BTCUSDT", "ETHUSDT", "SOLUSDT"][random.random_range(0..3)];
+                let action = ["buy", "sell"][random.random_range(0..2)];
+                alerts.push(alert(symbol, action, 100_000 + number));
+                Post::Alert(alerts.last().unwrap().clone())
+            }
+            2..12 if !alerts.is_empty() => Post::Again(random.random_range(0..alerts.len())),
+            _ => garbage(&mut random),
+        })
+        .collect();
+    let mut numbered = Vec::new();
+    let mut next = 0;
+    for post in &posts {
+        numbered.push(match post {
+            Post::Alert(_) => {
+                next += 1;
+                Some(next - 1)
+            }
+            Post::Again(of) => Some(*of),
+            Post::Garbage(..) => None,
+        });
+    }
+    // Ids by the number of the alert, with how often each was accepted.
+    let answers: Mutex<BTreeMap<usize, (BTreeSet<String>, usize)>> = Mutex::default();
+    let turn = AtomicUsize::new(0);
+    std::thread::scope(|scope| {
+        for _ in 0..SENDERS {
+            scope.spawn(|| {
+                while let Some((post, number)) = {
+                    let place = turn.fetch_add(1, Ordering::SeqCst);
+                    posts.get(place).zip(numbered.get(place))
+                } {
+                    let request = match post {
+                        Post::Alert(body) => stack.http.post(&hook).json(body),
+                        Post::Again(of) => stack.http.post(&hook).json(&alerts[*of]),
+                        Post::Garbage(body, kind) => {
+                            stack.http.post(&hook).header("content-type", *kind).body(body.clone())
+                        }
+                    };
+                    let response = request.send().unwrap();
+                    let status = response.status();
+                    let answer: Value = response.json().unwrap();
+                    match number {
+                        None => assert!(status.is_client_error(), "{status} for garbage: {answer}"),
+                        Some(number) => {
+                            assert!(status.is_success(), "{status}: {answer}");
+                            let mut answers = answers.lock().unwrap();
+                            let (ids, accepted) = answers.entry(*number).or_default();
+                            ids.insert(answer["signal_id"].as_str().unwrap().to_owned());
+                            *accepted += usize::from(answer["status"] == "accepted");
+                        }
+                    }
+                }
+            });
+        }
+    });
+    let answers = answers.into_inner().unwrap();
+    assert_eq!(answers.len(), alerts.len());
+    for (number, (ids, accepted)) in &answers {
+        assert!(ids.len() == 1 && *accepted == 1, "alert {number}: {ids:?}, accepted {accepted} times");
+    }
+    let waiting = || {
+        let native = stack.http.get(stack.url("SIGNAL_PORT", "/metrics")).send().ok()?.text().ok()?;
+        let depth = native.lines().find(|line| line.starts_with("tvtelegrambingx_signal_queue_depth"))?;
+        depth.rsplit(' ').next()?.parse::<f64>().ok()
+    };
+    // However long it takes, as long as it goes on.
+    let mut left = f64::MAX;
+    while left > 0.0 {
+        left = until("signals are carried out", || waiting().filter(|now| *now < left));
+    }
+    let orders = every_order(stack);
+    let received = received(stack);
+    for (ids, _) in answers.values() {
+        for id in ids {
+            let signal = stack.json(&stack.url("SIGNAL_PORT", &format!("/v1/signals/{id}")), &[]).unwrap();
+            assert_eq!(signal["status"], "executed", "{signal:#}");
+            assert_eq!(signal["result"], "ordered", "{signal:#}");
+            assert_eq!(orders.get(id).map(String::as_str), Some("filled"), "order {id}");
+            assert_eq!(received.get(id), Some(&1), "{id} came to the exchange so often");
+        }
+    }
+}
+
+/// What no webhook takes.
+fn garbage(random: &mut impl Rng) -> Post {
+    let mut cut = alert("BTCUSDT", "buy", 1).to_string().into_bytes();
+    match random.random_range(0..6) {
+        0 => {
+            cut.truncate(random.random_range(1..cut.len() - 1));
+            Post::Garbage(cut, "application/json")
+        }
+        1 => {
+            let mut bytes = vec![0xff; random.random_range(1..200)];
+            random.fill_bytes(&mut bytes[1..]);
+            Post::Garbage(bytes, "text/plain; charset=utf-8")
+        }
+        2 => Post::Garbage(br#"{"ticker": "{{ticker}}", "action": "buy"}"#.to_vec(), "application/json"),
+        3 => {
+            Post::Garbage(br#"{"ticker": "BTCUSDT", "action": "buy", "contracts": "NaN"}"#.to_vec(), "application/json")
+        }
+        4 => Post::Garbage(b"ticker=BTCUSDT action=think".to_vec(), "text/plain"),
+        _ => Post::Garbage(Vec::new(), "text/plain"),
+    }
+}
+
+/// Every order's status, by id.
+fn every_order(stack: &Stack) -> BTreeMap<String, String> {
+    let mut orders = BTreeMap::new();
+    let mut cursor: Option<String> = None;
+    loop {
+        let mut query = vec![("limit", "100".to_owned())];
+        query.extend(cursor.map(|cursor| ("cursor", cursor)));
+        let query: Vec<(&str, &str)> = query.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        let page = stack.json(&stack.url("ORDER_PORT", "/v1/trading/orders"), &query).unwrap();
+        for order in page["items"].as_array().unwrap() {
+            let text = |name: &str| order[name].as_str().unwrap().to_owned();
+            assert!(orders.insert(text("id"), text("status")).is_none(), "an order is on two pages: {order:#}");
+        }
+        match page["next_cursor"].as_str() {
+            Some(next) => cursor = Some(next.to_owned()),
+            None => return orders,
+        }
     }
 }
