@@ -1,12 +1,14 @@
 //! Entries that were refused for good: set aside, looked at, and given back.
 
+use std::sync::Arc;
+
 use chrono::{DateTime, Utc};
 use sqlx::FromRow;
 use telemetry::metrics::storage::OUTBOX_PARKED_TOTAL;
 
 use super::table::{TABLE, reason_of};
 use super::{EntryId, Outbox};
-use crate::{QueryType, Statement, StorageError};
+use crate::{QueryType, Statement, StorageError, Transaction};
 
 /// An entry that is parked.
 #[derive(Debug, Clone, PartialEq, Eq, FromRow)]
@@ -80,7 +82,29 @@ impl Outbox {
     /// # Errors
     /// As [`StorageError`] says.
     pub async fn unpark(&self, key: &str) -> Result<bool, StorageError> {
-        let statement = Statement::new(
+        let unparked = self.database.fetch_optional::<(String,)>(self.unparking(key)).await?;
+        let Some((group,)) = unparked else { return Ok(false) };
+        tracing::info!(outbox = self.name, key, "a parked outbox entry is tried again");
+        self.shared.waiting.mark(&group);
+        self.shared.waiting.changed.notify_one();
+        Ok(true)
+    }
+
+    /// The same as [`Outbox::unpark`] with what else changes then: the entry waits once the transaction is committed.
+    ///
+    /// # Errors
+    /// As [`StorageError`] says.
+    pub async fn unpark_with(&self, transaction: &mut Transaction, key: &str) -> Result<bool, StorageError> {
+        let unparked = transaction.fetch_optional::<(String,)>(self.unparking(key)).await?;
+        let Some((group,)) = unparked else { return Ok(false) };
+        tracing::info!(outbox = self.name, key, "a parked outbox entry is tried again");
+        // Known before it is committed, as with `put`.
+        transaction.keep_until_end(self.uncommitted(&Arc::from(group)));
+        Ok(true)
+    }
+
+    fn unparking(&self, key: &str) -> Statement {
+        Statement::new(
             QueryType::Update,
             TABLE,
             "UPDATE outbox_entries SET parked = $3, parked_at = NULL, waiting = $4, leased_until = $5 \
@@ -90,12 +114,7 @@ impl Outbox {
         .bind(key)
         .bind(false)
         .bind(true)
-        .bind(Utc::now());
-        let Some((group,)) = self.database.fetch_optional::<(String,)>(statement).await? else { return Ok(false) };
-        tracing::info!(outbox = self.name, key, "a parked outbox entry is tried again");
-        self.shared.waiting.mark(&group);
-        self.shared.waiting.changed.notify_one();
-        Ok(true)
+        .bind(Utc::now())
     }
 
     /// Throws a parked entry away, with what was to be delivered. The log keeps its key and why it was parked, which is

@@ -68,6 +68,11 @@ pub(crate) async fn what_is_refused_for_good_is_parked_and_can_be_given_back(tes
     outbox.done(fresh).await.unwrap();
 
     assert!(!outbox.unpark("another").await.unwrap());
+    let mut undone = kept.database.begin().await.unwrap();
+    assert!(!outbox.unpark_with(&mut undone, "another").await.unwrap());
+    assert!(outbox.unpark_with(&mut undone, "poison").await.unwrap());
+    undone.rollback().await.unwrap();
+    assert_eq!(outbox.parked(i64::MAX, 10).await.unwrap().len(), 1, "with what was undone, it is parked as before");
     refusing.set(false);
     assert!(outbox.unpark("poison").await.unwrap());
     assert!(!outbox.unpark("poison").await.unwrap(), "it is not parked any more");
