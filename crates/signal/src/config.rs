@@ -46,6 +46,11 @@ pub struct Config {
     #[arg(long, env = "SIGNAL_RETENTION_DAYS", default_value_t = 90, value_parser = clap::value_parser!(u32).range(1..=36_500), help_heading = "Signals")]
     pub retention_days: u32,
 
+    /// Alerts a minute that each hook may send, as many at once; what comes beyond is refused and lost, since TradingView
+    /// does not send it again. 0 for no limit
+    #[arg(long, env = "SIGNAL_HOOK_RATE_PER_MINUTE", default_value_t = 600, help_heading = "Signals")]
+    pub hook_rate_per_minute: u32,
+
     /// Who may do what.
     #[command(flatten)]
     pub access: AccessSettings,
@@ -113,6 +118,7 @@ impl Config {
             order_url,
             symbols: ["BTCUSDT", "ETHUSDT", "SOLUSDT"].iter().filter_map(|symbol| symbol.parse().ok()).collect(),
             retention_days: 90,
+            hook_rate_per_minute: 600,
             access: AccessSettings::default(),
         }
     }

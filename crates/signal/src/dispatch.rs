@@ -11,6 +11,7 @@ use telemetry::metrics::signal::EXECUTED;
 use url::Url;
 use web::{CancellationToken, Probe, Readiness, Upstream, UpstreamError, UpstreamErrorKind, UpstreamSettings};
 
+use crate::error::ApiError;
 use crate::queue::Queue;
 use crate::signals::{Signals, result_word};
 
@@ -26,6 +27,7 @@ const SPARE: Duration = Duration::from_secs(2);
 /// The outbox, who it is for, and where the outcomes go.
 #[derive(Clone)]
 pub(crate) struct Dispatch {
+    database: Database,
     outbox: Outbox,
     order: Upstream,
     probe: Probe,
@@ -43,8 +45,8 @@ impl Dispatch {
             ..UpstreamSettings::new(ORDER_SERVICE, order_url.clone()).internal()
         });
         let limit = ORDER_WAIT + database.longest_statement() + SPARE;
-        let outbox = Outbox::new(database, "signals").with_delivery_timeout(limit);
-        Self { outbox, probe: Probe::new("order-probe", &order), order, signals, queue }
+        let outbox = Outbox::new(database.clone(), "signals").with_delivery_timeout(limit);
+        Self { database, outbox, probe: Probe::new("order-probe", &order), order, signals, queue }
     }
 
     /// Writes down, with the signal, that order-service is to get it. The outbox takes it as soon as that is committed.
@@ -66,6 +68,25 @@ impl Dispatch {
             async move { known }
         });
         readiness.noted(ORDER_SERVICE, self.probe.clone())
+    }
+
+    /// Hands a signal that failed on again, in its old place: it waits and is not set aside any more, or neither.
+    ///
+    /// # Errors
+    /// Where it has not failed, or is not set aside (yet), or the database fails.
+    pub(crate) async fn retry(&self, signal_id: &str) -> Result<(), ApiError> {
+        let mut transaction = self.database.begin().await?;
+        if !Signals::requeue(&mut transaction, signal_id).await? {
+            transaction.rollback().await?;
+            return Err(ApiError::NotFailed);
+        }
+        if !self.outbox.unpark_with(&mut transaction, signal_id).await? {
+            transaction.rollback().await?;
+            return Err(ApiError::NotParked);
+        }
+        transaction.commit().await?;
+        self.queue.changed();
+        Ok(())
     }
 
     /// Throws away what is set aside of a signal.

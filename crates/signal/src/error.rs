@@ -29,6 +29,10 @@ pub(crate) enum ApiError {
     NoHook,
     #[error("there is no such signal")]
     NoSignal,
+    #[error("the signal has not failed")]
+    NotFailed,
+    #[error("the signal is not set aside")]
+    NotParked,
     #[error("an id is a word of 32 hex digits")]
     BadId,
     #[error("no status is called that")]
@@ -60,6 +64,16 @@ impl From<ApiError> for Problem {
             ApiError::NoSignal => {
                 Self::new(StatusCode::NOT_FOUND, "unknown_signal", "There is no signal with this id, or not any more.")
             }
+            ApiError::NotFailed => Self::new(
+                StatusCode::CONFLICT,
+                "not_failed",
+                "The signal waits or has been executed. Only one that failed is handed on again.",
+            ),
+            ApiError::NotParked => Self::new(
+                StatusCode::CONFLICT,
+                "not_parked",
+                "The signal failed this moment and is not set aside yet. Try again in a moment.",
+            ),
             ApiError::BadId => Self::new(StatusCode::BAD_REQUEST, "bad_id", "An id is a word of 32 hex digits."),
             ApiError::BadStatus => Self::new(
                 StatusCode::BAD_REQUEST,
@@ -87,6 +101,8 @@ pub(crate) enum IngestError {
     Source,
     #[error("no hook has this token")]
     UnknownHook,
+    #[error("the hook has sent too many alerts")]
+    TooMany(Duration),
     #[error("the body is neither JSON nor plain text")]
     MediaType,
     #[error("the body is too large")]
@@ -113,6 +129,7 @@ impl IngestError {
         match self {
             Self::Source => "source_not_allowed",
             Self::UnknownHook => "unknown_hook",
+            Self::TooMany(_) => "rate_limited",
             Self::MediaType => "unsupported_media_type",
             Self::TooLarge => "body_too_large",
             Self::Unreadable => "unreadable_body",
@@ -137,6 +154,11 @@ impl From<IngestError> for Problem {
                 StatusCode::UNAUTHORIZED,
                 "No hook has this token, or not any more. Make one with 'crypto-telemetry hooks create NAME'.",
             ),
+            IngestError::TooMany(wait) => new(
+                StatusCode::TOO_MANY_REQUESTS,
+                "This hook has sent more alerts than SIGNAL_HOOK_RATE_PER_MINUTE allows. This one is not kept.",
+            )
+            .retry_after(*wait),
             IngestError::MediaType => new(
                 StatusCode::UNSUPPORTED_MEDIA_TYPE,
                 "An alert is application/json or text/plain, and not compressed.",

@@ -7,6 +7,8 @@
 
 mod access;
 mod config;
+#[cfg(test)]
+mod crashes;
 mod dispatch;
 mod error;
 mod hook_routes;
@@ -15,6 +17,7 @@ mod ingest;
 mod keys;
 mod message;
 mod queue;
+mod rate;
 mod retention;
 mod routes;
 mod signals;
@@ -33,6 +36,7 @@ use hooks::Hooks;
 use ingest::Intake;
 pub use message::{indicator_message, strategy_message};
 use queue::Queue;
+use rate::Rate;
 use signals::Signals;
 
 /// Subcommand, process and `service.name`.
@@ -80,8 +84,9 @@ pub async fn start(config: Config) -> Result<RunningServer, StartError> {
         let access = access.clone();
         move |request| access.client(request.peer_addr(), request.headers())
     });
-    let intake = Data::new(Intake::new(database, dispatch, queue, config.symbols));
+    let intake = Data::new(Intake::new(database, dispatch.clone(), queue, config.symbols));
     let (access, hooks, signals) = (Data::new(access), Data::new(hooks), Data::new(signals));
+    let (dispatch, rate) = (Data::new(dispatch), Data::new(Rate::new(config.hook_rate_per_minute)));
     let openapi = webhook::Api::openapi().merge_from(hook_routes::Api::openapi()).merge_from(routes::Api::openapi());
     let service = Service { name: NAME, default_port: DEFAULT_PORT, openapi, readiness };
     let stop = background.token();
@@ -91,6 +96,8 @@ pub async fn start(config: Config) -> Result<RunningServer, StartError> {
             .app_data(access.clone())
             .app_data(hooks.clone())
             .app_data(signals.clone())
+            .app_data(dispatch.clone())
+            .app_data(rate.clone())
             .app_data(intake.clone())
             .configure(webhook::configure)
             .configure(hook_routes::configure)

@@ -206,6 +206,17 @@ impl Signals {
         Ok(self.database.execute(statement).await? > 0)
     }
 
+    /// Lets a signal that failed wait again. Tells whether there is one that had failed.
+    pub(crate) async fn requeue(transaction: &mut Transaction, id: &str) -> Result<bool, StorageError> {
+        let statement = Statement::new(
+            QueryType::Update,
+            TABLE,
+            "UPDATE signals SET status = 'queued', detail = NULL, executed_at = NULL WHERE id = $1 AND status = 'failed'",
+        )
+        .bind(id);
+        Ok(transaction.execute(statement).await? > 0)
+    }
+
     /// What waits to be executed.
     pub(crate) async fn waiting(&self) -> Result<Waiting, StorageError> {
         let statement = Statement::new(

@@ -20,6 +20,7 @@ use crate::error::IngestError;
 use crate::hooks::{Hooks, Known};
 use crate::ingest::{Intake, Taken};
 use crate::message::{Alert, BodyKind};
+use crate::rate::Rate;
 
 /// Largest message of an alert, in bytes.
 pub(crate) const MAX_ALERT_BYTES: usize = 16 * 1024;
@@ -73,7 +74,7 @@ struct AlertMessage {
     /// `{{interval}}`.
     interval: Option<String>,
     /// `{{timenow}}`: ISO 8601, or unix milliseconds or seconds. With it an alert that is sent again is known for a day,
-    /// without it for a minute and only by the same words.
+    /// without it for 45 s and only by the same words.
     timenow: Option<String>,
 }
 
@@ -116,6 +117,7 @@ enum ReceiptStatus {
         (status = 413, description = "`body_too_large`", body = ProblemBody, content_type = "application/problem+json"),
         (status = 415, description = "`unsupported_media_type`: neither application/json nor text/plain, or encoded", body = ProblemBody, content_type = "application/problem+json"),
         (status = 422, description = "A field is wrong; the sentence names it: `nested_value`, `contradicting_fields`, `missing_field`, `unfilled_placeholder`, `no_value`, `bad_symbol`, `bad_action`, `bad_market_position`, `bad_number`, `bad_time`, `bad_word`, `two_sizes`", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 429, description = "`rate_limited`: this hook has sent more alerts than it may; it is not kept. `Retry-After` says when there is room again", body = ProblemBody, content_type = "application/problem+json"),
         (status = 503, description = "`database_away`, `database_timeout`, `overloaded`: send it again", body = ProblemBody, content_type = "application/problem+json"),
     )
 )]
@@ -125,6 +127,7 @@ async fn tradingview(
     payload: Payload,
     access: Data<Access>,
     hooks: Data<Hooks>,
+    rate: Data<Rate>,
     intake: Data<Intake>,
 ) -> Result<Json<Receipt>, Problem> {
     let started = Instant::now();
@@ -140,7 +143,7 @@ async fn tradingview(
         signal.rejected = Empty,
     );
     async {
-        let taken = Box::pin(ingest(&request, &token, payload, &access, &hooks, intake)).await;
+        let taken = Box::pin(ingest(&request, &token, payload, &Door { access, hooks, rate }, intake)).await;
         let outcome = match &taken {
             Ok(taken) if taken.duplicate => "duplicate",
             Ok(_) => "accepted",
@@ -163,18 +166,25 @@ async fn tradingview(
     .await
 }
 
+/// What an alert has to pass.
+struct Door {
+    access: Data<Access>,
+    hooks: Data<Hooks>,
+    rate: Data<Rate>,
+}
+
 async fn ingest(
     request: &HttpRequest,
     token: &SecretString,
     payload: Payload,
-    access: &Access,
-    hooks: &Hooks,
+    door: &Door,
     intake: Data<Intake>,
 ) -> Result<Taken, IngestError> {
-    access.may_send(request)?;
-    let known = tokio::time::timeout(DATABASE_WAIT, hooks.by_token(token)).await;
+    door.access.may_send(request)?;
+    let known = tokio::time::timeout(DATABASE_WAIT, door.hooks.by_token(token)).await;
     let hook = known.map_err(|_| IngestError::TooSlow)??.ok_or(IngestError::UnknownHook)?;
     Span::current().record("signal.hook", hook.name.as_str());
+    door.rate.admit(&hook.id).map_err(IngestError::TooMany)?;
     let kind = body_kind(request)?;
     let body = payload.to_bytes_limited(MAX_ALERT_BYTES).await.map_err(|_| IngestError::TooLarge)?;
     let body = body.map_err(|_| IngestError::Unreadable)?;

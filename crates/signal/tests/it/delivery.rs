@@ -44,6 +44,48 @@ pub(crate) async fn what_is_refused_for_good_holds_up_nobody(database: TestDatab
     world.stop().await;
 }
 
+pub(crate) async fn what_failed_is_handed_on_again_when_somebody_says_so(database: TestDatabase) {
+    let world = World::start(&database).await;
+    world.orders.refuse("none", "0");
+    let (_, path) = world.hook("mended").await;
+    let (_, bad) = world.taken(&path, &alert("BTCUSDT", 0)).await;
+    let (_, good) = world.taken(&path, &alert("BTCUSDT", 1)).await;
+    drop(world.signal_is(&good, "executed").await);
+    drop(world.signal_is(&bad, "failed").await);
+    let retry = |id: &str| format!("/v1/signals/{id}/retry");
+    // It failed a moment before it was set aside; what is in between is no state to start from.
+    let again = async || {
+        eventually("it is given back", async || {
+            let answer = world.call("POST", &retry(&bad), &[], Vec::new()).await;
+            if answer.status == 202 {
+                return Some(());
+            }
+            drop(answer.problem(409, "not_parked"));
+            None
+        })
+        .await;
+    };
+    again().await;
+    let failed = world.signal_is(&bad, "failed").await;
+    assert!(failed["detail"].as_str().unwrap().contains("HTTP 422") && failed["executed_at"].is_string(), "{failed}");
+    world.orders.refuse("none", "none");
+    again().await;
+    let executed = world.signal_is(&bad, "executed").await;
+    assert_eq!((&executed["result"], &executed["detail"]), (&json!("awaiting_confirmation"), &json!(null)));
+    assert_eq!((world.orders.executed("signal_id"), world.orders.times(&bad)), (vec![good.clone(), bad.clone()], 1));
+
+    let call = async |path: &str, headers: &[(&str, &str)]| world.call("POST", path, headers, Vec::new()).await;
+    for id in [&bad, &good] {
+        call(&retry(id), &[]).await.problem(409, "not_failed");
+    }
+    call(&retry(&"0".repeat(32)), &[]).await.problem(404, "unknown_signal");
+    call(&retry("x"), &[]).await.problem(400, "bad_id");
+    call(&retry(&bad), &[("x-forwarded-for", "192.0.2.1")]).await.problem(403, "management_not_allowed");
+    let described = world.get("/openapi.json").await.json();
+    assert!(described["paths"]["/v1/signals/{id}/retry"]["post"]["responses"]["409"].is_object());
+    world.stop().await;
+}
+
 pub(crate) async fn order_service_away_is_made_up_for_in_order(database: TestDatabase) {
     let world = World::start(&database).await;
     world.orders.set_away(true);

@@ -147,7 +147,7 @@ pub(crate) async fn what_comes_again_is_known(database: TestDatabase) {
         assert_eq!(world.taken(&path, &news).await.0, "accepted", "{news}");
     }
     assert_eq!(world.taken(&other_path, alert).await.0, "accepted", "another hook's alert is another alert");
-    // Without a time: the same words, for a minute.
+    // Without a time: the same words, for as long as TradingView sends again.
     let (status, bare) = world.taken(&path, "ticker=BTCUSDT action=buy").await;
     assert_eq!(status, "accepted");
     assert_eq!(world.taken(&path, "ticker=BTCUSDT action=buy").await, ("duplicate".to_owned(), bare));
@@ -155,6 +155,39 @@ pub(crate) async fn what_comes_again_is_known(database: TestDatabase) {
     eventually("each is executed once", async || (world.orders.signals().len() == 8).then_some(())).await;
     assert_eq!(world.items("/v1/signals").await.len(), 8);
     assert_eq!(world.items("/v1/hooks").await[1]["signals"], 7);
+    world.stop().await;
+}
+
+pub(crate) async fn a_hook_that_sends_too_much_is_held_back_alone(database: TestDatabase) {
+    let mut world = World::start_with(&database, |config| config.hook_rate_per_minute = 3).await;
+    let (_, wild) = world.hook("wild").await;
+    let (_, calm) = world.hook("calm").await;
+    let alert = |number: usize| format!("ticker=BTCUSDT action=buy timenow=1800000000 order_id={number}");
+    for number in 0..3 {
+        assert_eq!(world.taken(&wild, &alert(number)).await.0, "accepted");
+    }
+    let answer = web::testing::post_text(&web::testing::url(&world.server, &wild), &[], &alert(3)).await;
+    drop(answer.problem(429, "rate_limited"));
+    let wait: u64 = answer.header("retry-after").parse().unwrap();
+    assert!((1..=20).contains(&wait), "{wait}");
+    // Whatever it sends, what came before too; nobody else is held back, and a stranger is told what he was told before.
+    world.send(&wild, &alert(0)).await.problem(429, "rate_limited");
+    world.send(&wild, "nonsense").await.problem(429, "rate_limited");
+    world.send("/webhooks/tradingview/x", &alert(0)).await.problem(401, "unknown_hook");
+    assert_eq!(world.taken(&calm, &alert(3)).await.0, "accepted");
+    assert_eq!(world.items("/v1/signals").await.len(), 4);
+    let counted =
+        telemetry::testing::metric_values("tradingview_signals_rejected_total", &[("reason", "rate_limited")]);
+    assert!(counted.iter().sum::<f64>() >= 3.0, "{counted:?}");
+    let described = world.get("/openapi.json").await.json();
+    let webhook = &described["paths"]["/webhooks/tradingview/{token}"]["post"]["responses"];
+    assert!(webhook["429"]["description"].as_str().unwrap().contains("rate_limited"), "{webhook}");
+
+    world.config.hook_rate_per_minute = 0;
+    world.restart().await;
+    for number in 10..30 {
+        assert_eq!(world.taken(&wild, &alert(number)).await.0, "accepted");
+    }
     world.stop().await;
 }
 
