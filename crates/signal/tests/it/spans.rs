@@ -1,6 +1,6 @@
 //! What an alert looks like in its trace, and what is never seen there.
 
-use opentelemetry::trace::TraceId;
+use opentelemetry::trace::{SpanContext, TraceId};
 use opentelemetry_sdk::trace::SpanData;
 use secrecy::SecretString;
 use sqlx::{Connection as _, Executor as _};
@@ -66,8 +66,10 @@ pub(crate) async fn an_alert_its_repetition_and_its_delivery_are_seen(database: 
     let repeated = named(&spans, "SignalService.ingest");
     assert_eq!(attribute(repeated, "signal.duplicate").as_deref(), Some("true"));
     assert_eq!(attribute(repeated, "signal.id").as_deref(), Some(id));
-    let links: Vec<_> = repeated.links.iter().map(|link| link.span_context.span_id()).collect();
-    assert_eq!(links, [ingest.span_context.span_id()], "a link to the first one's span");
+    let place = |context: &SpanContext| (context.trace_id(), context.span_id());
+    let links: Vec<_> = repeated.links.iter().map(|link| place(&link.span_context)).collect();
+    assert_eq!(links, [place(&ingest.span_context)], "a link to the first one's span, in its trace");
+    assert_eq!(links[0].0, TraceId::from_hex(trace_id).unwrap());
 
     let refused = world.send(&path, "ticker=BTCUSDT action=S3cret").await.problem(422, "bad_action");
     let spans = spans_of(refused["trace_id"].as_str().unwrap(), ROUTE).await;
