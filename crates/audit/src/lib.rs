@@ -15,7 +15,7 @@ mod trail;
 use actix_web::web::Data;
 use storage::{Database, Migration};
 use utoipa::OpenApi as _;
-use web::{Background, Readiness, RunningServer, Service, StartError};
+use web::{Background, LocalNames, Readiness, RunningServer, Service, StartError};
 
 pub use config::Config;
 use events::Events;
@@ -70,9 +70,12 @@ pub async fn start(config: Config) -> Result<RunningServer, StartError> {
     let processor = Data::new(Processor::new(trail.clone(), next, config.chain.trace_personal_data));
     let trail = Data::new(trail);
     let openapi = routes::Api::openapi().merge_from(event_routes::Api::openapi());
-    let service = Service { name: NAME, default_port: DEFAULT_PORT, openapi, readiness };
+    // The trail is nobody else's: no page of others in this machine's browser reads it or writes into it.
+    let names = LocalNames::everywhere();
+    let service = Service { name: NAME, default_port: DEFAULT_PORT, openapi: names.described(openapi), readiness };
     let stop = background.token();
     web::start(&config.server, service, background, move |routes| {
+        routes.app_data(names.clone());
         routes.app_data(trail.clone()).app_data(processor.clone()).app_data(events.clone());
         routes.configure(routes::configure).configure(event_routes::configure);
     })

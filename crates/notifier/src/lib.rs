@@ -88,7 +88,8 @@ pub async fn start(config: Config) -> Result<RunningServer, StartError> {
     let state = Data::new(State { asker, backends, symbols, default_symbol: config.default_symbol });
     let notices = Data::new(notices);
     let openapi = ApiDescription::openapi().merge_from(notices::ApiDescription::openapi());
-    let service = Service { name: NAME, default_port: DEFAULT_PORT, openapi, readiness };
+    let service =
+        Service { name: NAME, default_port: DEFAULT_PORT, openapi: routes::NAMES.described(openapi), readiness };
     let stop = background.token();
     web::start(&config.server, service, background, move |routes: &mut ServiceConfig| {
         routes.app_data(state.clone()).configure(routes::routes);

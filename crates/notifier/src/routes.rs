@@ -4,7 +4,7 @@ use actix_web::web::{Data, Json, ServiceConfig};
 use actix_web::{get, post};
 use domain::{AskRequest, AskResponse, Symbol, SymbolList};
 use utoipa::OpenApi;
-use web::{JsonBody, Problem, ProblemBody};
+use web::{JsonBody, LocalNames, Problem, ProblemBody};
 
 use crate::ask::{Asker, Channel};
 use crate::backends::Backends;
@@ -35,9 +35,13 @@ pub(crate) struct State {
 )]
 pub(crate) struct ApiDescription;
 
+/// Whoever can call this service can write to its chats: no page of others in this machine's browser is to be one of them.
+/// Telegram's updates come through a proxy, under a public name, with a secret of their own.
+pub(crate) const NAMES: LocalNames = LocalNames::except(&["/telegram/webhook"]);
+
 /// Adds the routes.
 pub(crate) fn routes(config: &mut ServiceConfig) {
-    config.service(ask).service(list_symbols);
+    config.app_data(NAMES).service(ask).service(list_symbols);
 }
 
 /// What to do about one or several symbols.

@@ -22,7 +22,7 @@ use std::time::Duration;
 use actix_web::web::Data;
 use storage::{Database, Migration, outbox};
 use utoipa::OpenApi as _;
-use web::{Background, Readiness, RunningServer, Service, StartError};
+use web::{Background, LocalNames, Readiness, RunningServer, Service, StartError};
 
 pub use config::Config;
 use handover::Handover;
@@ -84,9 +84,12 @@ pub async fn start(config: Config) -> Result<RunningServer, StartError> {
     let processor = Data::new(Processor::new(orders.clone(), pricing, handover, config.chain.trace_personal_data));
     let orders = Data::new(orders);
     let openapi = routes::Api::openapi().merge_from(parked::Api::openapi()).merge_from(trading::routes::Api::openapi());
-    let service = Service { name: NAME, default_port: DEFAULT_PORT, openapi, readiness };
+    // Whoever can call these routes can trade: no page of others in this machine's browser is to be one of them.
+    let names = LocalNames::everywhere();
+    let service = Service { name: NAME, default_port: DEFAULT_PORT, openapi: names.described(openapi), readiness };
     let stop = background.token();
     web::start(&config.server, service, background, move |routes| {
+        routes.app_data(names.clone());
         routes.app_data(orders.clone()).app_data(processor.clone()).app_data(aside.clone()).app_data(desk.clone());
         routes.configure(routes::configure).configure(parked::configure).configure(trading::routes::configure);
     })

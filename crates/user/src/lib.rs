@@ -16,7 +16,7 @@ use actix_web::web::Data;
 use storage::idempotency::{self, IdempotencyKeys};
 use storage::{Database, Migration};
 use utoipa::OpenApi as _;
-use web::{Background, Readiness, RunningServer, Service, StartError};
+use web::{Background, LocalNames, Readiness, RunningServer, Service, StartError};
 
 pub use config::Config;
 use process::Processor;
@@ -64,9 +64,13 @@ pub async fn start(config: Config) -> Result<RunningServer, StartError> {
     let users = Users::new(database.clone());
     let processor = Data::new(Processor::new(users.clone(), database, next, config.chain.trace_personal_data));
     let users = Data::new(users);
-    let service = Service { name: NAME, default_port: DEFAULT_PORT, openapi: routes::Api::openapi(), readiness };
+    // No page of others in this machine's browser makes requests in somebody's name.
+    let names = LocalNames::everywhere();
+    let openapi = names.described(routes::Api::openapi());
+    let service = Service { name: NAME, default_port: DEFAULT_PORT, openapi, readiness };
     let stop = background.token();
     web::start(&config.server, service, background, move |routes| {
+        routes.app_data(names.clone());
         routes.app_data(users.clone()).app_data(processor.clone()).configure(routes::configure);
     })
     // Nobody would stop the tasks of a service that never came to be.

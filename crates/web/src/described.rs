@@ -1,7 +1,7 @@
 //! What every route can answer beside what it says itself, in the description of an API.
 
 use utoipa::PartialSchema as _;
-use utoipa::openapi::path::Operation;
+use utoipa::openapi::path::{Operation, PathItem};
 use utoipa::openapi::{Content, OpenApi, Ref, RefOr, Response, ResponseBuilder};
 
 use crate::ProblemBody;
@@ -14,19 +14,28 @@ const SCHEMA: &str = "ProblemBody";
 pub fn described(mut description: OpenApi) -> OpenApi {
     let schemas = &mut description.components.get_or_insert_default().schemas;
     schemas.entry(SCHEMA.to_owned()).or_insert_with(ProblemBody::schema);
-    for item in description.paths.paths.values_mut() {
-        let operations = [
-            &mut item.get,
-            &mut item.put,
-            &mut item.post,
-            &mut item.delete,
-            &mut item.options,
-            &mut item.head,
-            &mut item.patch,
-        ];
-        operations.into_iter().flatten().for_each(complete);
-    }
+    description.paths.paths.values_mut().flat_map(operations).for_each(complete);
     description
+}
+
+/// Adds an answer to every operation of a path that says nothing of this status itself.
+pub(crate) fn add(item: &mut PathItem, status: &str, words: &str) {
+    for operation in operations(item) {
+        operation.responses.responses.entry(status.to_owned()).or_insert_with(|| RefOr::T(problem(words)));
+    }
+}
+
+fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
+    let operations = [
+        &mut item.get,
+        &mut item.put,
+        &mut item.post,
+        &mut item.delete,
+        &mut item.options,
+        &mut item.head,
+        &mut item.patch,
+    ];
+    operations.into_iter().flatten()
 }
 
 fn complete(operation: &mut Operation) {

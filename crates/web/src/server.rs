@@ -18,6 +18,7 @@ use crate::error_body::{RequestTimeout, problems};
 use crate::head::head_as_get;
 use crate::in_flight::InFlight;
 use crate::json_body::BodyLimit;
+use crate::local_guard::{BoundTo, local_names_only};
 use crate::metrics_middleware::measure;
 use crate::plain_words::wrong_in_address;
 use crate::root_span::ServerSpan;
@@ -99,6 +100,7 @@ pub fn start(
         App::new()
             .app_data(timeout)
             .app_data(body_timeout)
+            .app_data(BoundTo(address.ip()))
             .app_data(in_flight.clone())
             .app_data(web::PayloadConfig::new(max_body_bytes))
             .app_data(BodyLimit(max_body_bytes))
@@ -107,6 +109,7 @@ pub fn start(
             .app_data(web::QueryConfig::default().error_handler(|error, _| query_problem(&error).into()))
             .app_data(web::PathConfig::default().error_handler(|error, _| path_problem(&error).into()))
             .wrap(from_fn(head_as_get))
+            .wrap(from_fn(local_names_only))
             .wrap(from_fn(problems))
             .wrap(from_fn(measure))
             .wrap(TracingLogger::<ServerSpan>::new())

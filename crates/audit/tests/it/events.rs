@@ -134,3 +134,13 @@ pub(crate) async fn what_cannot_be_kept_gets_a_sentence(database: TestDatabase) 
     assert!(described["paths"]["/v1/events"]["post"]["responses"]["400"].is_object(), "it is described");
     server.stop().await;
 }
+
+/// A page of somebody else's, whose name suddenly leads to this machine, writes nothing into the trail.
+pub(crate) async fn only_names_of_this_machine_are_answered(database: TestDatabase) {
+    let server = start(&database).await;
+    let foreign = [("host", "rebound.example.org:5003"), ("content-type", "application/json")];
+    let reply = post_text(&url(&server, "/v1/events"), &foreign, &event("order:1:1").to_string()).await;
+    let _ = reply.problem(403, "foreign_host");
+    assert!(events(&server, "").await.is_empty());
+    server.stop().await;
+}

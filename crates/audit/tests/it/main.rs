@@ -23,5 +23,6 @@ fn main() -> ExitCode {
         test!(events::events_are_never_changed),
         test!(events::events_are_read_in_pages_and_by_what_they_are_about),
         test!(events::what_cannot_be_kept_gets_a_sentence),
+        test!(events::only_names_of_this_machine_are_answered),
     ])
 }

@@ -271,9 +271,9 @@ pub(crate) async fn what_is_no_order_s_id_reaches_no_database(database: TestData
     let _ = get(&url(&server, "/orders?user_id=%00")).await.problem(400, "bad_query");
     let described = get(&url(&server, "/openapi.json")).await.ok();
     for (path, method, statuses) in [
-        ("/outbox/parked", "get", &["200", "400", "503", "504"][..]),
-        ("/outbox/parked/{order_id}", "delete", &["204", "400", "404", "503", "504"]),
-        ("/outbox/parked/{order_id}/retry", "post", &["202", "400", "404", "503", "504"]),
+        ("/outbox/parked", "get", &["200", "400", "403", "503", "504"][..]),
+        ("/outbox/parked/{order_id}", "delete", &["204", "400", "403", "404", "503", "504"]),
+        ("/outbox/parked/{order_id}/retry", "post", &["202", "400", "403", "404", "503", "504"]),
     ] {
         let answers = described["paths"][path][method]["responses"].as_object().unwrap();
         assert_eq!(answers.keys().collect::<Vec<_>>(), statuses, "{method} {path}");

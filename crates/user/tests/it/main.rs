@@ -17,6 +17,7 @@ fn main() -> ExitCode {
         test!(users::users_are_read_in_pages),
         test!(users::bad_input_gets_a_sentence),
         test!(users::names_are_on_spans_only_where_that_is_switched_on),
+        test!(users::only_names_of_this_machine_are_answered),
         test!(keys::a_repetition_gets_the_first_answer),
         test!(keys::a_key_is_for_one_request),
         test!(keys::a_key_in_use_is_told_so),

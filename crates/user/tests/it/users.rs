@@ -122,3 +122,13 @@ pub(crate) async fn names_are_on_spans_only_where_that_is_switched_on(database: 
         server.stop().await;
     }
 }
+
+/// A page of somebody else's, whose name suddenly leads to this machine, asks for nothing in a user's name.
+pub(crate) async fn only_names_of_this_machine_are_answered(database: TestDatabase) {
+    let server = alone(&database).await;
+    let foreign = [("host", "rebound.example.org:5001"), ("content-type", "application/json")];
+    let body = json!({"user_id": 1001, "action": "test"}).to_string();
+    let reply = post_text(&url(&server, "/process"), &foreign, &body).await;
+    let _ = reply.problem(403, "foreign_host");
+    server.stop().await;
+}

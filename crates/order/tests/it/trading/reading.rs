@@ -62,26 +62,30 @@ pub(crate) async fn all_of_it_is_described(database: TestDatabase) {
     let server = desk.with(&database, |_| {}).await;
     let described = get(&url(&server, "/openapi.json")).await.ok();
     for (path, method, statuses) in [
-        ("/v1/signals", "post", &["200", "400", "404", "408", "413", "415", "502", "503", "504"][..]),
-        ("/v1/trading/orders", "get", &["200", "400", "404", "503", "504"]),
-        ("/v1/trading/orders/{id}", "get", &["200", "400", "404", "503", "504"]),
+        ("/v1/signals", "post", &["200", "400", "403", "404", "408", "413", "415", "502", "503", "504"][..]),
+        ("/v1/trading/orders", "get", &["200", "400", "403", "404", "503", "504"]),
+        ("/v1/trading/orders/{id}", "get", &["200", "400", "403", "404", "503", "504"]),
         (
             "/v1/trading/orders/{id}/confirm",
             "post",
-            &["200", "400", "404", "408", "409", "410", "413", "415", "502", "503", "504"],
+            &["200", "400", "403", "404", "408", "409", "410", "413", "415", "502", "503", "504"],
         ),
         (
             "/v1/trading/orders/{id}/decline",
             "post",
-            &["200", "400", "404", "408", "409", "410", "413", "415", "503", "504"],
+            &["200", "400", "403", "404", "408", "409", "410", "413", "415", "503", "504"],
         ),
-        ("/v1/trading/orders/{id}/cancel", "post", &["200", "400", "404", "408", "409", "413", "415", "503", "504"]),
-        ("/v1/trading/state", "get", &["200", "404", "503", "504"]),
-        ("/v1/trading/state", "put", &["200", "400", "404", "408", "413", "415", "503", "504"]),
-        ("/v1/trading/positions", "get", &["200", "404", "503", "504"]),
-        ("/v1/trading/balance", "get", &["200", "404", "503", "504"]),
-        ("/v1/trading/profit", "get", &["200", "400", "404", "503", "504"]),
-        ("/v1/trading/alerts", "post", &["200", "400", "404", "408", "413", "415", "503", "504"]),
+        (
+            "/v1/trading/orders/{id}/cancel",
+            "post",
+            &["200", "400", "403", "404", "408", "409", "413", "415", "503", "504"],
+        ),
+        ("/v1/trading/state", "get", &["200", "403", "404", "503", "504"]),
+        ("/v1/trading/state", "put", &["200", "400", "403", "404", "408", "413", "415", "503", "504"]),
+        ("/v1/trading/positions", "get", &["200", "403", "404", "503", "504"]),
+        ("/v1/trading/balance", "get", &["200", "403", "404", "503", "504"]),
+        ("/v1/trading/profit", "get", &["200", "400", "403", "404", "503", "504"]),
+        ("/v1/trading/alerts", "post", &["200", "400", "403", "404", "408", "413", "415", "503", "504"]),
     ] {
         let answers = described["paths"][path][method]["responses"].as_object();
         let answers = answers.unwrap_or_else(|| panic!("{method} {path} is not described"));
@@ -95,6 +99,29 @@ pub(crate) async fn all_of_it_is_described(database: TestDatabase) {
         assert!(schemas.contains_key(name), "{name} is named and not described");
     }
     assert!(matches!(&schemas["StateOutcome"], Value::Object(_)));
+    server.stop().await;
+    desk.stop().await;
+}
+
+/// A page of somebody else's, whose name suddenly leads to this machine, trades nothing and reads nothing.
+pub(crate) async fn only_names_of_this_machine_are_answered(database: TestDatabase) {
+    let desk = Desk::start(&database).await;
+    let server = desk.with(&database, |_| {}).await;
+    let foreign = [("host", "rebound.example.org:5002"), ("content-type", "application/json")];
+    let signal = super::desk::signal("buy");
+    for (path, body) in [
+        ("/v1/signals", signal.clone()),
+        ("/v1/trading/alerts", json!({"alerts": []})),
+        ("/v1/trading/state", json!({})),
+        ("/process", json!({"user_id": 1, "action": "view"})),
+    ] {
+        let reply = web::testing::post_text(&url(&server, path), &foreign, &body.to_string()).await;
+        let _ = reply.problem(403, "foreign_host");
+    }
+    let id = id_of(&signal);
+    let _ = get(&url(&server, &format!("/v1/trading/orders/{id}"))).await.problem(404, "unknown_order");
+    let near = format!("http://localhost:{}/v1/trading/state", server.addr().port());
+    assert_eq!(get(&near).await.ok()["state"], "running");
     server.stop().await;
     desk.stop().await;
 }
