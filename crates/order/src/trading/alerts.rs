@@ -62,7 +62,7 @@ impl Alert {
 }
 
 impl Trading {
-    /// Heeds alerts: the strictest of them counts.
+    /// Heeds alerts: the strictest of them counts, at once.
     pub(crate) async fn heed(&self, group: &AlertGroup) -> Result<AlertsOutcome, TradingError> {
         let strictest = group
             .alerts
@@ -76,7 +76,12 @@ impl Trading {
                     .annotations
                     .get("summary")
                     .map(|summary| summary.chars().filter(|c| *c != '\0').take(MAX_REASON_CHARS).collect());
-                self.set_state(&Wish::AtLeast(wish), &by, reason.as_deref()).await?
+                let changed = self.set_state(&Wish::AtLeast(wish), &by, reason.as_deref()).await?;
+                if changed {
+                    // As when a person does it. What cannot be reached now is named in the log, and tried again.
+                    Box::pin(self.take_back_unwanted(wish, &by)).await?;
+                }
+                changed
             }
             None => false,
         };

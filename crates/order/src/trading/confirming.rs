@@ -44,7 +44,14 @@ impl Trading {
     pub(crate) async fn cancel(&self, id: &DecisionId, by: &Actor) -> Result<TradeOrder, TradingError> {
         let span = decision_span("OrderService.cancel_order", id, by);
         let reason = format!("cancelled by {by}");
-        shown(span, Box::pin(self.take_back(id, by, &reason))).await
+        let work = async {
+            match Box::pin(self.take_back(id, by, &reason)).await {
+                // Nobody but a person gives up an order that the exchange had.
+                Err(TradingError::Missing(_)) => self.end_missing(id, by).await,
+                taken => taken,
+            }
+        };
+        shown(span, Box::pin(work)).await
     }
 
     async fn confirm_once(&self, id: &DecisionId, by: &Actor) -> Result<Kept, TradingError> {

@@ -14,6 +14,7 @@ use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 use super::error::TradingError;
 use super::exchange::Exchange;
 use super::lookups;
+use super::missing::Missing;
 use super::moves::{self, Told, Written};
 use super::prices::Prices;
 use super::rules::Rules;
@@ -36,6 +37,8 @@ pub(crate) struct Core {
     pub(crate) telling: Telling,
     /// There is something to look after before the next round.
     pub(crate) kick: Notify,
+    /// What the exchange had and does not know.
+    pub(crate) missing: Missing,
 }
 
 /// Whoever does what nobody asked for.
@@ -83,7 +86,9 @@ impl Trading {
     /// Counts what was written and committed, and sees that what is open is looked after.
     pub(super) fn counted(&self, written: Written) -> Kept {
         let kept = written.count(&self.core.rules);
-        if !kept.order.status.is_final() {
+        if kept.order.status.is_final() {
+            self.core.missing.forget(kept.id());
+        } else {
             self.core.kick.notify_one();
         }
         kept

@@ -24,6 +24,8 @@ pub(crate) enum TradingError {
     Exchange(String),
     #[error("it is not known yet whether the exchange has order {0}")]
     Unknown(DecisionId),
+    #[error("the exchange had order {0} and does not know it now")]
+    Missing(DecisionId),
     #[error("there is no order {0}")]
     NoSuchOrder(DecisionId),
     #[error("{0} is no id of an order")]
@@ -64,7 +66,7 @@ impl TradingError {
             Self::Price(error) => error.label(),
             Self::Signal(_) => "bad_signal",
             Self::Exchange(_) => "exchange_unavailable",
-            Self::Unknown(_) => "order_unknown",
+            Self::Unknown(_) | Self::Missing(_) => "order_unknown",
             Self::NoSuchOrder(_) => "unknown_order",
             Self::BadId(_) => "bad_order_id",
             Self::OtherMode { .. } => "other_mode",
@@ -90,6 +92,7 @@ impl TradingError {
             Self::Storage(_)
             | Self::Exchange(_)
             | Self::Unknown(_)
+            | Self::Missing(_)
             | Self::Kept(_)
             | Self::ForbiddenMove { .. }
             | Self::Pnl(_)
@@ -123,6 +126,13 @@ impl From<TradingError> for Problem {
             TradingError::Unknown(id) => {
                 let sentence = format!(
                     "It is not known yet whether the exchange has order {id}. It is asked; come again in a moment."
+                );
+                return Self::new(away, label, sentence).upstream("bingx").retry_after(COME_AGAIN);
+            }
+            TradingError::Missing(id) => {
+                let sentence = format!(
+                    "The exchange had order {id} and does not know it now. It is asked again; once the order is unknown for \
+                     that, cancelling it ends it."
                 );
                 return Self::new(away, label, sentence).upstream("bingx").retry_after(COME_AGAIN);
             }

@@ -1,7 +1,7 @@
 //! Trading: signals become orders at an exchange, within limits, and never twice (spec C2, C3, C6, C7).
 //!
 //! A signal arrives (signals.rs), is sized and held against the limits (admission.rs), written down and sent (sending.rs).
-//! What is open or unknown is looked after (reconcile.rs, recovery.rs); what the exchange says is booked (booking.rs,
+//! What is open or unknown is looked after (reconcile.rs, recovery.rs, missing.rs); what the exchange says is booked (booking.rs,
 //! ledger.rs). People confirm, decline, take back (confirming.rs), change the state and ask how it stands (standing.rs);
 //! alerts make it stricter (alerts.rs). Every status is written in one place (moves.rs), with what is told of it
 //! (telling.rs).
@@ -18,6 +18,7 @@ mod exchange;
 mod gauges;
 mod ledger;
 mod lookups;
+mod missing;
 mod moves;
 mod prices;
 mod reconcile;
@@ -46,6 +47,7 @@ use web::{Background, StartError};
 use self::bingx::BingX;
 use self::core::Core;
 pub(crate) use self::core::Trading;
+use self::missing::Missing;
 use self::prices::Prices;
 use self::telling::Telling;
 pub use settings::{ConfirmOrders, TradingModeSetting, TradingSettings};
@@ -79,6 +81,7 @@ pub(crate) fn start(
         prices: Prices::new(market_data_url.clone()),
         telling: telling.clone(),
         kick: Notify::new(),
+        missing: Missing::default(),
     };
     let trading = Trading { core: Arc::new(core) };
     background.spawn("trading-told", |stop| telling.deliver(stop));

@@ -18,6 +18,7 @@ use super::clock::now;
 use super::core::{Trading, continue_trace, ourselves, show};
 use super::error::TradingError;
 use super::exchange::Held;
+use super::state::Standing;
 use super::table::Kept;
 use super::{gauges, ledger, lookups, state};
 
@@ -44,11 +45,21 @@ struct Watched {
 struct Watch {
     orders: HashMap<DecisionId, Watched>,
     longest: Duration,
+    /// What could be traded at the last look.
+    trading: Option<TradingState>,
 }
 
 impl Watch {
     fn wait(&self, looks: u32) -> Duration {
         FIRST_WAIT.saturating_mul(1 << looks.min(16)).min(self.longest)
+    }
+
+    /// Takes note of what may be traded: once that has changed, every order is due at once, however long it was quiet.
+    fn heed(&mut self, trading: TradingState) {
+        if self.trading.replace(trading).is_some_and(|before| before != trading) {
+            let now = Instant::now();
+            self.orders.values_mut().for_each(|watched| (watched.looks, watched.due) = (0, now));
+        }
     }
 
     /// Takes note of what is open; orders that have changed are looked after soon again.
@@ -100,7 +111,7 @@ impl Trading {
     /// Looks after what is open, until the service stops.
     pub(crate) async fn reconcile(self, stop: CancellationToken) {
         let interval = self.core.rules.reconcile_interval;
-        let mut watch = Watch { orders: HashMap::new(), longest: LONGEST_WAIT.min(interval) };
+        let mut watch = Watch { orders: HashMap::new(), longest: LONGEST_WAIT.min(interval), trading: None };
         let mut next_round = Instant::now();
         while !stop.is_cancelled() {
             let round = next_round <= Instant::now();
@@ -135,21 +146,24 @@ impl Trading {
         // Looks come every second: each would be a trace of its own.
         let silent = NoSubscriber::default;
         let open = lookups::open(&core.database, core.rules.mode).with_subscriber(silent()).await?;
-        let standing = state::read(&core.database).with_subscriber(silent()).await?;
+        let standing = &state::read(&core.database).with_subscriber(silent()).await?;
         state::show(standing.state);
+        watch.heed(standing.state);
         watch.see(&open);
         let due: Vec<&Kept> =
             open.iter().filter(|kept| watch.is_due(kept) || (round && own_time(kept).is_none())).collect();
         due.iter().for_each(|kept| watch.looked(kept.id()));
         let looks = due.into_iter().map(|kept| async move {
-            let looked = Box::pin(self.look_after(kept.clone(), standing.state)).await;
+            let looked = Box::pin(self.look_after(kept.clone(), standing)).await;
             if let Err(error) = &looked {
                 tracing::info!(order.id = %kept.id(), error = %error, "an open order is looked after again later");
             }
             looked
         });
         let looked: Vec<_> = stream::iter(looks).buffer_unordered(AT_ONCE).collect().await;
-        let away = |error: &TradingError| matches!(error, TradingError::Exchange(_) | TradingError::Storage(_));
+        let away = |error: &TradingError| {
+            matches!(error, TradingError::Exchange(_) | TradingError::Missing(_) | TradingError::Storage(_))
+        };
         let mut all_done = !looked.iter().any(|looked| looked.as_ref().is_err_and(away));
         if round {
             gauges::positions(&core.database, &core.rules).with_subscriber(silent()).await?;
@@ -163,9 +177,9 @@ impl Trading {
         Ok(all_done)
     }
 
-    async fn look_after(&self, kept: Kept, trading: TradingState) -> Result<(), TradingError> {
+    async fn look_after(&self, kept: Kept, standing: &Standing) -> Result<(), TradingError> {
         let at_exchange = matches!(kept.order.status, OrderStatus::Submitted | OrderStatus::PartiallyFilled);
-        let unwanted = trading == TradingState::Halted || kept.cancel_by.is_some();
+        let unwanted = standing.state == TradingState::Halted || kept.cancel_by.is_some();
         if at_exchange && !unwanted {
             // Most of these questions say nothing new; only what does is worth a span.
             let answer = self.core.exchange.query(&kept.order.symbol, kept.id());
@@ -179,7 +193,9 @@ impl Trading {
             return traced(&kept.clone(), self.answered(kept, answer)).await;
         }
         let id = kept.id().clone();
-        let by = kept.cancel_by.clone().unwrap_or_else(ourselves);
+        // Whoever wants it back first, or else whoever has halted trading.
+        let halted_by = || standing.by.as_deref().and_then(|by| by.parse().ok()).unwrap_or_else(ourselves);
+        let by = kept.cancel_by.clone().unwrap_or_else(halted_by);
         traced(&kept.clone(), async {
             if !unwanted {
                 return Box::pin(self.go_on(kept)).await;
@@ -246,7 +262,7 @@ async fn traced(kept: &Kept, work: impl Future<Output = Result<Kept, TradingErro
         match &outcome {
             Ok(kept) => show(&kept.order),
             // What is still unknown is no news: the span says what it is.
-            Err(error @ (TradingError::Unknown(_) | TradingError::Contended)) => {
+            Err(error @ (TradingError::Unknown(_) | TradingError::Missing(_) | TradingError::Contended)) => {
                 Span::current().record("order.status", error.label());
             }
             Err(error) => error.show(),
@@ -266,7 +282,7 @@ mod tests {
     use crate::trading::tests::kept;
 
     fn watch() -> Watch {
-        Watch { orders: HashMap::new(), longest: Duration::from_secs(600) }
+        Watch { orders: HashMap::new(), longest: Duration::from_secs(600), trading: None }
     }
 
     #[test]
@@ -284,6 +300,20 @@ mod tests {
         assert!(watch.next().unwrap() < late, "what has changed is looked after soon");
         watch.see(&[]);
         assert_eq!(watch.next(), None, "what has ended is looked after no more");
+    }
+
+    #[test]
+    fn a_change_of_the_state_makes_everything_due() {
+        let (mut watch, kept) = (watch(), kept());
+        watch.heed(TradingState::Running);
+        watch.see(std::slice::from_ref(&kept));
+        for _ in 0..20 {
+            watch.looked(kept.id());
+        }
+        watch.heed(TradingState::Running);
+        assert!(!watch.is_due(&kept), "nothing has changed");
+        watch.heed(TradingState::Halted);
+        assert!(watch.is_due(&kept));
     }
 
     #[test]

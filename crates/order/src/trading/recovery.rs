@@ -1,7 +1,8 @@
 //! Going on with an order that is not at its end: asking the exchange, booking what it says, and sending again only what
 //! surely is not there.
 
-use domain::trading::OrderStatus;
+use domain::DecisionId;
+use domain::trading::{Actor, OrderStatus};
 use serde_json::json;
 use telemetry::metrics::trading::{FEES_USD, NOTIONAL_USD};
 
@@ -13,6 +14,9 @@ use super::exchange::{AskFailure, Report};
 use super::moves::{self, Told};
 use super::table::Kept;
 use super::{gauges, ledger};
+
+/// Why an order is unknown that the exchange had, and why it ends when a person gives it up.
+const NO_LONGER_KNOWN: &str = "the exchange no longer knows it";
 
 /// How often a report is compared again with an order that somebody else has changed meanwhile.
 const TRIES: usize = 5;
@@ -71,7 +75,10 @@ impl Trading {
     pub(super) async fn answered(&self, kept: Kept, answer: Result<Report, AskFailure>) -> Result<Kept, TradingError> {
         let unknown = kept.order.status == OrderStatus::Unknown;
         match answer {
-            Ok(report) => Box::pin(self.book(kept, &report)).await,
+            Ok(report) => {
+                self.core.missing.forget(kept.id());
+                Box::pin(self.book(kept, &report)).await
+            }
             Err(AskFailure::NoSuchOrder(_)) if unknown && self.can_no_longer_appear(&kept) => {
                 let change = |after: &mut Kept| {
                     after.order.status = OrderStatus::New;
@@ -81,6 +88,7 @@ impl Trading {
                 let written = self.write(&kept, change, Told::moved(the_exchange())).await?;
                 written.ok_or(TradingError::Contended)
             }
+            Err(AskFailure::NoSuchOrder(_)) if kept.order.exchange_order_id.is_some() => self.missing(kept).await,
             Err(failure) => {
                 tracing::info!(order.id = %kept.order.id, error = %failure, "the exchange says nothing of the order");
                 if unknown {
@@ -90,6 +98,33 @@ impl Trading {
                 }
             }
         }
+    }
+
+    /// The exchange does not know an order that it had.
+    async fn missing(&self, kept: Kept) -> Result<Kept, TradingError> {
+        let id = kept.id().clone();
+        let settled = self.core.rules.times.settled();
+        let for_good = self.core.missing.told(&id, std::time::Instant::now(), settled);
+        if kept.order.status != OrderStatus::Unknown && for_good {
+            let change = |after: &mut Kept| {
+                after.order.status = OrderStatus::Unknown;
+                after.order.reason = Some(NO_LONGER_KNOWN.to_owned());
+            };
+            let told = Told::moved(the_exchange());
+            self.write(&kept, change, told).await?.ok_or(TradingError::Contended)?;
+        }
+        Err(TradingError::Missing(id))
+    }
+
+    /// Ends an order that the exchange had and no longer knows, once that is sure, because a person says so.
+    pub(super) async fn end_missing(&self, id: &DecisionId, by: &Actor) -> Result<Kept, TradingError> {
+        let kept = self.find(id).await?;
+        // Only what was made unknown for this reason; it has an id of the exchange.
+        if kept.order.status != OrderStatus::Unknown || kept.order.exchange_order_id.is_none() {
+            return Err(TradingError::Missing(id.clone()));
+        }
+        let ended = self.end(&kept, OrderStatus::Cancelled, NO_LONGER_KNOWN.to_owned(), by.clone()).await?;
+        ended.ok_or(TradingError::Contended)
     }
 
     /// Whether the exchange's word that there is no such order is its last: it never said that it has it, and what was

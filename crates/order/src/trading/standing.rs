@@ -58,30 +58,42 @@ impl Trading {
         reason: Option<&str>,
     ) -> Result<StateOutcome, TradingError> {
         let changed = self.set_state(&Wish::To(state), by, reason).await?;
+        let (cancelled, not_cancelled) = self.take_back_unwanted(state, by).await?;
+        Ok(StateOutcome { status: self.status().await?, changed, cancelled, not_cancelled })
+    }
+
+    /// Takes back what is open and a state does not want, as far as it can be reached now; which orders were, and which
+    /// were not.
+    pub(super) async fn take_back_unwanted(
+        &self,
+        state: TradingState,
+        by: &Actor,
+    ) -> Result<(Vec<DecisionId>, Vec<NotCancelled>), TradingError> {
         let (mut cancelled, mut not_cancelled) = (Vec::new(), Vec::new());
-        if state == TradingState::Halted {
-            let open = lookups::open(&self.core.database, self.core.rules.mode).await?;
-            let ids: Vec<DecisionId> = open.into_iter().map(|kept| kept.order.id).collect();
-            let taken = ids.iter().map(|id| Box::pin(self.take_back(id, by, "trading is halted")));
-            for (id, outcome) in ids.iter().zip(join_all(taken).await) {
-                match outcome {
-                    Ok(kept) if kept.order.status == OrderStatus::Cancelled => cancelled.push(id.clone()),
-                    // It was at its end before.
-                    Err(TradingError::AlreadyFinal { .. }) => {}
-                    Ok(kept) if kept.order.status.is_final() => {}
-                    Ok(kept) => {
-                        let detail = format!("The exchange says that it is {}.", kept.order.status);
-                        not_cancelled.push(NotCancelled { order_id: id.clone(), detail });
-                    }
-                    Err(error) => {
-                        tracing::warn!(order.id = %id, error = %error, "an open order cannot be taken back now");
-                        let detail = web::Problem::from(error).detail().to_owned();
-                        not_cancelled.push(NotCancelled { order_id: id.clone(), detail });
-                    }
+        if state != TradingState::Halted {
+            return Ok((cancelled, not_cancelled));
+        }
+        let open = lookups::open(&self.core.database, self.core.rules.mode).await?;
+        let ids: Vec<DecisionId> = open.into_iter().map(|kept| kept.order.id).collect();
+        let taken = ids.iter().map(|id| Box::pin(self.take_back(id, by, "trading is halted")));
+        for (id, outcome) in ids.iter().zip(join_all(taken).await) {
+            match outcome {
+                Ok(kept) if kept.order.status == OrderStatus::Cancelled => cancelled.push(id.clone()),
+                // It was at its end before.
+                Err(TradingError::AlreadyFinal { .. }) => {}
+                Ok(kept) if kept.order.status.is_final() => {}
+                Ok(kept) => {
+                    let detail = format!("The exchange says that it is {}.", kept.order.status);
+                    not_cancelled.push(NotCancelled { order_id: id.clone(), detail });
+                }
+                Err(error) => {
+                    tracing::warn!(order.id = %id, error = %error, "an open order cannot be taken back now");
+                    let detail = web::Problem::from(error).detail().to_owned();
+                    not_cancelled.push(NotCancelled { order_id: id.clone(), detail });
                 }
             }
         }
-        Ok(StateOutcome { status: self.status().await?, changed, cancelled, not_cancelled })
+        Ok((cancelled, not_cancelled))
     }
 
     /// What is held, as it is counted here, at the prices of the moment where there are any.

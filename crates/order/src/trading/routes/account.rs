@@ -69,7 +69,8 @@ pub(super) async fn change_state(
 /// Alerts that make trading stricter
 ///
 /// Alertmanager's webhook, version 4. Alerts that fire and have the label `trading_action` with `reduce` or `halt` make
-/// trading stricter, never freer; resolved ones and all others do nothing.
+/// trading stricter, never freer, and take back what is open as `PUT /v1/trading/state` does; resolved ones and all others do
+/// nothing.
 #[utoipa::path(
     tag = "trading",
     request_body = AlertGroup,
@@ -89,7 +90,7 @@ pub(super) async fn heed_alerts(
     JsonBody(group): JsonBody<AlertGroup>,
 ) -> Result<Json<AlertsOutcome>, Problem> {
     let trading = trading(&desk)?;
-    Ok(Json(web::detached(async move { trading.heed(&group).await }).await??))
+    Ok(Json(web::detached(async move { Box::pin(trading.heed(&group)).await }).await??))
 }
 
 /// What is held, as this platform counts it

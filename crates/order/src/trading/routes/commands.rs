@@ -69,7 +69,8 @@ pub(super) async fn decline(
 /// Take an order back
 ///
 /// What is filled by then stays filled; the answer says where the order stands. An order of which it is not known where it
-/// is will not be sent again, and is taken back once it turns up.
+/// is will not be sent again, and is taken back once it turns up. One that the exchange had and no longer knows, so that it
+/// is `unknown`, ends as `cancelled`: look into the exchange's own records before.
 #[utoipa::path(
     tag = "trading",
     params(("id" = String, Path, description = "The order's id, 32 lower-case hex digits")),

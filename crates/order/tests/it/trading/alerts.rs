@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use storage::testing::TestDatabase;
 use web::testing::{post, url};
 
-use super::desk::{Desk, put_state, state};
+use super::desk::{Desk, deliver, id_of, order, put_state, signal_with, state};
 
 /// As Alertmanager sends it.
 fn group(status: &str, alerts: &[(&str, &str)]) -> Value {
@@ -49,6 +49,22 @@ pub(crate) async fn alerts_make_trading_stricter_and_never_freer(database: TestD
         let _ = post(&url(&server, "/v1/trading/alerts"), &bad).await.problem(400, "bad_body");
     }
     assert_eq!(state(&server).await["state"], "running");
+    server.stop().await;
+    desk.stop().await;
+}
+
+/// An order that has rested for long is looked after seldom; a halt does not wait for that.
+pub(crate) async fn an_alert_takes_back_at_once_what_is_open(database: TestDatabase) {
+    let desk = Desk::start(&database).await;
+    let server = desk.with(&database, |settings| settings.reconcile_interval_seconds = 3_600).await;
+    let waits = signal_with("buy", json!({"limit_price": "1000"}));
+    deliver(&server, &waits).await;
+    let id = id_of(&waits);
+    assert_eq!(order(&server, &id).await["status"], "submitted");
+    let outcome = post(&url(&server, "/v1/trading/alerts"), &group("firing", &[("A", "halt")])).await.ok();
+    assert_eq!((&outcome["state"], &outcome["changed"]), (&json!("halted"), &json!(true)));
+    let cancelled = order(&server, &id).await;
+    assert_eq!((&cancelled["status"], &cancelled["reason"]), (&json!("cancelled"), &json!("cancelled by alert:A")));
     server.stop().await;
     desk.stop().await;
 }

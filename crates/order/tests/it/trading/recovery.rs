@@ -211,3 +211,41 @@ pub(crate) async fn a_recovery_belongs_to_the_signal_s_trace(database: TestDatab
     server.stop().await;
     desk.stop().await;
 }
+
+/// The exchange is set back, and forgets what it had: that is said, and ends when a person says so.
+pub(crate) async fn what_the_exchange_forgets_is_unknown_until_a_person_gives_it_up(database: TestDatabase) {
+    let desk = Desk::start(&database).await;
+    let mut config = simulator::Config::ephemeral();
+    let exchange = simulator::start(config.clone()).await.unwrap();
+    let address = exchange.base_url();
+    config.server.port = Some(exchange.addr().port());
+    let server = desk.with(&database, |settings| settings.bingx_api_url = address).await;
+    let waits = signal_with("buy", json!({"limit_price": "1000"}));
+    deliver(&server, &waits).await;
+    let id = id_of(&waits);
+    assert_eq!(order(&server, &id).await["status"], "submitted");
+    exchange.stop().await;
+    let exchange = simulator::start(config).await.unwrap();
+    // One such answer is no proof.
+    let reply = get(&url(&server, &format!("/v1/trading/orders/{id}"))).await.ok();
+    assert_eq!(reply["status"], "submitted");
+    let unknown = comes_to(&server, &id, "unknown").await;
+    assert_eq!(unknown["reason"], "the exchange no longer knows it");
+    assert!(unknown["exchange_order_id"].is_string(), "{unknown}");
+    assert_eq!(super::desk::state(&server).await["unknown_orders"], 1);
+    eventually("it is counted", async || {
+        (telemetry::testing::metric_values("trading_open_orders", &[("status", "unknown")]) == [1.0]).then_some(())
+    })
+    .await;
+    let cancelled = decide(&server, &id, "cancel").await.ok();
+    assert_eq!(
+        (&cancelled["status"], &cancelled["reason"]),
+        (&json!("cancelled"), &json!("the exchange no longer knows it"))
+    );
+    assert_eq!(statuses(&order(&server, &id).await), ["new", "submitted", "unknown", "cancelled"]);
+    let seen = get(&url(&exchange, "/control/bingx")).await.ok()["client_order_ids"][&id].clone();
+    assert!(seen.is_null(), "it is not sent again: {seen}");
+    server.stop().await;
+    exchange.stop().await;
+    desk.stop().await;
+}
