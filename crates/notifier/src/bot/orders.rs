@@ -6,7 +6,10 @@ use serde_json::json;
 use trace_reader::TraceId;
 
 use super::{keyboard, text};
-use crate::outbox::{Content, Draft, Memory, Subject};
+use crate::outbox::{Content, Draft, Fold, Memory, Subject, Urgency};
+
+/// Characters of a hook's name that tell it from others; a hook of signal-service has 40 at most.
+const MAX_HOOK: usize = 80;
 
 /// What a notice says in a chat.
 pub(crate) fn drafts(notice: &TradeNotice, chats: &[i64], now: DateTime<Utc>) -> Vec<Draft> {
@@ -20,22 +23,31 @@ pub(crate) fn drafts(notice: &TradeNotice, chats: &[i64], now: DateTime<Utc>) ->
                 let id = &signal.signal_id;
                 let words = text::refusal(signal, refusal, trace_id.as_deref());
                 let buttons = keyboard::under_refusal(&signal.symbol, id, trace_id.as_deref());
-                let name = format!("refusal:{id}");
-                let detail = json!([signal, refusal]);
+                // The message is about the last of its kind, and each is remembered by itself.
+                let name = format!("refusals:{id}");
+                let memory = |subject: String| {
+                    let detail = json!([signal, refusal]);
+                    Memory { subject, detail, trace_id: trace_id.clone() }
+                };
+                // It is a key of a table: what others call a hook may be long, and hold a NUL.
+                let hook = signal.hook.as_deref().unwrap_or_default();
+                let hook: String = hook.escape_default().take(MAX_HOOK).collect();
                 Draft {
                     subject: Some(Subject { name: name.clone(), rank: 1, message_id: None }),
-                    memories: vec![Memory { subject: name, detail, trace_id: trace_id.clone() }],
-                    ..Draft::new(*chat_id, None, Content::new(words, buttons))
+                    memories: vec![memory(format!("refusal:{id}")), memory(name)],
+                    fold: Some(Fold { name: format!("refusal:{}:{hook}", refusal.code), what: "Refused" }),
+                    ..Draft::new(*chat_id, None, Content::new(words, buttons)).as_notice()
                 }
             }
             TradeEvent::State { change } => {
-                Draft::new(*chat_id, None, Content::text(text::state_change(change, trace_id.as_deref())))
+                Draft::new(*chat_id, None, Content::text(text::state_change(change, trace_id.as_deref()))).as_notice()
             }
         })
         .collect()
 }
 
-/// The message of an order in a chat. `message_id` is the one that is known to be it.
+/// The message of an order in a chat. `message_id` is the one that is known to be it, where somebody has pressed a button:
+/// that is waited for, and so is an order that somebody is to confirm.
 pub(super) fn order_draft(chat_id: i64, order: &TradeOrder, message_id: Option<i32>, now: DateTime<Utc>) -> Draft {
     let name = format!("order:{}", order.id);
     let awaits = order.awaits_confirmation() && order.confirmation.as_ref().is_some_and(|asked| asked.expires_at > now);
@@ -44,7 +56,9 @@ pub(super) fn order_draft(chat_id: i64, order: &TradeOrder, message_id: Option<i
     let too_late = order.awaits_confirmation() && !awaits;
     let rank = order.revision.saturating_mul(2).saturating_add(i64::from(too_late));
     let trace_id = order.trace_id.as_deref().and_then(|id| id.parse().ok()).map(|id: TraceId| id.as_str().to_owned());
+    let urgency = if awaits || message_id.is_some() { Urgency::Awaited } else { Urgency::Notice };
     Draft {
+        urgency,
         subject: Some(Subject { name: name.clone(), rank, message_id }),
         memories: vec![Memory { subject: name, detail: json!(order), trace_id }],
         ..Draft::new(chat_id, None, content)
@@ -81,5 +95,11 @@ mod tests {
             _ => false,
         };
         assert!(has_confirm(&asked) && !has_confirm(&late));
+        assert_eq!(
+            [&asked, &late, &next].map(|draft| draft.urgency),
+            [Urgency::Awaited, Urgency::Notice, Urgency::Awaited]
+        );
+        assert_eq!(order_draft(5, &order(), None, noon()).urgency, Urgency::Notice);
+        assert_eq!(order_draft(5, &order(), Some(7), noon()).urgency, Urgency::Awaited, "somebody pressed a button");
     }
 }

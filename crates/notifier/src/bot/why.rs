@@ -111,7 +111,7 @@ fn remembered(recalled: &Recalled) -> Option<Why> {
     let read: Result<Why, serde_json::Error> = match kind {
         "order" => serde_json::from_value(detail).map(|order| Why::Order(Box::new(order))),
         "decision" => serde_json::from_value(detail).map(|answer| Why::Decision(Box::new(answer))),
-        "refusal" => serde_json::from_value(detail).map(|refused| Why::Refusal(Box::new(refused))),
+        "refusal" | "refusals" => serde_json::from_value(detail).map(|refused| Why::Refusal(Box::new(refused))),
         _ => return None,
     };
     read.inspect_err(|error| tracing::warn!(error = %error, "what was told before cannot be read any more")).ok()

@@ -3,6 +3,13 @@
 //! Everything goes through here, replies too: [`Outbox::say`] writes what is to be said and that its cause has been
 //! handled in one transaction, and [`Sender`] takes it to Telegram, each chat's words in their order.
 //!
+//! **Order.** What somebody waits for ([`Urgency::Awaited`]: a reply, an order to be confirmed) goes before a chat's
+//! notices, and each of the two kinds in the order in which it was written. One call at a time goes out to a chat, and a
+//! chat that is to be left alone is left alone, whatever is urgent.
+//!
+//! **Folding.** Notices of one kind ([`Fold`]: refusals of one limit and hook) that come within ten minutes are one
+//! message, which is edited and counts them.
+//!
 //! **How often a message arrives.** What is written down is said; a kill at any moment loses nothing. Telegram has no
 //! idempotency key, so a message may come twice in two cases only: the process dies after Telegram took it and before
 //! that is written down, or Telegram takes it and the answer is lost on the way. An update, a press or a notice that
@@ -19,6 +26,7 @@
 
 mod content;
 mod delivery;
+mod fold;
 mod memory;
 mod sender;
 mod table;
@@ -34,18 +42,27 @@ use telemetry::metrics::notifier::MESSAGES_SENT;
 use tokio::sync::Notify;
 
 pub use content::{Button, Buttons, Content};
+pub use fold::Fold;
 pub use memory::Recalled;
 pub use sender::{Sender, SenderSettings};
 
 /// The tables of this service.
 #[must_use]
 pub fn migrations() -> Vec<Migration> {
-    vec![Migration {
-        version: 1,
-        name: "telegram",
-        sqlite: include_str!("../../migrations/0001_telegram.sqlite.sql"),
-        postgres: include_str!("../../migrations/0001_telegram.postgres.sql"),
-    }]
+    vec![
+        Migration {
+            version: 1,
+            name: "telegram",
+            sqlite: include_str!("../../migrations/0001_telegram.sqlite.sql"),
+            postgres: include_str!("../../migrations/0001_telegram.postgres.sql"),
+        },
+        Migration {
+            version: 2,
+            name: "lines",
+            sqlite: include_str!("../../migrations/0002_lines.sqlite.sql"),
+            postgres: include_str!("../../migrations/0002_lines.postgres.sql"),
+        },
+    ]
 }
 
 /// What waits to be said, what was said, and what has been handled. Clones are the same.
@@ -69,6 +86,29 @@ pub struct Draft {
     pub subject: Option<Subject>,
     /// What is remembered of it, for whoever asks why.
     pub memories: Vec<Memory>,
+    /// Whether somebody waits for it.
+    pub urgency: Urgency,
+    /// The kind that it is counted among; only where it has a subject.
+    pub fold: Option<Fold>,
+}
+
+/// Whether somebody waits for words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Urgency {
+    /// Somebody does: they go before all notices of their chat.
+    Awaited,
+    /// Nobody does.
+    Notice,
+}
+
+impl Urgency {
+    /// As it is written down: lower goes first.
+    const fn place(self) -> i64 {
+        match self {
+            Self::Awaited => 0,
+            Self::Notice => 1,
+        }
+    }
 }
 
 /// What a message is about: there is one such message a chat.
@@ -103,10 +143,16 @@ pub enum Said {
 }
 
 impl Draft {
-    /// Words for a chat.
+    /// Words for a chat, where somebody waits for them.
     #[must_use]
     pub const fn new(chat_id: i64, thread_id: Option<i32>, content: Content) -> Self {
-        Self { chat_id, thread_id, content, subject: None, memories: Vec::new() }
+        Self { chat_id, thread_id, content, subject: None, memories: Vec::new(), urgency: Urgency::Awaited, fold: None }
+    }
+
+    /// The same, and nobody waits for them.
+    #[must_use]
+    pub fn as_notice(self) -> Self {
+        Self { urgency: Urgency::Notice, ..self }
     }
 }
 
@@ -153,7 +199,13 @@ impl Outbox {
             return Ok(Said::Before);
         }
         for draft in drafts {
-            self.put(&mut transaction, draft).await?;
+            match &draft.fold {
+                None => self.put(&mut transaction, draft).await?,
+                Some(kind) => {
+                    let folded = fold::into(&mut transaction, draft, kind, Utc::now()).await?;
+                    self.put(&mut transaction, &folded).await?;
+                }
+            }
         }
         transaction.commit().await?;
         self.news.notify_one();

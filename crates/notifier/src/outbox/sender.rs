@@ -134,7 +134,7 @@ impl<D: Deliver> Sender<D> {
         }
     }
 
-    /// Begins every delivery that is due, oldest words first, and says when the next one will be.
+    /// Begins every delivery that is due, what is awaited and the oldest words first, and says when the next one will be.
     async fn launch(&mut self, deliveries: &mut Deliveries) -> Result<Option<Instant>, StorageError> {
         let heads: Vec<Head> = self.outbox.database.quietly(table::heads()).await?;
         let mut next: Option<Instant> = None;

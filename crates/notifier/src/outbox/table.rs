@@ -3,7 +3,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use storage::{FromRow, QueryType, Statement};
 
-use super::Draft;
+use super::{Draft, fold};
 
 const OUTBOX: &str = "telegram_outbox";
 const SENT: &str = "telegram_sent";
@@ -32,6 +32,7 @@ pub(super) struct Sent {
 pub(super) struct Head {
     pub(super) id: i64,
     pub(super) chat_id: i64,
+    /// Until when its chat is left alone.
     pub(super) not_before: DateTime<Utc>,
 }
 
@@ -61,11 +62,13 @@ pub(super) fn put(draft: &Draft, payload: String, context: String) -> Statement 
     Statement::new(
         QueryType::Insert,
         OUTBOX,
+        // Somebody who waits for older words waits for these, too.
         "INSERT INTO telegram_outbox (chat_id, thread_id, subject, rank, payload, context, created_at, not_before, \
-         attempts) VALUES ($1, $2, $3, $4, $5, $6, $7, $7, 0) \
+         attempts, urgency) VALUES ($1, $2, $3, $4, $5, $6, $7, $7, 0, $8) \
          ON CONFLICT (chat_id, subject) WHERE subject IS NOT NULL DO UPDATE SET rank = excluded.rank, \
-         payload = excluded.payload, context = excluded.context, created_at = excluded.created_at \
-         WHERE telegram_outbox.rank < excluded.rank",
+         payload = excluded.payload, context = excluded.context, created_at = excluded.created_at, \
+         urgency = CASE WHEN excluded.urgency < telegram_outbox.urgency THEN excluded.urgency \
+         ELSE telegram_outbox.urgency END WHERE telegram_outbox.rank < excluded.rank",
     )
     .bind(draft.chat_id)
     .bind(draft.thread_id.map(i64::from))
@@ -74,6 +77,7 @@ pub(super) fn put(draft: &Draft, payload: String, context: String) -> Statement 
     .bind(payload)
     .bind(context)
     .bind(now)
+    .bind(draft.urgency.place())
 }
 
 pub(super) fn sent(chat_id: i64, subject: &str) -> Statement {
@@ -101,8 +105,10 @@ pub(super) fn adopt(chat_id: i64, subject: &str, message_id: i32) -> Statement {
     .bind(Utc::now())
 }
 
-/// The first words of every chat, oldest first. It steps from chat to chat along the index, so that a long line of one
-/// chat costs no more than a short one.
+/// The first words of every chat: what is awaited first, then the oldest. It steps from chat to chat along the index, so
+/// that a long line of one chat costs no more than a short one. A chat is left alone for as long as any of its words
+/// waits for another try, or is on its way from another process: what came later does not go out beside it, nor before
+/// Telegram takes words for this chat again.
 pub(super) fn heads() -> Statement {
     Statement::new(
         QueryType::Select,
@@ -110,9 +116,10 @@ pub(super) fn heads() -> Statement {
         "WITH RECURSIVE line (chat_id) AS (SELECT MIN(o.chat_id) FROM telegram_outbox o UNION ALL \
          SELECT (SELECT MIN(o.chat_id) FROM telegram_outbox o WHERE o.chat_id > line.chat_id) \
          FROM line WHERE line.chat_id IS NOT NULL) \
-         SELECT head.id AS id, head.chat_id AS chat_id, head.not_before AS not_before \
-         FROM line JOIN telegram_outbox head \
-         ON head.id = (SELECT MIN(o.id) FROM telegram_outbox o WHERE o.chat_id = line.chat_id) ORDER BY head.id",
+         SELECT head.id AS id, head.chat_id AS chat_id, \
+         (SELECT MAX(o.not_before) FROM telegram_outbox o WHERE o.chat_id = line.chat_id) AS not_before \
+         FROM line JOIN telegram_outbox head ON head.id = (SELECT o.id FROM telegram_outbox o \
+         WHERE o.chat_id = line.chat_id ORDER BY o.urgency, o.id LIMIT 1) ORDER BY head.urgency, head.id",
     )
 }
 
@@ -180,8 +187,9 @@ pub(super) fn waiting() -> Statement {
     )
 }
 
-pub(super) fn forget(now: DateTime<Utc>) -> [Statement; 3] {
+pub(super) fn forget(now: DateTime<Utc>) -> [Statement; 4] {
     [
+        fold::forget(now),
         Statement::new(QueryType::Delete, "telegram_handled", "DELETE FROM telegram_handled WHERE handled_at < $1")
             .bind(now - HANDLED_KEPT),
         Statement::new(QueryType::Delete, SENT, "DELETE FROM telegram_sent WHERE sent_at < $1").bind(now - SENT_KEPT),

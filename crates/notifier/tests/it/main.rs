@@ -24,6 +24,10 @@ use storage::test;
 fn main() -> ExitCode {
     storage::testing::run(&[
         test!(outbox::through_an_outage_each_message_arrives_once_and_in_order),
+        test!(outbox::what_somebody_waits_for_goes_first_and_each_kind_in_its_order),
+        test!(outbox::what_is_urgent_waits_for_telegram_and_for_what_is_on_its_way),
+        test!(outbox::an_orders_urgent_words_come_after_its_first_ones),
+        test!(outbox::what_was_urgent_survives_a_kill_and_is_first_again),
         test!(outbox::telegram_says_how_long_to_wait_and_only_that_chat_waits),
         test!(outbox::what_was_put_survives_a_kill),
         test!(outbox::only_a_kill_between_telegrams_answer_and_the_commit_repeats_a_message),
@@ -36,6 +40,7 @@ fn main() -> ExitCode {
         test!(outbox::what_a_chat_was_told_is_remembered_there_and_nowhere_else),
         test!(notices::an_order_is_told_once_to_everybody_and_its_life_is_one_message),
         test!(notices::chats_that_are_named_are_told_groups_too_and_a_restart_repeats_nothing),
+        test!(notices::many_refusals_are_one_message_and_hold_up_nobody),
         test!(notices::a_notice_is_told_in_the_trace_that_it_came_in),
         test!(notices::a_notice_that_cannot_be_told_is_said_so),
         test!(trading::every_command_asks_order_service_and_is_answered),

@@ -13,7 +13,7 @@ use telemetry::testing::finished_spans;
 use web::RunningServer;
 
 use crate::desk::{ORDER, TRACE, notice, order, waiting};
-use crate::telegraph::{ADMIN, GROUP, TRADER, Telegraph, VIEWER, buttons, notifier};
+use crate::telegraph::{ADMIN, GROUP, TRADER, Telegraph, VIEWER, buttons, message, notifier};
 use crate::world::{Reply, eventually, get, post, post_text, url};
 
 const NOWHERE: &str = "http://127.0.0.1:1";
@@ -86,10 +86,14 @@ fn state(id: &str) -> Value {
 }
 
 fn refusal(id: &str) -> Value {
+    refusal_of(id, ORDER, None, "The order's notional is 23112 USD; 1000 USD is the limit.")
+}
+
+fn refusal_of(id: &str, signal_id: &str, hook: Option<&str>, detail: &str) -> Value {
     let signal = Signal {
-        signal_id: ORDER.parse().unwrap(),
+        signal_id: signal_id.parse().unwrap(),
         source: SignalSource::Tradingview,
-        hook: None,
+        hook: hook.map(str::to_owned),
         symbol: "BTCUSDT".parse().unwrap(),
         action: SignalAction::Buy,
         quantity: Some(dec!(0.5)),
@@ -102,8 +106,7 @@ fn refusal(id: &str) -> Value {
         alerted_at: None,
         received_at: Utc::now(),
     };
-    let refusal =
-        Refusal::new(RefusalCode::NotionalTooLarge, "The order's notional is 23112 USD; 1000 USD is the limit.");
+    let refusal = Refusal::new(RefusalCode::NotionalTooLarge, detail);
     let event = TradeEvent::Refusal { signal: Box::new(signal), refusal };
     json!(TradeNotice { notice_id: id.to_owned(), at: Utc::now(), trace_id: Some(TRACE.to_owned()), event })
 }
@@ -131,6 +134,55 @@ pub(crate) async fn chats_that_are_named_are_told_groups_too_and_a_restart_repea
     assert!(telegraph.texts(VIEWER).is_empty() && telegraph.texts(ADMIN).is_empty());
     assert_eq!(telegraph.calls("sendMessage").len(), 4, "each once");
     second.stop().await;
+}
+
+/// A strategy that went wild while Telegram was away, and a person who wants to know something.
+pub(crate) async fn many_refusals_are_one_message_and_hold_up_nobody(database: TestDatabase) {
+    let telegraph = Telegraph::default();
+    let server = notifier(with_bot(&telegraph, &database, &TRADER.to_string()), &telegraph).await;
+    telegraph.go_away(true);
+    let signal_id = |number: usize| format!("{:032x}", 0xabc0 + number);
+    let refused = async |number: usize, hook: Option<&str>| {
+        let detail = format!("Refusal number {number}.");
+        tell(&server, &refusal_of(&format!("refusal:{number}"), &signal_id(number), hook, &detail)).await
+    };
+    for number in 0..37 {
+        assert_eq!(refused(number, Some("wild")).await.status, 202);
+        // Taken before: it is not counted again.
+        assert_eq!(refused(number, Some("wild")).await.ok()["outcome"], "repeated");
+    }
+    let odd = format!("a\u{0}b{}", "ü".repeat(5_000));
+    for (number, hook) in [(100, None), (101, Some(&*odd)), (102, Some(&*odd))] {
+        assert_eq!(refused(number, hook).await.status, 202);
+    }
+    assert_eq!(telegraph.hand(&server, message(TRADER, TRADER, "/help")).await.status, 200);
+    telegraph.go_away(false);
+    assert!(telegraph.text(TRADER, 1).await.contains("You are a <b>trader</b>"), "the reply goes first");
+    let text = telegraph.text(TRADER, 2).await;
+    assert!(text.starts_with("🔁 <b>Refused 37 times</b> since "), "{text}");
+    assert!(text.contains(" UTC; last:\n⛔ <b>BUY 0.5 BTCUSDT refused</b>\n"), "{text}");
+    assert!(text.contains("Refusal number 36.") && text.contains(&signal_id(36)), "{text}");
+    assert!(telegraph.text(TRADER, 3).await.contains("Refusal number 100."), "of no hook");
+    let text = telegraph.text(TRADER, 4).await;
+    assert!(text.starts_with("🔁 <b>Refused 2 times</b>") && text.contains("Refusal number 102."), "{text}");
+
+    let (message_id, _) = telegraph.calls("sendMessage").into_iter().nth(1).unwrap();
+    assert_eq!(refused(37, Some("wild")).await.status, 202);
+    let text = telegraph.text(TRADER, 5).await;
+    assert!(text.starts_with("🔁 <b>Refused 38 times</b>") && text.contains("Refusal number 37."), "{text}");
+    assert_eq!(telegraph.calls("editMessageText")[0].1["message_id"], message_id);
+
+    // Why: of the message it is the last one, and each is known by its id.
+    let mut why = message(TRADER, TRADER, "/why");
+    why["message"]["message_id"] = json!(2_000);
+    why["message"]["reply_to_message"] =
+        json!({"message_id": message_id, "date": 1, "chat": {"id": TRADER, "type": "private"}});
+    assert_eq!(telegraph.hand(&server, why).await.status, 200);
+    let text = telegraph.text(TRADER, 6).await;
+    assert!(text.contains("Refusal number 37."), "{text}");
+    let text = telegraph.say(&server, TRADER, TRADER, &format!("/why {}", signal_id(0))).await;
+    assert!(text.contains("Refusal number 0."), "{text}");
+    server.stop().await;
 }
 
 pub(crate) async fn a_notice_is_told_in_the_trace_that_it_came_in(database: TestDatabase) {

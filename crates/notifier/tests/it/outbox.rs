@@ -56,6 +56,84 @@ pub(crate) async fn through_an_outage_each_message_arrives_once_and_in_order(dat
     process.stop().await;
 }
 
+/// Words that nobody waits for.
+fn told(chat_id: i64, text: &str) -> Draft {
+    draft(chat_id, text).as_notice()
+}
+
+pub(crate) async fn what_somebody_waits_for_goes_first_and_each_kind_in_its_order(database: TestDatabase) {
+    let mut process = Process::silent(&database).await;
+    let postman = Postman::default();
+    let notices: Vec<String> = (0..30).map(|n| format!("notice {n}")).collect();
+    for text in &notices {
+        say(&process, text, &[told(1, text), told(2, text)]).await;
+    }
+    // An order that is told, and is to be confirmed a moment later: its newest words are awaited.
+    say(&process, "new", &[about(1, "order:1", 2, "new").as_notice()]).await;
+    for text in ["reply 1", "reply 2"] {
+        say(&process, text, &[draft(1, text)]).await;
+    }
+    say(&process, "confirm", &[about(1, "order:2", 2, "to be confirmed")]).await;
+    say(&process, "confirm 1", &[about(1, "order:1", 4, "to be confirmed, too")]).await;
+    // Whoever waits for older words waits for these.
+    say(&process, "later", &[about(1, "order:2", 6, "expired").as_notice()]).await;
+    process.send(&postman, impatient());
+    let notices: Vec<&str> = notices.iter().map(String::as_str).collect();
+    until(&postman, 1, &[&["to be confirmed, too", "reply 1", "reply 2", "expired"], &notices[..]].concat()).await;
+    until(&postman, 2, &notices).await;
+    assert!(postman.came().iter().all(|came| came.edited.is_none()), "none was edited before it was there");
+    process.stop().await;
+}
+
+pub(crate) async fn what_is_urgent_waits_for_telegram_and_for_what_is_on_its_way(database: TestDatabase) {
+    let wait = Duration::from_millis(700);
+    let postman = Postman::acting([Act::Refuse(Error::TooManyRequests { retry_after: wait }), Act::TakeWhenLet]);
+    let process = Process::start(&database, &postman, impatient()).await;
+    say(&process, "a", &[about(1, "order:1", 2, "new").as_notice()]).await;
+    eventually("the refusal", || async { (postman.attempts.lock().unwrap().len() == 1).then_some(()) }).await;
+    say(&process, "b", &[told(1, "notice"), draft(1, "reply")]).await;
+    // The reply goes first once the chat may be written to, and what comes then waits until it is there.
+    postman.hanging.notified().await;
+    let attempts: Vec<_> = postman.attempts.lock().unwrap().iter().map(|(_, at)| *at).collect();
+    assert_eq!(attempts.len(), 2);
+    assert!(attempts[1] - attempts[0] >= wait, "{:?}", attempts[1] - attempts[0]);
+    say(&process, "c", &[about(1, "order:1", 4, "to be confirmed")]).await;
+    say(&process, "d", &[draft(1, "another reply")]).await;
+    postman.let_go.notify_one();
+    until(&postman, 1, &["reply", "to be confirmed", "another reply", "notice"]).await;
+    process.stop().await;
+}
+
+pub(crate) async fn an_orders_urgent_words_come_after_its_first_ones(database: TestDatabase) {
+    let postman = Postman::acting([Act::TakeWhenLet]);
+    let process = Process::start(&database, &postman, impatient()).await;
+    say(&process, "a", &[about(1, "order:1", 2, "new").as_notice()]).await;
+    postman.hanging.notified().await;
+    say(&process, "b", &[told(1, "notice")]).await;
+    say(&process, "c", &[about(1, "order:1", 4, "to be confirmed")]).await;
+    postman.let_go.notify_one();
+    until(&postman, 1, &["new", "to be confirmed", "notice"]).await;
+    let edited: Vec<Option<i32>> = postman.came().iter().map(|came| came.edited).collect();
+    assert_eq!(edited, [None, Some(1), None]);
+    process.stop().await;
+}
+
+pub(crate) async fn what_was_urgent_survives_a_kill_and_is_first_again(database: TestDatabase) {
+    let first = Process::silent(&database).await;
+    say(&first, "a", &[told(1, "notice 1"), told(1, "notice 2")]).await;
+    say(&first, "b", &[draft(1, "reply")]).await;
+    first.kill();
+    // On its way when the next process dies: it comes twice, and nothing goes out beside it.
+    let postman = Postman::acting([Act::TakeAndHang]);
+    let second = Process::start(&database, &postman, impatient()).await;
+    postman.hanging.notified().await;
+    second.kill();
+    let third = Process::start(&database, &postman, impatient()).await;
+    say(&third, "c", &[draft(1, "another reply")]).await;
+    until(&postman, 1, &["reply", "reply", "another reply", "notice 1", "notice 2"]).await;
+    third.stop().await;
+}
+
 pub(crate) async fn telegram_says_how_long_to_wait_and_only_that_chat_waits(database: TestDatabase) {
     let wait = Duration::from_millis(700);
     let postman = Postman::acting([Act::Refuse(Error::TooManyRequests { retry_after: wait })]);
