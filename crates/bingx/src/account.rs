@@ -40,3 +40,21 @@ pub struct Position {
     /// Times the margin; `None` when BingX does not say.
     pub leverage: Option<Decimal>,
 }
+
+/// Everything that the account holds.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Positions {
+    /// What could be read.
+    pub open: Vec<Position>,
+    /// What could not.
+    pub unreadable: Vec<UnreadablePosition>,
+}
+
+/// A position that is there and cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnreadablePosition {
+    /// In what, where at least that can be read.
+    pub symbol: Option<Symbol>,
+    /// What is wrong with it.
+    pub reason: String,
+}

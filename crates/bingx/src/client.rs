@@ -18,7 +18,7 @@ use crate::signature::{Parameters, Signer};
 use crate::symbol::to_bingx;
 use crate::wire::{account, order};
 use crate::{
-    Balance, NewOrder, NewOrderError, NotSent, OrderKind, OrderReport, PlaceError, PlacedOrder, Position, QueryError,
+    Balance, NewOrder, NewOrderError, NotSent, OrderKind, OrderReport, PlaceError, PlacedOrder, Positions, QueryError,
     Settings, SettingsError,
 };
 
@@ -148,11 +148,11 @@ impl Client {
         of_asking(Box::pin(call.send()).await, &self.secrets(), account::balance)
     }
 
-    /// `GET /openApi/swap/v2/user/positions`: every open position.
+    /// `GET /openApi/swap/v2/user/positions`: every open position; one that cannot be read hides no other.
     ///
     /// # Errors
     /// [`QueryError`].
-    pub async fn positions(&self) -> Result<Vec<Position>, QueryError> {
+    pub async fn positions(&self) -> Result<Positions, QueryError> {
         let call = self.signed(self.shared.upstream.get(POSITIONS), Parameters::default());
         of_asking(Box::pin(call.send()).await, &self.secrets(), account::positions)
     }

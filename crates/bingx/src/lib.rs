@@ -19,7 +19,7 @@ mod signature;
 mod symbol;
 mod wire;
 
-pub use account::{Balance, Position};
+pub use account::{Balance, Position, Positions, UnreadablePosition};
 pub use client::Client;
 pub use error::{NotSent, PlaceError, QueryError, Refusal, RefusalKind};
 pub use order::{

@@ -132,6 +132,7 @@ pub(crate) async fn take(
         TradeEvent::Order { .. } => "order",
         TradeEvent::Refusal { .. } => "refusal",
         TradeEvent::State { .. } => "state",
+        TradeEvent::PositionDifference { .. } => "position",
     };
     let (outcome, chats) = notices.tell(&notice).await?;
     NOTICES.add(1, &[("kind", kind), ("outcome", outcome.as_str())]);

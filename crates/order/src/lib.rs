@@ -52,6 +52,7 @@ fn migrations() -> Vec<Migration> {
         },
         outbox::migration(2),
         trading::migration(3),
+        trading::migration_of_differences(4),
     ]
 }
 

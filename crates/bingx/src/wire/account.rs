@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 
 use super::Loose;
 use crate::symbol::from_bingx;
-use crate::{Balance, Position};
+use crate::{Balance, Position, Positions, UnreadablePosition};
 
 #[derive(Deserialize)]
 struct BalanceData {
@@ -57,11 +57,22 @@ struct PositionFields {
     leverage: Loose,
 }
 
-/// `data` of `GET /openApi/swap/v2/user/positions`: a list, or `null` for none.
-pub(crate) fn positions(data: &RawValue) -> Result<Vec<Position>, String> {
+/// `data` of `GET /openApi/swap/v2/user/positions`: a list, or `null` for none. A position that cannot be read, of a kind
+/// of contract that nobody here trades perhaps, hides no other.
+pub(crate) fn positions(data: &RawValue) -> Result<Positions, String> {
     let rows: Option<Vec<PositionFields>> =
         serde_json::from_str(data.get()).map_err(|_| "there are no positions in it as documented".to_owned())?;
-    rows.unwrap_or_default().iter().map(position).collect()
+    let mut all = Positions::default();
+    for row in rows.unwrap_or_default() {
+        match position(&row) {
+            Ok(position) => all.open.push(position),
+            Err(reason) => {
+                let symbol = row.symbol.text().and_then(from_bingx);
+                all.unreadable.push(UnreadablePosition { symbol, reason });
+            }
+        }
+    }
+    Ok(all)
 }
 
 fn position(fields: &PositionFields) -> Result<Position, String> {

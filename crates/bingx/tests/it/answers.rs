@@ -90,11 +90,12 @@ async fn documented_answers_are_read() {
     );
     assert_eq!((balance.equity, balance.realised_profit), (dec!(196.7431), dec!(-109.2504)));
 
-    let positions = client(exchange(200, include_str!("../fixtures/positions.json")).url).positions().await.unwrap();
+    let positions =
+        client(exchange(200, include_str!("../fixtures/positions.json")).url).positions().await.unwrap().open;
     assert_eq!((positions[0].symbol.as_str(), positions[0].amount), ("BNBUSDT", dec!(-0.2)));
     assert_eq!((positions[0].average_price, positions[0].leverage), (dec!(246.43), Some(dec!(5))));
     let none = client(exchange(200, r#"{"code":0,"msg":"","data":null}"#).url);
-    assert_eq!(none.positions().await, Ok(Vec::new()));
+    assert_eq!(none.positions().await, Ok(bingx::Positions::default()));
 
     let clock = client(exchange(200, include_str!("../fixtures/server-time.json")).url);
     assert_eq!(clock.server_time().await.unwrap().timestamp_millis(), 1_675_319_535_362);
@@ -233,4 +234,17 @@ fn settings_that_cannot_work_are_refused() {
     assert_eq!(with(|_| {}), None);
     let client = client("http://127.0.0.1:9".parse().unwrap());
     assert_eq!(client.longest_in_flight(), Duration::from_millis(6_000));
+}
+
+#[actix_web::test]
+async fn a_position_that_cannot_be_read_hides_no_other() {
+    let rows = r#"{"code":0,"msg":"","data":[
+        {"symbol":"NCSKTSLA2USD","positionSide":"BOTH","positionAmt":"1","avgPrice":"1"},
+        {"symbol":"ETH-USDT","positionSide":"BOTH","positionAmt":"1"},
+        {"symbol":"BTC-USDT","positionSide":"BOTH","positionAmt":"0.001","avgPrice":"40000"}]}"#;
+    let positions = client(exchange(200, rows).url).positions().await.unwrap();
+    assert_eq!(positions.open.len(), 1);
+    assert_eq!((positions.open[0].symbol.as_str(), positions.open[0].amount), ("BTCUSDT", dec!(0.001)));
+    let unreadable: Vec<_> = positions.unreadable.iter().map(|of| of.symbol.as_ref().map(|s| s.as_str())).collect();
+    assert_eq!(unreadable, [None, Some("ETHUSDT")]);
 }

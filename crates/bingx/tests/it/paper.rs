@@ -72,17 +72,17 @@ async fn orders_are_placed_found_and_booked() {
     assert_eq!(bought.commission, (price * dec!(0.05) * dec!(0.0005)).round_dp(8), "positive is a cost");
     assert!(bought.update_time.is_some());
 
-    let positions = client.positions().await.unwrap();
+    let positions = client.positions().await.unwrap().open;
     assert_eq!(
         (&positions[0].symbol, positions[0].amount, positions[0].average_price),
         (&bitcoin(), dec!(0.05), price)
     );
     let turn = NewOrder { side: Side::Sell, ..buy(dec!(0.08), "turn") };
     client.place(&turn).await.unwrap();
-    assert_eq!(client.positions().await.unwrap()[0].amount, dec!(-0.03));
+    assert_eq!(client.positions().await.unwrap().open[0].amount, dec!(-0.03));
     let close = NewOrder { reduce_only: true, ..buy(dec!(0.03), "close") };
     client.place(&close).await.unwrap();
-    assert!(client.positions().await.unwrap().is_empty());
+    assert!(client.positions().await.unwrap().open.is_empty());
     let mut profit = Decimal::ZERO;
     for id in [ID, "turn", "close"] {
         let order = client.order_by_client_id(&bitcoin(), id).await.unwrap();

@@ -18,10 +18,12 @@ mod status;
 pub use actor::{Actor, ActorError, NotCancelled, OrderCommand, StateOutcome, StateRequest};
 pub use audit::{AuditEvent, AuditEventError, RecordedEvent};
 pub use limits::{Limits, Market, Refusal, RefusalCode};
-pub use notice::{TradeEvent, TradeNotice};
+pub use notice::{PositionDifference, TradeEvent, TradeNotice};
 pub use order::{Confirmation, ConfirmationState, OrderKind, Side, TradeOrder, Transition};
 pub use position::{Fill, PnlError, Position};
-pub use report::{Balance, DayProfit, PositionView, ProfitReport, SymbolProfit};
+pub use report::{
+    AdoptRequest, AdoptedPosition, Balance, DayProfit, HeldPosition, PositionView, ProfitReport, SymbolProfit,
+};
 pub use signal::{Signal, SignalAction, SignalOutcome, SignalResult, SignalSource};
 pub use signal_rules::SignalError;
 pub use state::{StateChange, TradingState, TradingStateError, TradingStatus};

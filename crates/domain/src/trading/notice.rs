@@ -1,7 +1,10 @@
 //! What people are told of trading: from order-service to notifier-service.
 
 use chrono::{DateTime, Utc};
+use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
+
+use crate::Symbol;
 
 use super::{Refusal, Signal, StateChange, TradeOrder};
 
@@ -26,6 +29,30 @@ pub enum TradeEvent {
         /// From what to what, by whom.
         change: StateChange,
     },
+    /// The exchange holds something else of a symbol than is counted here, or does so no more.
+    PositionDifference {
+        /// Which.
+        difference: PositionDifference,
+    },
+}
+
+/// That the exchange holds something else of a symbol than this platform counts: somebody trades on the same account, or
+/// the exchange has closed a position by force.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct PositionDifference {
+    /// Of which symbol.
+    pub symbol: Symbol,
+    /// What is counted here, in the base currency: above zero is long, below zero short.
+    #[schema(value_type = String)]
+    pub ours: Decimal,
+    /// What the exchange says.
+    #[schema(value_type = String)]
+    pub exchange: Decimal,
+    /// When it was found.
+    pub since: DateTime<Utc>,
+    /// When it was found to be over; absent while it is not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended_at: Option<DateTime<Utc>>,
 }
 
 /// Body of `POST /v1/notices` of notifier-service: something that people are told, once.

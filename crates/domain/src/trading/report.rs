@@ -4,6 +4,7 @@ use chrono::{DateTime, NaiveDate, Utc};
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
+use super::Actor;
 use crate::{Symbol, TradingMode};
 
 /// A position, and what it is worth now.
@@ -25,6 +26,43 @@ pub struct PositionView {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
     pub unrealised_pnl: Option<Decimal>,
+}
+
+/// Body of `PUT /v1/trading/positions/{symbol}/adopt`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct AdoptRequest {
+    /// Who does it.
+    pub by: Actor,
+    /// Why, in at most 500 characters.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+/// How much of a symbol is held, and at which average price.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct HeldPosition {
+    /// In the base currency: above zero is long, below zero short.
+    #[schema(value_type = String)]
+    pub quantity: Decimal,
+    /// In the quote currency; absent while nothing is held.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub average_price: Option<Decimal>,
+}
+
+/// Reply of `PUT /v1/trading/positions/{symbol}/adopt`: the exchange's position, which is ours now. Nothing is realised by
+/// it: what was won or lost where it came about is not known here.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct AdoptedPosition {
+    /// Of which symbol.
+    pub symbol: Symbol,
+    /// What was counted here.
+    pub before: HeldPosition,
+    /// What is counted here now.
+    pub after: HeldPosition,
+    /// Trace of the request that this answers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trace_id: Option<String>,
 }
 
 /// The account at the exchange. `GET /v1/trading/balance` of order-service.

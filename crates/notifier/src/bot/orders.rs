@@ -42,6 +42,9 @@ pub(crate) fn drafts(notice: &TradeNotice, chats: &[i64], now: DateTime<Utc>) ->
             TradeEvent::State { change } => {
                 Draft::new(*chat_id, None, Content::text(text::state_change(change, trace_id.as_deref()))).as_notice()
             }
+            TradeEvent::PositionDifference { difference } => {
+                Draft::new(*chat_id, None, Content::text(text::position_difference(difference))).as_notice()
+            }
         })
         .collect()
 }

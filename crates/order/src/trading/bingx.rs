@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use bingx::{Client, PlaceError, PositionSide, QueryError, RefusalKind, TimeInForce};
 use chrono::Utc;
-use domain::trading::{OrderKind, OrderStatus, Side};
+use domain::trading::{OrderKind, OrderStatus, Position, Side};
 use domain::{DecisionId, Symbol};
 use futures_util::FutureExt as _;
 use futures_util::future::LocalBoxFuture;
@@ -166,10 +166,15 @@ impl Exchange for BingX {
     fn positions(&self) -> LocalBoxFuture<'_, Result<Vec<Held>, AskFailure>> {
         async move {
             let positions = counted("positions", asking, self.client.positions()).await?;
-            Ok(positions
-                .into_iter()
-                .map(|position| Held { symbol: position.symbol, quantity: position.amount })
-                .collect())
+            let open = positions.open.into_iter().map(|of| Held {
+                symbol: of.symbol,
+                position: of.amount.checked_mul(of.average_price).map(|cost| Position { quantity: of.amount, cost }),
+            });
+            let unreadable = positions.unreadable.into_iter().filter_map(|of| {
+                tracing::debug!(reason = of.reason, "a position at BingX cannot be read");
+                of.symbol.map(|symbol| Held { symbol, position: None })
+            });
+            Ok(open.chain(unreadable).collect())
         }
         .boxed_local()
     }

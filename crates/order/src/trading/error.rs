@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use actix_web::http::StatusCode;
 use domain::trading::{OrderStatus, PnlError, Refusal, SignalError};
-use domain::{DecisionId, PageError, TradingMode};
+use domain::{DecisionId, PageError, Symbol, TradingMode};
 use storage::StorageError;
 use web::{Problem, UpstreamError};
 
@@ -42,6 +42,8 @@ pub(crate) enum TradingError {
     AlreadyFinal { id: DecisionId, status: OrderStatus },
     #[error("the order is held back: {}", .0.detail)]
     HeldBack(Refusal),
+    #[error("orders of {0} are open")]
+    OrdersOpen(Symbol),
     #[error("{0}")]
     Page(#[from] PageError),
     #[error("{0}")]
@@ -75,6 +77,7 @@ impl TradingError {
             Self::ConfirmationExpired(_) => "confirmation_expired",
             Self::AlreadyFinal { .. } => "already_final",
             Self::HeldBack(_) => "order_held_back",
+            Self::OrdersOpen(_) => "orders_open",
             Self::Page(error) => error.code(),
             Self::Query(_) => "bad_query",
             Self::Kept(_) => "bad_row",
@@ -165,6 +168,11 @@ impl From<TradingError> for Problem {
             TradingError::HeldBack(refusal) => {
                 let sentence = format!("The order waits: {} It is tried again by itself.", refusal.detail);
                 return Self::new(away, label, sentence).retry_after(COME_AGAIN);
+            }
+            TradingError::OrdersOpen(symbol) => {
+                let sentence =
+                    format!("Orders of {symbol} are open: cancel them, or wait for their end, and try again.");
+                (StatusCode::CONFLICT, sentence)
             }
             TradingError::Page(error) => (StatusCode::BAD_REQUEST, format!("The {error}.")),
             TradingError::Query(reason) => {

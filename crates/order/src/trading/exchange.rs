@@ -1,7 +1,7 @@
 //! What trading needs of an exchange, and nothing of how one speaks.
 
 use chrono::{DateTime, Utc};
-use domain::trading::{OrderKind, OrderStatus, Side};
+use domain::trading::{OrderKind, OrderStatus, Position, Side};
 use domain::{DecisionId, Symbol};
 use futures_util::future::LocalBoxFuture;
 use rust_decimal::Decimal;
@@ -75,8 +75,8 @@ pub(crate) struct Account {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Held {
     pub(crate) symbol: Symbol,
-    /// In the base currency: above zero is long.
-    pub(crate) quantity: Decimal,
+    /// How much, and what it cost at the exchange's average price; none where that cannot be read.
+    pub(crate) position: Option<Position>,
 }
 
 /// An exchange. A call is made once: whoever calls knows what to do when it fails.

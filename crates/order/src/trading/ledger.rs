@@ -99,9 +99,13 @@ pub(super) async fn lock(
     <(Symbol, Ledger)>::try_from(row).map(|(_, ledger)| ledger)
 }
 
-/// Writes a booking: the position, the day, the fill. The order itself has been written in the same transaction.
-pub(super) async fn write(transaction: &mut Transaction, after: &Kept, booking: &Booking) -> Result<(), TradingError> {
-    let (order, ledger) = (&after.order, &booking.ledger);
+/// Writes a symbol's position, whose row is locked.
+pub(super) async fn set(
+    transaction: &mut Transaction,
+    mode: TradingMode,
+    symbol: &Symbol,
+    ledger: &Ledger,
+) -> Result<(), TradingError> {
     let statement = Statement::new(
         QueryType::Update,
         POSITIONS,
@@ -109,8 +113,8 @@ pub(super) async fn write(transaction: &mut Transaction, after: &Kept, booking: 
          base_quantity = $8, base_cost = $9, base_filled = $10, base_paid = $11, base_realised = $12 \
          WHERE mode = $1 AND symbol = $2",
     )
-    .bind(order.mode.as_str())
-    .bind(order.symbol.as_str())
+    .bind(mode.as_str())
+    .bind(symbol.as_str())
     .bind(Money(ledger.position.quantity))
     .bind(Money(ledger.position.cost))
     .bind(Money(ledger.realised))
@@ -122,6 +126,13 @@ pub(super) async fn write(transaction: &mut Transaction, after: &Kept, booking: 
     .bind(Money(ledger.base_paid))
     .bind(Money(ledger.base_realised));
     transaction.execute(statement).await?;
+    Ok(())
+}
+
+/// Writes a booking: the position, the day, the fill. The order itself has been written in the same transaction.
+pub(super) async fn write(transaction: &mut Transaction, after: &Kept, booking: &Booking) -> Result<(), TradingError> {
+    let (order, ledger) = (&after.order, &booking.ledger);
+    set(transaction, order.mode, &order.symbol, ledger).await?;
     write_day(transaction, after, booking).await?;
     let statement = Statement::new(
         QueryType::Insert,

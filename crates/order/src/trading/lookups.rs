@@ -126,6 +126,23 @@ pub(crate) async fn history(database: &Database, number: i64) -> Result<Vec<Tran
         .collect()
 }
 
+/// Whether an order of a symbol is not at its end.
+pub(super) async fn is_open(
+    transaction: &mut Transaction,
+    mode: TradingMode,
+    symbol: &Symbol,
+) -> Result<bool, TradingError> {
+    let statement = Statement::new(
+        QueryType::Select,
+        TABLE,
+        "SELECT number FROM trade_orders WHERE mode = $1 AND symbol = $2 \
+         AND status IN ('new', 'submitted', 'partially_filled', 'unknown') LIMIT 1",
+    )
+    .bind(mode.as_str())
+    .bind(symbol.as_str());
+    Ok(transaction.fetch_optional::<(i64,)>(statement).await?.is_some())
+}
+
 /// Orders that were made, or went out, since then; `but` not counted.
 pub(super) async fn count_since(
     transaction: &mut Transaction,

@@ -3,16 +3,19 @@
 //! A signal arrives (signals.rs), is sized and held against the limits (admission.rs), written down and sent (sending.rs).
 //! What is open or unknown is looked after (reconcile.rs, recovery.rs, missing.rs); what the exchange says is booked (booking.rs,
 //! ledger.rs). People confirm, decline, take back (confirming.rs), change the state and ask how it stands (standing.rs);
-//! alerts make it stricter (alerts.rs). Every status is written in one place (moves.rs), with what is told of it
+//! alerts make it stricter (alerts.rs). Positions are compared with the exchange's (differences.rs), and taken over where a
+//! person says so (adopting.rs). Every status is written in one place (moves.rs), with what is told of it
 //! (telling.rs).
 
 mod admission;
+mod adopting;
 mod alerts;
 mod bingx;
 mod booking;
 mod clock;
 mod confirming;
 mod core;
+mod differences;
 mod error;
 mod exchange;
 mod gauges;
@@ -60,6 +63,16 @@ pub(crate) const fn migration(version: i64) -> Migration {
         name: "trading",
         sqlite: include_str!("../../migrations/0003_trading.sqlite.sql"),
         postgres: include_str!("../../migrations/0003_trading.postgres.sql"),
+    }
+}
+
+/// What was added to them since.
+pub(crate) const fn migration_of_differences(version: i64) -> Migration {
+    Migration {
+        version,
+        name: "position_differences",
+        sqlite: include_str!("../../migrations/0004_position_differences.sqlite.sql"),
+        postgres: include_str!("../../migrations/0004_position_differences.postgres.sql"),
     }
 }
 

@@ -16,11 +16,11 @@ use web::CancellationToken;
 
 use super::clock::now;
 use super::core::{Trading, continue_trace, ourselves, show};
+use super::differences::LastFound;
 use super::error::TradingError;
-use super::exchange::Held;
 use super::state::Standing;
 use super::table::Kept;
-use super::{gauges, ledger, lookups, state};
+use super::{gauges, lookups, state};
 
 /// Wait before an open order is looked after for the first time; it doubles with each time that changes nothing.
 const FIRST_WAIT: Duration = Duration::from_millis(250);
@@ -47,6 +47,8 @@ struct Watch {
     longest: Duration,
     /// What could be traded at the last look.
     trading: Option<TradingState>,
+    /// Positions that the exchange counted otherwise in the last round.
+    differences: LastFound,
 }
 
 impl Watch {
@@ -111,7 +113,12 @@ impl Trading {
     /// Looks after what is open, until the service stops.
     pub(crate) async fn reconcile(self, stop: CancellationToken) {
         let interval = self.core.rules.reconcile_interval;
-        let mut watch = Watch { orders: HashMap::new(), longest: LONGEST_WAIT.min(interval), trading: None };
+        let mut watch = Watch {
+            orders: HashMap::new(),
+            longest: LONGEST_WAIT.min(interval),
+            trading: None,
+            differences: LastFound::new(),
+        };
         let mut next_round = Instant::now();
         while !stop.is_cancelled() {
             let round = next_round <= Instant::now();
@@ -167,8 +174,10 @@ impl Trading {
         let mut all_done = !looked.iter().any(|looked| looked.as_ref().is_err_and(away));
         if round {
             gauges::positions(&core.database, &core.rules).with_subscriber(silent()).await?;
-            if open.is_empty() {
-                all_done &= Box::pin(self.compare_positions()).await;
+            let compared = Box::pin(self.compare_positions(&mut watch.differences)).with_subscriber(silent()).await;
+            if let Err(error) = &compared {
+                tracing::info!(error = %error, "the exchange's positions cannot be compared now");
+                all_done = false;
             }
         }
         let open = lookups::open(&core.database, core.rules.mode).with_subscriber(silent()).await?;
@@ -206,39 +215,6 @@ impl Trading {
             }
         })
         .await
-    }
-
-    /// Says so when the exchange holds something else than is counted here. Nothing is changed: somebody may trade on the
-    /// same account by hand.
-    async fn compare_positions(&self) -> bool {
-        let core = &*self.core;
-        let theirs = match core.exchange.positions().with_subscriber(NoSubscriber::default()).await {
-            Ok(theirs) => theirs,
-            Err(error) => {
-                tracing::info!(error = %error, "the exchange's positions cannot be compared now");
-                return false;
-            }
-        };
-        let ours = match ledger::all(&core.database, core.rules.mode).with_subscriber(NoSubscriber::default()).await {
-            Ok(ours) => ours,
-            Err(error) => {
-                tracing::warn!(error = %error, "the positions cannot be read now");
-                return false;
-            }
-        };
-        for symbol in &core.rules.limits.symbols {
-            let held = ours.iter().find(|(known, _)| known == symbol).map(|(_, ledger)| ledger.position.quantity);
-            let held = held.unwrap_or_default();
-            let told: rust_decimal::Decimal =
-                theirs.iter().filter(|Held { symbol: of, .. }| of == symbol).map(|theirs| theirs.quantity).sum();
-            if held != told {
-                tracing::warn!(
-                    crypto.symbol = %symbol, held = %held, exchange = %told,
-                    "the exchange holds something else than is counted here"
-                );
-            }
-        }
-        true
     }
 }
 
@@ -282,7 +258,12 @@ mod tests {
     use crate::trading::tests::kept;
 
     fn watch() -> Watch {
-        Watch { orders: HashMap::new(), longest: Duration::from_secs(600), trading: None }
+        Watch {
+            orders: HashMap::new(),
+            longest: Duration::from_secs(600),
+            trading: None,
+            differences: LastFound::new(),
+        }
     }
 
     #[test]

@@ -65,6 +65,7 @@ fn main() -> ExitCode {
         test!(trading::money::what_brings_nothing_costs_nothing),
         test!(trading::alerts::alerts_make_trading_stricter_and_never_freer),
         test!(trading::alerts::an_alert_takes_back_at_once_what_is_open),
+        test!(trading::positions::a_difference_is_found_told_once_and_taken_over),
         test!(trading::reading::orders_are_read_in_pages_and_by_what_they_are),
         test!(trading::reading::all_of_it_is_described),
         test!(trading::reading::only_names_of_this_machine_are_answered),

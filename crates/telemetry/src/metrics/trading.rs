@@ -101,6 +101,14 @@ pub static POSITION_QUANTITY: Gauge = Gauge::new(Spec {
     help: "What is held of a symbol, in its base currency; below 0 is short.",
 });
 
+/// What the exchange holds beyond what is counted here, as a figure for charts and alerts.
+pub static POSITION_DIFFERENCE: Gauge = Gauge::new(Spec {
+    name: "trading_position_difference",
+    unit: "{coin}",
+    labels: &["symbol"],
+    help: "What the exchange holds of a symbol less what is counted here, in its base currency, when they were last compared; 0 is as it should be.",
+});
+
 /// Ways through the open orders; `outcome` is `ok` or `failed`.
 pub static RECONCILIATIONS: Counter = Counter::new(Spec {
     name: "trading_reconciliations_total",
@@ -123,5 +131,6 @@ pub static ALL: &[&dyn Metric] = &[
     &EXCHANGE_REQUEST_DURATION,
     &OPEN_ORDERS,
     &POSITION_QUANTITY,
+    &POSITION_DIFFERENCE,
     &RECONCILIATIONS,
 ];

@@ -1,8 +1,10 @@
 //! How trading stands, and what changes that.
 
-use actix_web::web::{Json, Query};
+use actix_web::web::{Json, Path, Query};
 use actix_web::{get, post, put};
-use domain::trading::{Balance, PositionView, ProfitReport, StateOutcome, StateRequest, TradingStatus};
+use domain::trading::{
+    AdoptRequest, AdoptedPosition, Balance, PositionView, ProfitReport, StateOutcome, StateRequest, TradingStatus,
+};
 use serde::Deserialize;
 use web::{JsonBody, Problem, ProblemBody};
 
@@ -16,6 +18,17 @@ const MAX_REASON_CHARS: usize = 500;
 /// Days that are told where nothing is said, and the most.
 const DEFAULT_DAYS: u16 = 30;
 const MAX_DAYS: u16 = 366;
+
+fn check_reason(reason: Option<&str>) -> Result<(), Problem> {
+    if reason.is_some_and(|text| text.contains('\0') || text.chars().count() > MAX_REASON_CHARS) {
+        return Err(Problem::new(
+            actix_web::http::StatusCode::BAD_REQUEST,
+            "bad_reason",
+            format!("A reason is a text of at most {MAX_REASON_CHARS} characters, without NUL."),
+        ));
+    }
+    Ok(())
+}
 
 /// How trading stands
 #[utoipa::path(
@@ -54,13 +67,7 @@ pub(super) async fn change_state(
     JsonBody(request): JsonBody<StateRequest>,
 ) -> Result<Json<StateOutcome>, Problem> {
     let trading = trading(&desk)?;
-    if request.reason.as_ref().is_some_and(|text| text.contains('\0') || text.chars().count() > MAX_REASON_CHARS) {
-        return Err(Problem::new(
-            actix_web::http::StatusCode::BAD_REQUEST,
-            "bad_reason",
-            format!("A reason is a text of at most {MAX_REASON_CHARS} characters, without NUL."),
-        ));
-    }
+    check_reason(request.reason.as_deref())?;
     let work =
         async move { Box::pin(trading.change_state(request.state, &request.by, request.reason.as_deref())).await };
     Ok(Json(web::detached(work).await??))
@@ -105,6 +112,38 @@ pub(super) async fn heed_alerts(
 #[get("/v1/trading/positions")]
 pub(super) async fn positions(desk: Desk) -> Result<Json<Vec<PositionView>>, Problem> {
     Ok(Json(trading(&desk)?.positions().await?))
+}
+
+/// Take over the exchange's position
+///
+/// For a position that the exchange counts otherwise than this platform, because somebody has traded on the same account or
+/// the exchange has closed it by force. Its quantity and average price become ours; nothing is realised by it, for what was
+/// won or lost on the way is known to the exchange alone.
+#[utoipa::path(
+    tag = "trading",
+    params(("symbol" = String, Path, description = "The symbol", example = "BTCUSDT")),
+    request_body = AdoptRequest,
+    responses(
+        (status = 200, body = AdoptedPosition),
+        (status = 400, description = "`bad_json`, `bad_body`, `bad_query`, `bad_reason`", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 404, description = "`trading_off`", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 409, description = "`orders_open`: an order of the symbol is not at its end", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 413, description = "`body_too_large`", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 415, description = "`unsupported_media_type`: no application/json, or encoded", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 503, description = "`exchange_unavailable`, `contended`, or the database is away", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 504, description = "No answer in time", body = ProblemBody, content_type = "application/problem+json"),
+    )
+)]
+#[put("/v1/trading/positions/{symbol}/adopt")]
+pub(super) async fn adopt(
+    desk: Desk,
+    symbol: Path<String>,
+    JsonBody(request): JsonBody<AdoptRequest>,
+) -> Result<Json<AdoptedPosition>, Problem> {
+    let trading = trading(&desk)?;
+    check_reason(request.reason.as_deref())?;
+    let symbol = symbol.parse().map_err(|error: domain::SymbolError| TradingError::Query(error.to_string()))?;
+    Ok(Json(web::detached(async move { Box::pin(trading.adopt(&symbol, &request)).await }).await??))
 }
 
 /// The account at the exchange

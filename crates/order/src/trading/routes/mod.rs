@@ -26,6 +26,7 @@ use super::error::TradingError;
     account::change_state,
     account::heed_alerts,
     account::positions,
+    account::adopt,
     account::balance,
     account::profit,
 ))]
@@ -44,6 +45,7 @@ pub(crate) fn configure(config: &mut ServiceConfig) {
         .service(account::change_state)
         .service(account::heed_alerts)
         .service(account::positions)
+        .service(account::adopt)
         .service(account::balance)
         .service(account::profit);
 }

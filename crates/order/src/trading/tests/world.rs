@@ -62,7 +62,8 @@ impl Process {
         prices: &Url,
         change: impl FnOnce(&mut Rules),
     ) -> Self {
-        let migrations = vec![outbox::migration(2), crate::trading::migration(3)];
+        let migrations =
+            vec![outbox::migration(2), crate::trading::migration(3), crate::trading::migration_of_differences(4)];
         let database = Database::open("order-service", &database.settings(), migrations).unwrap();
         let stop = CancellationToken::new();
         actix_web::rt::spawn(database.clone().keep_up(stop.clone()));

@@ -6,6 +6,7 @@ pub(crate) mod confirming;
 pub(crate) mod desk;
 pub(crate) mod halting;
 pub(crate) mod money;
+pub(crate) mod positions;
 pub(crate) mod reading;
 pub(crate) mod recovery;
 pub(crate) mod refusals;

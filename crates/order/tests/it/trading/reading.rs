@@ -83,6 +83,11 @@ pub(crate) async fn all_of_it_is_described(database: TestDatabase) {
         ("/v1/trading/state", "get", &["200", "403", "404", "503", "504"]),
         ("/v1/trading/state", "put", &["200", "400", "403", "404", "408", "413", "415", "503", "504"]),
         ("/v1/trading/positions", "get", &["200", "403", "404", "503", "504"]),
+        (
+            "/v1/trading/positions/{symbol}/adopt",
+            "put",
+            &["200", "400", "403", "404", "408", "409", "413", "415", "503", "504"],
+        ),
         ("/v1/trading/balance", "get", &["200", "403", "404", "503", "504"]),
         ("/v1/trading/profit", "get", &["200", "400", "403", "404", "503", "504"]),
         ("/v1/trading/alerts", "post", &["200", "400", "403", "404", "408", "413", "415", "503", "504"]),
