@@ -28,6 +28,7 @@ fn main() -> ExitCode {
         test!(outbox::what_is_urgent_waits_for_telegram_and_for_what_is_on_its_way),
         test!(outbox::an_orders_urgent_words_come_after_its_first_ones),
         test!(outbox::what_was_urgent_survives_a_kill_and_is_first_again),
+        test!(outbox::what_waited_before_an_upgrade_is_said_after_it),
         test!(outbox::telegram_says_how_long_to_wait_and_only_that_chat_waits),
         test!(outbox::what_was_put_survives_a_kill),
         test!(outbox::only_a_kill_between_telegrams_answer_and_the_commit_repeats_a_message),

@@ -2,12 +2,15 @@
 
 use std::time::Duration;
 
+use chrono::Utc;
 use notifier::outbox::{Content, Draft, Memory, Said, SenderSettings, Subject};
 use serde_json::json;
 use storage::testing::TestDatabase;
+use storage::{Database, QueryType, Statement};
 use telegram::Error;
 use telemetry::testing::{attribute, finished_spans};
 use tracing::Instrument as _;
+use web::CancellationToken;
 
 use crate::postman::{Act, Postman, Process, impatient};
 use crate::world::eventually;
@@ -132,6 +135,34 @@ pub(crate) async fn what_was_urgent_survives_a_kill_and_is_first_again(database:
     say(&third, "c", &[draft(1, "another reply")]).await;
     until(&postman, 1, &["reply", "reply", "another reply", "notice 1", "notice 2"]).await;
     third.stop().await;
+}
+
+pub(crate) async fn what_waited_before_an_upgrade_is_said_after_it(database: TestDatabase) {
+    let stop = CancellationToken::new();
+    let mut migrations = notifier::outbox::migrations();
+    migrations.truncate(1);
+    let before = Database::open(notifier::NAME, &database.settings(), migrations).unwrap();
+    let kept_up = actix_web::rt::spawn(before.clone().keep_up(stop.clone()));
+    eventually("the database", || async { before.ready().await.ok() }).await;
+    for text in ["one", "two"] {
+        let statement = Statement::new(
+            QueryType::Insert,
+            "telegram_outbox",
+            "INSERT INTO telegram_outbox (chat_id, subject, rank, payload, context, created_at, not_before, attempts) \
+             VALUES (1, $1, 1, $2, '{}', $3, $3, 0)",
+        );
+        let statement = statement.bind(format!("order:{text}")).bind(json!({"text": text}).to_string());
+        assert_eq!(before.execute(statement.bind(Utc::now())).await, Ok(1));
+    }
+    stop.cancel();
+    kept_up.await.unwrap();
+    drop(before);
+    let mut process = Process::silent(&database).await;
+    say(&process, "a", &[told(1, "three"), draft(1, "reply")]).await;
+    let postman = Postman::default();
+    process.send(&postman, impatient());
+    until(&postman, 1, &["reply", "one", "two", "three"]).await;
+    process.stop().await;
 }
 
 pub(crate) async fn telegram_says_how_long_to_wait_and_only_that_chat_waits(database: TestDatabase) {
