@@ -17,6 +17,10 @@ pub struct Limits {
     /// Largest notional of an order, in US dollars (the quote currency, where that is a dollar's coin).
     #[schema(value_type = String)]
     pub max_order_notional_usd: Decimal,
+    /// Largest position in a symbol, by notional, in US dollars: what is held, what other open orders can add to it, and
+    /// the order itself, at the order's price.
+    #[schema(value_type = String)]
+    pub max_position_notional_usd: Decimal,
     /// Largest loss of a day (UTC), fees counted, in US dollars; beyond it only what makes positions smaller is traded.
     #[schema(value_type = String)]
     pub max_daily_loss_usd: Decimal,
@@ -41,12 +45,15 @@ pub struct Market<'a> {
     pub price: Decimal,
     /// Age of that price, in milliseconds.
     pub price_age_ms: u64,
-    /// When the signal arrived.
-    pub signal_received_at: DateTime<Utc>,
+    /// When the signal arrived, or was sent where that was before.
+    pub signal_began_at: DateTime<Utc>,
     /// Now.
     pub now: DateTime<Utc>,
     /// What is held of the symbol, in the base currency: above zero is long.
     pub held: Decimal,
+    /// What other open orders on the same side can still fill, those left out that only make a position smaller; in the
+    /// base currency, not below zero.
+    pub coming: Decimal,
     /// Realised today, fees taken off, in US dollars.
     pub realised_today_usd: Decimal,
     /// Orders made in the last minute, this one not counted.
@@ -67,6 +74,8 @@ pub enum RefusalCode {
     SymbolNotAllowed,
     /// The order is too large.
     NotionalTooLarge,
+    /// The position would be too large.
+    PositionTooLarge,
     /// The day has lost too much.
     DailyLoss,
     /// Too many orders in a minute.
@@ -85,11 +94,12 @@ pub enum RefusalCode {
 
 impl RefusalCode {
     /// Every code.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::TradingHalted,
         Self::ReducingOnly,
         Self::SymbolNotAllowed,
         Self::NotionalTooLarge,
+        Self::PositionTooLarge,
         Self::DailyLoss,
         Self::TooManyOrders,
         Self::PriceTooOld,
@@ -107,6 +117,7 @@ impl RefusalCode {
             Self::ReducingOnly => "reducing_only",
             Self::SymbolNotAllowed => "symbol_not_allowed",
             Self::NotionalTooLarge => "notional_too_large",
+            Self::PositionTooLarge => "position_too_large",
             Self::DailyLoss => "daily_loss",
             Self::TooManyOrders => "too_many_orders",
             Self::PriceTooOld => "price_too_old",
@@ -163,7 +174,7 @@ impl Limits {
             let detail = format!("{} may not be traded; allowed: {}.", market.symbol, allowed.join(", "));
             return Err(Refusal::new(RefusalCode::SymbolNotAllowed, detail));
         }
-        let age = (market.now - market.signal_received_at).num_seconds().max(0).unsigned_abs();
+        let age = (market.now - market.signal_began_at).num_seconds().max(0).unsigned_abs();
         if age > self.max_signal_age_seconds {
             let detail = format!("The signal is {age} s old; {} s is the limit.", self.max_signal_age_seconds);
             return Err(Refusal::new(RefusalCode::SignalTooOld, detail));
@@ -179,6 +190,15 @@ impl Limits {
             let detail =
                 format!("The order's notional is {shown} USD; {} USD is the limit.", self.max_order_notional_usd);
             return Err(Refusal::new(RefusalCode::NotionalTooLarge, detail));
+        }
+        let position = position_notional(market);
+        if position.is_none_or(|position| position > self.max_position_notional_usd) && !reduces {
+            let shown = position.map_or_else(|| "more than can be counted".to_owned(), |n| n.round_dp(2).to_string());
+            let detail = format!(
+                "With this order and those that are open, the position in {} can be {shown} USD; {} USD is the limit.",
+                market.symbol, self.max_position_notional_usd
+            );
+            return Err(Refusal::new(RefusalCode::PositionTooLarge, detail));
         }
         if market.realised_today_usd <= -self.max_daily_loss_usd && !reduces {
             let lost = -market.realised_today_usd.round_dp(2);
@@ -203,8 +223,16 @@ impl Limits {
         let notional = market.quantity.checked_mul(market.price);
         market.state == TradingState::Reducing
             || notional.is_none_or(|notional| notional > self.max_order_notional_usd)
+            || position_notional(market).is_none_or(|position| position > self.max_position_notional_usd)
             || market.realised_today_usd <= -self.max_daily_loss_usd
     }
+}
+
+/// How large the position can become on the order's side, at its price; none where that cannot be counted. What is held on
+/// the other side is not taken off: it may be closed before the order is filled.
+fn position_notional(market: &Market<'_>) -> Option<Decimal> {
+    let held = market.side.signed(market.held).max(Decimal::ZERO);
+    held.checked_add(market.coming)?.checked_add(market.quantity)?.checked_mul(market.price)
 }
 
 /// Whether an order makes the position smaller and does not turn it.
@@ -218,6 +246,7 @@ fn reduces(market: &Market<'_>) -> bool {
 #[cfg(test)]
 mod tests {
     use chrono::TimeDelta;
+    use proptest::prelude::*;
     use rust_decimal_macros::dec;
 
     use super::*;
@@ -226,6 +255,7 @@ mod tests {
         Limits {
             symbols: vec!["BTCUSDT".parse().unwrap()],
             max_order_notional_usd: dec!(1000),
+            max_position_notional_usd: dec!(3000),
             max_daily_loss_usd: dec!(200),
             max_orders_per_minute: 10,
             max_price_age_ms: 10_000,
@@ -242,9 +272,10 @@ mod tests {
             quantity: dec!(0.01),
             price: dec!(40000),
             price_age_ms: 10_000,
-            signal_received_at: now - TimeDelta::seconds(300),
+            signal_began_at: now - TimeDelta::seconds(300),
             now,
             held: Decimal::ZERO,
+            coming: Decimal::ZERO,
             realised_today_usd: dec!(-199.99),
             orders_last_minute: 9,
             state: TradingState::Running,
@@ -273,9 +304,10 @@ mod tests {
             quantity: dec!(1),
             price: dec!(1),
             price_age_ms: 0,
-            signal_received_at: now,
+            signal_began_at: now,
             now,
             held: Decimal::ZERO,
+            coming: Decimal::ZERO,
             realised_today_usd: Decimal::ZERO,
             orders_last_minute: 0,
             state: TradingState::Running,
@@ -323,9 +355,10 @@ mod tests {
             quantity: dec!(0.025),
             price: dec!(40000),
             price_age_ms: 0,
-            signal_received_at: now,
+            signal_began_at: now,
             now,
-            held: dec!(1),
+            held: dec!(0.03),
+            coming: Decimal::ZERO,
             realised_today_usd: dec!(-199.99),
             orders_last_minute: 0,
             state: TradingState::Running,
@@ -339,6 +372,55 @@ mod tests {
         ] {
             assert_eq!(limits.check(&market), Ok(()));
             assert!(limits.allows_only_reducing(&market));
+        }
+    }
+
+    #[test]
+    fn a_position_is_what_is_held_what_comes_and_the_order() {
+        let long = |m: &mut Market<'_>| (m.held, m.coming) = (dec!(0.05), dec!(0.015));
+        assert_eq!(refused(long), None, "0.075 at 40000 is 3000");
+        let more = |m: &mut Market<'_>| (m.held, m.coming) = (dec!(0.05), dec!(0.0151));
+        assert_eq!(refused(more), Some(RefusalCode::PositionTooLarge));
+        let short = |m: &mut Market<'_>| (m.side, m.held) = (Side::Sell, dec!(-0.0651));
+        assert_eq!(refused(short), Some(RefusalCode::PositionTooLarge));
+        let out = |m: &mut Market<'_>| (m.side, m.held) = (Side::Sell, dec!(5));
+        assert_eq!(refused(out), None, "what makes it smaller gets out of it");
+        let uncountable = |m: &mut Market<'_>| m.held = Decimal::MAX;
+        assert_eq!(refused(uncountable), Some(RefusalCode::PositionTooLarge));
+    }
+
+    proptest! {
+        /// However many orders are let through, and whichever of them are filled: the position is never larger.
+        #[test]
+        fn no_row_of_orders_makes_a_position_larger(
+            orders in prop::collection::vec((any::<bool>(), 1_i64..250, 0_u8..3), 1..60)
+        ) {
+            let (limits, symbol, now) = (limits(), "BTCUSDT".parse().unwrap(), Utc::now());
+            let price = dec!(40000);
+            let (mut held, mut open) = (Decimal::ZERO, [Decimal::ZERO; 2]);
+            for (buys, quantity, filled) in orders {
+                let side = if buys { Side::Buy } else { Side::Sell };
+                let place = usize::from(!buys);
+                let quantity = Decimal::new(quantity, 4);
+                let market = Market {
+                    symbol: &symbol, side, quantity, price, price_age_ms: 0, signal_began_at: now, now, held,
+                    coming: open[place], realised_today_usd: Decimal::ZERO, orders_last_minute: 0,
+                    state: TradingState::Running,
+                };
+                if limits.check(&market).is_ok() {
+                    if limits.allows_only_reducing(&market) {
+                        // The exchange is told so: it is filled at once, and never turns the position.
+                        held += side.signed(quantity.min(held.abs()));
+                        continue;
+                    }
+                    open[place] += quantity;
+                }
+                // Nothing of what is open on this side is filled, half of it, or all.
+                let fills = open[place] * Decimal::from(filled) / dec!(2);
+                open[place] -= fills;
+                held += side.signed(fills);
+                prop_assert!(held.abs() * price <= limits.max_position_notional_usd, "{held}");
+            }
         }
     }
 

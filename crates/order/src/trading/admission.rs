@@ -32,6 +32,10 @@ pub(crate) struct Behind {
     pub(crate) held: Decimal,
     realised_today: Decimal,
     orders_last_minute: u32,
+    /// Nobody knows what has become of another order of the symbol, so what is held of it may be something else.
+    pub(crate) uncertain: bool,
+    /// What other orders that may make a position larger can still buy and sell.
+    coming: [Decimal; 2],
     now: DateTime<Utc>,
 }
 
@@ -47,7 +51,12 @@ pub(super) async fn behind_lock(
     let held = ledger::held(transaction, rules.mode, symbol).await?;
     let realised_today = ledger::realised_on(transaction, rules.mode, now.date_naive()).await?;
     let orders_last_minute = lookups::count_since(transaction, rules.mode, now - TimeDelta::minutes(1), id).await?;
-    Ok(Behind { standing, held, realised_today, orders_last_minute, now })
+    let uncertain = lookups::is_unknown(transaction, rules.mode, symbol, id).await?;
+    let coming = [
+        lookups::still_coming(transaction, rules.mode, symbol, Side::Buy, id).await?,
+        lookups::still_coming(transaction, rules.mode, symbol, Side::Sell, id).await?,
+    ];
+    Ok(Behind { standing, held, realised_today, orders_last_minute, uncertain, coming, now })
 }
 
 impl Behind {
@@ -68,7 +77,7 @@ impl Behind {
             Ok(Some(mut sized)) => {
                 let quote = quote.ok_or_else(|| Refusal::new(RefusalCode::PriceTooOld, "There is no price."))?;
                 let limit = signal.limit_price;
-                let only = self.check(rules, &signal.symbol, sized, limit, quote, signal.received_at)?;
+                let only = self.check(rules, &signal.symbol, sized, limit, quote, began(signal))?;
                 sized.reduce_only |= only;
                 Ok(Some(sized))
             }
@@ -76,7 +85,7 @@ impl Behind {
             other => {
                 let side = if signal.action == SignalAction::Sell { Side::Sell } else { Side::Buy };
                 let nothing = Sized { side, quantity: Decimal::ZERO, reduce_only: false };
-                let market = self.market(&signal.symbol, nothing, Decimal::ZERO, 0, signal.received_at);
+                let market = self.market(&signal.symbol, nothing, Decimal::ZERO, 0, began(signal));
                 if let Err(refusal) = rules.limits.check(&market)
                     && matches!(
                         refusal.code,
@@ -98,7 +107,7 @@ impl Behind {
             OrderKind::Limit { price } => Some(price),
             OrderKind::Market => None,
         };
-        self.check(rules, &order.symbol, sized, limit, quote, order.received_at)
+        self.check(rules, &order.symbol, sized, limit, quote, began(&kept.signal))
     }
 
     fn check(
@@ -108,7 +117,7 @@ impl Behind {
         sized: Sized,
         limit: Option<Decimal>,
         quote: &Quote,
-        received_at: DateTime<Utc>,
+        began: DateTime<Utc>,
     ) -> Result<bool, Refusal> {
         // A buyer pays the limit at most; a seller gets it at least, and what the market pays where that is more.
         let price = match (limit, sized.side) {
@@ -116,7 +125,7 @@ impl Behind {
             (Some(limit), Side::Buy) => limit,
             (Some(limit), Side::Sell) => limit.max(quote.price),
         };
-        let market = self.market(symbol, sized, price, quote.age_ms(), received_at);
+        let market = self.market(symbol, sized, price, quote.age_ms(), began);
         rules.limits.check(&market)?;
         Ok(rules.limits.allows_only_reducing(&market))
     }
@@ -127,7 +136,7 @@ impl Behind {
         sized: Sized,
         price: Decimal,
         price_age_ms: u64,
-        signal_received_at: DateTime<Utc>,
+        signal_began_at: DateTime<Utc>,
     ) -> Market<'a> {
         Market {
             symbol,
@@ -135,14 +144,21 @@ impl Behind {
             quantity: sized.quantity,
             price,
             price_age_ms,
-            signal_received_at,
+            signal_began_at,
             now: self.now,
             held: self.held,
+            coming: self.coming[usize::from(sized.side == Side::Sell)],
             realised_today_usd: self.realised_today,
             orders_last_minute: self.orders_last_minute,
             state: self.standing.state,
         }
     }
+}
+
+/// Since when a signal is what it is: when its sender says that it was sent, if that was before it arrived. Nobody's clock
+/// makes a signal younger.
+fn began(signal: &Signal) -> DateTime<Utc> {
+    signal.alerted_at.map_or(signal.received_at, |alerted_at| alerted_at.min(signal.received_at))
 }
 
 /// How much a signal means, cut to what the exchange takes.
@@ -230,6 +246,16 @@ mod tests {
         assert_eq!(size(&dust, dec!(0)), Err(RefusalCode::QuantityTooSmall));
         let huge = Signal { notional: Some(Decimal::MAX), limit_price: Some(dec!(0.0000001)), ..signal(Buy) };
         assert_eq!(size(&huge, dec!(0)), Err(RefusalCode::QuantityTooSmall), "what cannot be counted is not traded");
+    }
+
+    #[test]
+    fn a_signal_is_as_old_as_its_sender_says_and_never_younger_than_its_arrival() {
+        let fresh = signal(SignalAction::Buy);
+        assert_eq!(began(&fresh), fresh.received_at);
+        let old = Signal { alerted_at: Some(fresh.received_at - TimeDelta::hours(2)), ..fresh.clone() };
+        assert_eq!(began(&old), fresh.received_at - TimeDelta::hours(2));
+        let ahead = Signal { alerted_at: Some(fresh.received_at + TimeDelta::hours(2)), ..fresh.clone() };
+        assert_eq!(began(&ahead), fresh.received_at, "a clock that is wrong");
     }
 
     #[test]

@@ -72,7 +72,7 @@ impl Trading {
         }
         match Box::pin(self.send_claimed(claimed)).await {
             // It is confirmed, and goes on by itself.
-            Err(error @ (TradingError::Unknown(_) | TradingError::Exchange(_))) => {
+            Err(error @ (TradingError::Unknown(_) | TradingError::Exchange(_) | TradingError::Contended)) => {
                 error.show();
                 self.find(id).await
             }

@@ -42,6 +42,8 @@ pub(crate) enum TradingError {
     AlreadyFinal { id: DecisionId, status: OrderStatus },
     #[error("the order is held back: {}", .0.detail)]
     HeldBack(Refusal),
+    #[error("it is not known what has become of another order of {0}")]
+    Uncertain(Symbol),
     #[error("orders of {0} are open")]
     OrdersOpen(Symbol),
     #[error("{0}")]
@@ -76,7 +78,7 @@ impl TradingError {
             Self::AlreadyDecided { .. } => "already_decided",
             Self::ConfirmationExpired(_) => "confirmation_expired",
             Self::AlreadyFinal { .. } => "already_final",
-            Self::HeldBack(_) => "order_held_back",
+            Self::HeldBack(_) | Self::Uncertain(_) => "order_held_back",
             Self::OrdersOpen(_) => "orders_open",
             Self::Page(error) => error.code(),
             Self::Query(_) => "bad_query",
@@ -167,6 +169,13 @@ impl From<TradingError> for Problem {
             }
             TradingError::HeldBack(refusal) => {
                 let sentence = format!("The order waits: {} It is tried again by itself.", refusal.detail);
+                return Self::new(away, label, sentence).retry_after(COME_AGAIN);
+            }
+            TradingError::Uncertain(symbol) => {
+                let sentence = format!(
+                    "The order waits: it is not known what has become of another order of {symbol}, and so what is held. It \
+                     is tried again by itself."
+                );
                 return Self::new(away, label, sentence).retry_after(COME_AGAIN);
             }
             TradingError::OrdersOpen(symbol) => {

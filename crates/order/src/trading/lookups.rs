@@ -1,9 +1,10 @@
 //! Reading the table of orders.
 
 use chrono::{DateTime, Utc};
-use domain::trading::{OrderStatus, TradeOrder, Transition};
+use domain::trading::{OrderStatus, Side, TradeOrder, Transition};
 use domain::{DecisionId, Page, PageQuery, Symbol, TradingMode};
-use storage::{Database, FromRow, QueryType, Statement, Transaction};
+use rust_decimal::Decimal;
+use storage::{Database, FromRow, Money, QueryType, Statement, Transaction};
 
 use super::error::TradingError;
 use super::table::{Kept, Row, TABLE};
@@ -124,6 +125,52 @@ pub(crate) async fn history(database: &Database, number: i64) -> Result<Vec<Tran
             })
         })
         .collect()
+}
+
+/// Whether nobody knows what has become of another order of a symbol.
+pub(super) async fn is_unknown(
+    transaction: &mut Transaction,
+    mode: TradingMode,
+    symbol: &Symbol,
+    but: &DecisionId,
+) -> Result<bool, TradingError> {
+    let statement = Statement::new(
+        QueryType::Select,
+        TABLE,
+        "SELECT number FROM trade_orders WHERE mode = $1 AND symbol = $2 AND id <> $3 AND status = 'unknown' LIMIT 1",
+    )
+    .bind(mode.as_str())
+    .bind(symbol.as_str())
+    .bind(but.as_str());
+    Ok(transaction.fetch_optional::<(i64,)>(statement).await?.is_some())
+}
+
+#[derive(FromRow)]
+struct Coming {
+    quantity: Money,
+    filled_quantity: Money,
+}
+
+/// What the other orders of a symbol on this side can still fill, those left out that only make a position smaller.
+pub(super) async fn still_coming(
+    transaction: &mut Transaction,
+    mode: TradingMode,
+    symbol: &Symbol,
+    side: Side,
+    but: &DecisionId,
+) -> Result<Decimal, TradingError> {
+    let statement = Statement::new(
+        QueryType::Select,
+        TABLE,
+        "SELECT quantity, filled_quantity FROM trade_orders WHERE mode = $1 AND symbol = $2 AND side = $3 AND id <> $4 \
+         AND NOT reduce_only AND status IN ('new', 'submitted', 'partially_filled', 'unknown')",
+    )
+    .bind(mode.as_str())
+    .bind(symbol.as_str())
+    .bind(side.as_str())
+    .bind(but.as_str());
+    let coming = transaction.fetch_all::<Coming>(statement).await?;
+    Ok(coming.iter().map(|of| (of.quantity.0 - of.filled_quantity.0).max(Decimal::ZERO)).sum())
 }
 
 /// Whether an order of a symbol is not at its end.

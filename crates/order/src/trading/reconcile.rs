@@ -18,6 +18,7 @@ use super::clock::now;
 use super::core::{Trading, continue_trace, ourselves, show};
 use super::differences::LastFound;
 use super::error::TradingError;
+use super::standing::why_unwanted;
 use super::state::Standing;
 use super::table::Kept;
 use super::{gauges, lookups, state};
@@ -188,7 +189,7 @@ impl Trading {
 
     async fn look_after(&self, kept: Kept, standing: &Standing) -> Result<(), TradingError> {
         let at_exchange = matches!(kept.order.status, OrderStatus::Submitted | OrderStatus::PartiallyFilled);
-        let unwanted = standing.state == TradingState::Halted || kept.cancel_by.is_some();
+        let unwanted = kept.is_unwanted(standing.state) || kept.cancel_by.is_some();
         if at_exchange && !unwanted {
             // Most of these questions say nothing new; only what does is worth a span.
             let answer = self.core.exchange.query(&kept.order.symbol, kept.id());
@@ -202,14 +203,14 @@ impl Trading {
             return traced(&kept.clone(), self.answered(kept, answer)).await;
         }
         let id = kept.id().clone();
-        // Whoever wants it back first, or else whoever has halted trading.
+        // Whoever wants it back first, or else whoever has halted or paused trading.
         let halted_by = || standing.by.as_deref().and_then(|by| by.parse().ok()).unwrap_or_else(ourselves);
         let by = kept.cancel_by.clone().unwrap_or_else(halted_by);
         traced(&kept.clone(), async {
             if !unwanted {
                 return Box::pin(self.go_on(kept)).await;
             }
-            match Box::pin(self.take_back(&id, &by, "trading is halted")).await {
+            match Box::pin(self.take_back(&id, &by, why_unwanted(standing.state))).await {
                 Err(TradingError::AlreadyFinal { .. }) => self.find(&id).await,
                 taken => taken,
             }

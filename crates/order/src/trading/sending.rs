@@ -5,7 +5,7 @@
 //! known whether the exchange has it: it becomes `unknown`, and the exchange is asked before anything else is done
 //! (recovery.rs). And should all of that fail, the exchange itself takes a client order id once.
 
-use domain::trading::{OrderStatus, Refusal, RefusalCode};
+use domain::trading::{OrderStatus, Refusal, RefusalCode, TradingState};
 use serde_json::json;
 use telemetry::metrics::trading::SIGNAL_TO_SUBMIT;
 
@@ -16,6 +16,7 @@ use super::error::TradingError;
 use super::exchange::{NewOrder, PlaceFailure};
 use super::moves::{self, Told};
 use super::prices::Quote;
+use super::state;
 use super::table::{Claim, Kept};
 
 /// How often a write is tried again that somebody else was quicker with.
@@ -37,7 +38,8 @@ impl Trading {
     /// it, `change` is written, and told as `told`. Nothing is written when somebody else was quicker.
     ///
     /// # Errors
-    /// [`TradingError::HeldBack`] when a limit of the moment is in the way, so that it is tried again; those of `change`,
+    /// [`TradingError::HeldBack`] when a limit of the moment is in the way, [`TradingError::Uncertain`] while nobody knows
+    /// what has become of another order of the symbol, so that it is tried again; those of `change`,
     /// which is asked behind the lock; and as [`TradingError`] says.
     pub(super) async fn claim(
         &self,
@@ -64,6 +66,10 @@ impl Trading {
                 after.order.status = OrderStatus::Cancelled;
                 after.order.reason = Some(format!("cancelled by {by}"));
                 Told::moved(by.clone())
+            }
+            Ok(Ok(only_reducing)) if behind.uncertain && !(only_reducing || order.reduce_only) => {
+                transaction.rollback().await?;
+                return Err(TradingError::Uncertain(order.symbol.clone()));
             }
             Ok(Ok(only_reducing)) => {
                 let at = now();
@@ -124,6 +130,13 @@ impl Trading {
         let late = kept.claim.is_none_or(|claim| {
             (now() - claim.since).to_std().is_ok_and(|since| since > self.core.rules.times.before_sending())
         });
+        if !late && self.is_overtaken(&kept).await? {
+            let told =
+                || Told::noted(ourselves(), "order.not_sent").with(json!({"why": "it was changed before it was sent"}));
+            self.while_ours(kept, |_| {}, told).await?;
+            // Whoever looks after it now sees what has changed.
+            return Err(TradingError::Contended);
+        }
         let outcome = if late {
             // A call that is stamped much later than its claim could reach the exchange when nobody expects it any more.
             Err(PlaceFailure::NotSent("writing the order down took too long to send it safely".to_owned()))
@@ -139,6 +152,17 @@ impl Trading {
             self.core.exchange.place(&new).await
         };
         self.settle(kept, outcome).await
+    }
+
+    /// Whether, since the claim was written, somebody has changed the order, or trading has become what does not want it:
+    /// whoever was told of that can rely on it.
+    async fn is_overtaken(&self, kept: &Kept) -> Result<bool, TradingError> {
+        let now = self.find(kept.id()).await?;
+        if now.order.revision != kept.order.revision {
+            return Ok(true);
+        }
+        let state = state::read(&self.core.database).await?.state;
+        Ok(state == TradingState::Halted || (state == TradingState::Reducing && !kept.order.reduce_only))
     }
 
     /// Writes down what the exchange has said about an order, and goes on from there.

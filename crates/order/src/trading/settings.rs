@@ -23,6 +23,9 @@ const SIMULATED_SECRET: &str = "simulated-secret-key";
 /// Hosts of BingX at which no real money moves: <https://bingx-api.github.io/docs/>, "demo trading".
 const DEMO_HOSTS: [&str; 2] = ["open-api-vst.bingx.com", "open-api-vst.bingx.pro"];
 
+/// Quote currencies that are a US dollar, or a coin that is worth one.
+const DOLLARS: [&str; 6] = ["USDT", "USDC", "FDUSD", "TUSD", "BUSD", "USD"];
+
 /// What is traded with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum TradingModeSetting {
@@ -94,6 +97,11 @@ pub struct TradingSettings {
     #[arg(long, env = "MAX_ORDER_NOTIONAL_USD", default_value = "1000", value_parser = amount)]
     pub max_order_notional_usd: Decimal,
 
+    /// Largest position in a symbol, by notional, in US dollars: what is held, open orders and the new one together; what
+    /// makes it smaller is not held up
+    #[arg(long, env = "MAX_POSITION_NOTIONAL_USD", default_value = "3000", value_parser = amount)]
+    pub max_position_notional_usd: Decimal,
+
     /// Largest loss of a day (UTC), in US dollars; beyond it only what makes a position smaller is traded
     #[arg(long, env = "MAX_DAILY_LOSS_USD", default_value = "200", value_parser = amount)]
     pub max_daily_loss_usd: Decimal,
@@ -158,6 +166,7 @@ impl TradingSettings {
                 .filter_map(|symbol| symbol.parse().ok())
                 .collect(),
             max_order_notional_usd: dec!(1000),
+            max_position_notional_usd: dec!(1_000_000),
             max_daily_loss_usd: dec!(200),
             max_orders_per_minute: 1_000,
             max_price_age_ms: 10_000,
@@ -199,6 +208,14 @@ impl TradingSettings {
         if self.trading_symbols.is_empty() {
             return Err(refused("TRADING_SYMBOLS", "at least one symbol, or TRADING_MODE=off"));
         }
+        if let Some(symbol) = self.trading_symbols.iter().find(|symbol| !is_in_dollars(symbol)) {
+            let reason = format!(
+                "{symbol} is not traded for a dollar coin ({}): its amounts would be compared with limits in US dollars. Leave \
+                 it out",
+                DOLLARS.join(", ")
+            );
+            return Err(refused("TRADING_SYMBOLS", &reason));
+        }
         if self.confirm_timeout_seconds > self.max_signal_age_seconds {
             let reason =
                 "whoever confirms later than MAX_SIGNAL_AGE_SECONDS after the signal is refused: make it shorter";
@@ -237,6 +254,7 @@ impl TradingSettings {
         Limits {
             symbols: self.trading_symbols.clone(),
             max_order_notional_usd: self.max_order_notional_usd,
+            max_position_notional_usd: self.max_position_notional_usd,
             max_daily_loss_usd: self.max_daily_loss_usd,
             max_orders_per_minute: self.max_orders_per_minute,
             max_price_age_ms: self.max_price_age_ms,
@@ -263,6 +281,11 @@ impl TradingSettings {
             _ => Ok(()),
         }
     }
+}
+
+/// Whether a symbol's amounts are US dollars, so that they can be held against the limits.
+fn is_in_dollars(symbol: &Symbol) -> bool {
+    symbol.split().is_some_and(|(_, quote)| DOLLARS.contains(&quote))
 }
 
 /// `bingx.com`, its other endings, and every host below them.
@@ -324,6 +347,16 @@ mod tests {
         assert_eq!((rules.mode, rules.confirm_within), (TradingMode::Live, Some(Duration::from_secs(120))));
         let keyless = checked(&["--trading-mode", "live", "--bingx-api-url", "https://open-api.bingx.com"]);
         assert!(keyless.unwrap_err().contains("BINGX_API_KEY"));
+    }
+
+    #[test]
+    fn only_what_is_traded_for_dollars_is_held_against_limits_in_dollars() {
+        let traded = |symbols: &str| checked(&["--trading-symbols", symbols]).map(|_| ());
+        assert_eq!(traded("BTCUSDT,ETHUSDC,SOLUSD,BTCFDUSD"), Ok(()));
+        for symbols in ["ETHBTC", "BTCUSDT,BTCEUR", "BTCXYZ"] {
+            let refused = traded(symbols).unwrap_err();
+            assert!(refused.contains("TRADING_SYMBOLS") && refused.contains("dollar"), "{refused}");
+        }
     }
 
     #[test]

@@ -25,7 +25,7 @@ const REFUSED: &str = "trade_refusals";
 
 /// What was decided about a signal.
 enum Decided {
-    /// There is an order, just made; claimed for us to send unless it waits for somebody.
+    /// There is an order, just made; claimed for us to send unless it waits for somebody, or for what another became.
     Made(Box<Kept>),
     Refused(Refusal),
     /// Another try of the same signal was first.
@@ -151,7 +151,9 @@ impl Trading {
         };
         match admitted {
             Ok((sized, quote)) => {
-                let kept = self.new_order(signal, sized, &quote);
+                // What is held may be something else: it is written down, and sent once that is known.
+                let waits = behind.uncertain && !sized.reduce_only;
+                let kept = self.new_order(signal, sized, &quote, waits);
                 let told = Told::moved(sender(signal)).with(json!({"action": signal.action, "hook": signal.hook}));
                 let written = moves::create(&mut transaction, &core.telling, kept, told).await?;
                 transaction.commit().await?;
@@ -166,7 +168,7 @@ impl Trading {
         }
     }
 
-    fn new_order(&self, signal: &Signal, sized: Sized, quote: &Quote) -> Kept {
+    fn new_order(&self, signal: &Signal, sized: Sized, quote: &Quote, waits: bool) -> Kept {
         let (rules, at) = (&self.core.rules, now());
         let confirmation = rules.confirm_within.map(|within| Confirmation {
             state: ConfirmationState::Pending,
@@ -174,7 +176,8 @@ impl Trading {
             by: None,
         });
         // Whoever has nobody to wait for sends it at once: written down and claimed are one step.
-        let claim = confirmation.is_none().then(|| Claim { since: at, until: at + rules.times.claim() });
+        let at_once = confirmation.is_none() && !waits;
+        let claim = at_once.then(|| Claim { since: at, until: at + rules.times.claim() });
         let order = TradeOrder {
             id: signal.signal_id.clone(),
             revision: 1,

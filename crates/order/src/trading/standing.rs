@@ -50,7 +50,8 @@ impl Trading {
         Ok(changed)
     }
 
-    /// Changes the state as a person says. A halt takes back what is open, as far as it can be reached now.
+    /// Changes the state as a person says. A halt takes back what is open, a pause what can make a position larger, as far
+    /// as it can be reached now.
     pub(crate) async fn change_state(
         &self,
         state: TradingState,
@@ -70,12 +71,10 @@ impl Trading {
         by: &Actor,
     ) -> Result<(Vec<DecisionId>, Vec<NotCancelled>), TradingError> {
         let (mut cancelled, mut not_cancelled) = (Vec::new(), Vec::new());
-        if state != TradingState::Halted {
-            return Ok((cancelled, not_cancelled));
-        }
         let open = lookups::open(&self.core.database, self.core.rules.mode).await?;
-        let ids: Vec<DecisionId> = open.into_iter().map(|kept| kept.order.id).collect();
-        let taken = ids.iter().map(|id| Box::pin(self.take_back(id, by, "trading is halted")));
+        let unwanted = open.into_iter().filter(|kept| kept.is_unwanted(state));
+        let ids: Vec<DecisionId> = unwanted.map(|kept| kept.order.id).collect();
+        let taken = ids.iter().map(|id| Box::pin(self.take_back(id, by, why_unwanted(state))));
         for (id, outcome) in ids.iter().zip(join_all(taken).await) {
             match outcome {
                 Ok(kept) if kept.order.status == OrderStatus::Cancelled => cancelled.push(id.clone()),
@@ -161,6 +160,14 @@ impl Trading {
             days: ledger::days(&core.database, core.rules.mode, since).await?,
             trace_id: telemetry::trace_id(),
         })
+    }
+}
+
+/// Why an order is taken back in a state.
+pub(super) const fn why_unwanted(state: TradingState) -> &'static str {
+    match state {
+        TradingState::Reducing => "trading is paused",
+        TradingState::Running | TradingState::Halted => "trading is halted",
     }
 }
 

@@ -1,7 +1,9 @@
 //! The table of orders: rows as orders, and the writing of them.
 
 use chrono::{DateTime, Utc};
-use domain::trading::{Actor, Confirmation, ConfirmationState, OrderKind, OrderStatus, Signal, TradeOrder, Transition};
+use domain::trading::{
+    Actor, Confirmation, ConfirmationState, OrderKind, OrderStatus, Signal, TradeOrder, TradingState, Transition,
+};
 use domain::{DecisionId, TradingMode};
 use storage::{FromRow, Money, QueryType, Statement, Transaction};
 
@@ -37,6 +39,16 @@ impl Kept {
     /// Whether it is written down and nobody sends it: it can be sent, or given up, by whoever claims it.
     pub(crate) fn is_idle(&self) -> bool {
         self.order.status == OrderStatus::New && self.claim.is_none()
+    }
+
+    /// Whether it is not to stay open in this state: nothing while trading is halted; while it is paused nothing that the
+    /// exchange may have and that can make a position larger. What has not been sent is asked about by the limits.
+    pub(crate) fn is_unwanted(&self, state: TradingState) -> bool {
+        match state {
+            TradingState::Running => false,
+            TradingState::Reducing => !self.order.reduce_only && self.order.status != OrderStatus::New,
+            TradingState::Halted => true,
+        }
     }
 
     pub(crate) fn id(&self) -> &DecisionId {

@@ -137,6 +137,7 @@ mod tests {
             limits: Limits {
                 symbols: vec!["BTCUSDT".parse().unwrap(), "ETHUSDT".parse().unwrap()],
                 max_order_notional_usd: dec!(1000),
+                max_position_notional_usd: dec!(3000),
                 max_daily_loss_usd: dec!(200),
                 max_orders_per_minute: 10,
                 max_price_age_ms: 10_000,

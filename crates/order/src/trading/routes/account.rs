@@ -47,7 +47,8 @@ pub(super) async fn state(desk: Desk) -> Result<Json<TradingStatus>, Problem> {
 /// Change what may be traded
 ///
 /// It counts at once, for every process, and stays over restarts. `halted` also takes back what is open at the exchange, as
-/// far as that can be reached; what cannot is named, and tried again for as long as trading is halted.
+/// far as that can be reached; what cannot is named, and tried again for as long as trading is halted. `reducing` takes back
+/// in the same way what is open and may make a position larger.
 #[utoipa::path(
     tag = "trading",
     request_body = StateRequest,

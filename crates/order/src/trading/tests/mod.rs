@@ -2,6 +2,7 @@
 
 mod crashes;
 mod exchange;
+mod overtaken;
 mod world;
 
 pub(crate) use world::kept;

@@ -74,6 +74,8 @@ impl Process {
             recv_window: Duration::from_millis(50),
             margin: Duration::from_millis(300),
         };
+        let own = (0..2_000).map(|number| format!("A{number}USDT").parse().unwrap());
+        rules.limits.symbols.extend(own);
         change(&mut rules);
         // The trail is written, and nobody is there to take it.
         let nobody: Receiver = "http://127.0.0.1:1/".parse().unwrap();
@@ -97,7 +99,8 @@ pub(super) fn signal(number: usize) -> Signal {
         signal_id: id,
         source: SignalSource::Tradingview,
         hook: Some("main".to_owned()),
-        symbol: "BTCUSDT".parse().unwrap(),
+        // One of its own: orders of a symbol wait for one that nobody knows about.
+        symbol: format!("A{number}USDT").parse().unwrap(),
         action: SignalAction::Buy,
         quantity: Some(dec!(0.001)),
         notional: None,

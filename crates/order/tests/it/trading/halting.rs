@@ -167,3 +167,26 @@ pub(crate) async fn processes_share_their_limits(database: TestDatabase) {
     other.stop().await;
     desk.stop().await;
 }
+
+/// What rests at the exchange and could make a position larger is taken back; what only makes it smaller stays.
+pub(crate) async fn a_pause_takes_back_what_makes_positions_larger(database: TestDatabase) {
+    let desk = Desk::start(&database).await;
+    let server = desk.with(&database, |settings| settings.reconcile_interval_seconds = 3_600).await;
+    let buy = signal("buy");
+    deliver(&server, &buy).await;
+    comes_to(&server, &id_of(&buy), "filled").await;
+    let larger = signal_with("buy", json!({"limit_price": "1000"}));
+    let smaller = signal_with("close", json!({"limit_price": "400000"}));
+    for waits in [&larger, &smaller] {
+        deliver(&server, waits).await;
+        comes_to(&server, &id_of(waits), "submitted").await;
+    }
+    let paused = put_state(&server, "reducing").await;
+    assert_eq!((&paused["cancelled"], &paused["not_cancelled"]), (&json!([id_of(&larger)]), &json!([])));
+    let taken = order(&server, &id_of(&larger)).await;
+    assert_eq!((&taken["status"], &taken["reason"]), (&json!("cancelled"), &json!("cancelled by telegram:1001")));
+    let stays = order(&server, &id_of(&smaller)).await;
+    assert_eq!((&stays["status"], &stays["reduce_only"]), (&json!("submitted"), &json!(true)));
+    server.stop().await;
+    desk.stop().await;
+}

@@ -143,12 +143,13 @@ pub(crate) async fn a_part_is_filled_and_then_the_rest(database: TestDatabase) {
 pub(crate) async fn a_process_that_ends_leaves_its_order_to_the_next(database: TestDatabase) {
     let desk = Desk::start(&database).await;
     let mut signals = Vec::new();
-    for fault in ["accepted_then_timeout", "server_error"] {
+    // Of two symbols: an order waits for one of its own symbol that nobody knows about.
+    for (fault, symbol) in [("accepted_then_timeout", "BTCUSDT"), ("server_error", "ETHUSDT")] {
         let server = desk.with(&database, |_| {}).await;
         desk.fault(json!({"target": "bingx", "kind": fault})).await;
         // Nothing is answered after that, either.
         desk.fault(json!({"target": "bingx", "kind": "server_error", "status": 503})).await;
-        let signal = signal("buy");
+        let signal = signal_with("buy", json!({"symbol": symbol}));
         let _ = send(&server, &signal).await.problem(503, "order_unknown");
         server.stop().await;
         desk.faults_off().await;

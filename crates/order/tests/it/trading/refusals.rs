@@ -48,6 +48,7 @@ pub(crate) async fn what_the_limits_refuse_leaves_its_marks(database: TestDataba
     let desk = Desk::start(&database).await;
     let server = process(&desk, &database, |settings| {
         settings.trading_symbols.push("NOPEUSDT".parse().unwrap());
+        settings.max_position_notional_usd = "100".parse().unwrap();
     })
     .await;
     refused(&desk, &server, &signal_with("buy", json!({"symbol": "DOGEUSDT"})), "symbol_not_allowed").await;
@@ -57,6 +58,8 @@ pub(crate) async fn what_the_limits_refuse_leaves_its_marks(database: TestDataba
     refused(&desk, &server, &signal_with("close", json!({"quantity": null})), "nothing_to_close").await;
     let old = chrono::Utc::now() - chrono::TimeDelta::seconds(301);
     refused(&desk, &server, &signal_with("buy", json!({"received_at": old})), "signal_too_old").await;
+    refused(&desk, &server, &signal_with("buy", json!({"alerted_at": old})), "signal_too_old").await;
+    refused(&desk, &server, &signal_with("buy", json!({"quantity": "0.01"})), "position_too_large").await;
     put_state(&server, "reducing").await;
     refused(&desk, &server, &signal("buy"), "reducing_only").await;
     put_state(&server, "halted").await;

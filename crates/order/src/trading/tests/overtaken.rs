@@ -1,0 +1,111 @@
+//! What happens between the claim of an order and the sending of it, and beside an order that nobody knows about.
+
+use std::time::Duration;
+
+use domain::trading::{Actor, OrderStatus, Signal, SignalAction, SignalResult, TradingState};
+use rust_decimal_macros::dec;
+use storage::testing::{TestDatabase, engines};
+use web::testing::eventually;
+
+use super::exchange::{Fake, Placing};
+use super::world::{Process, prices, signal};
+use crate::trading::core::ourselves;
+use crate::trading::error::TradingError;
+use crate::trading::moves::Told;
+use crate::trading::rules::Rules;
+use crate::trading::state::{self, Wish};
+use crate::trading::table::Kept;
+
+fn run(test: impl AsyncFn(TestDatabase)) {
+    for database in engines() {
+        actix_web::rt::System::new().block_on(test(database));
+    }
+}
+
+fn careful(rules: &mut Rules) {
+    rules.confirm_within = Some(Duration::from_secs(60));
+}
+
+/// An order that is written down and claimed, and on its way to be sent.
+async fn claimed(process: &Process, number: usize) -> Kept {
+    let waits = process.trading.handle_signal(signal(number)).await.unwrap();
+    assert_eq!(waits.result, SignalResult::AwaitingConfirmation);
+    let kept = process.trading.find(&waits.signal_id).await.unwrap();
+    let quote = process.trading.core.prices.of(&kept.order.symbol).await;
+    let told = Told::noted(ourselves(), "order.sending");
+    let decided = |after: &mut Kept| {
+        after.order.confirmation = None;
+        Ok(())
+    };
+    process.trading.claim(&kept, quote, decided, told).await.unwrap().unwrap()
+}
+
+async fn becomes(process: &Process, state: TradingState) {
+    let core = &process.trading.core;
+    state::change(&core.database, &core.telling, &Wish::To(state), &ourselves(), None).await.unwrap();
+}
+
+#[test]
+fn what_is_halted_or_wanted_back_before_it_is_sent_is_not_sent() {
+    run(async |database| {
+        let (exchange, prices) = (Fake::default(), prices());
+        let process = Process::with(&database, &exchange, &prices, careful).await;
+        for (number, state) in [(1, TradingState::Halted), (2, TradingState::Reducing)] {
+            let kept = claimed(&process, number).await;
+            let id = kept.id().clone();
+            becomes(&process, state).await;
+            let sent = process.trading.send_claimed(kept).await;
+            assert!(matches!(sent, Err(TradingError::Contended)), "{state}: {sent:?}");
+            let kept = process.trading.find(&id).await.unwrap();
+            assert!(kept.is_idle(), "{state}: the claim is given up: {kept:?}");
+            let ended = process.trading.go_on(kept).await.unwrap();
+            assert_eq!((ended.order.status, exchange.taken(&id)), (OrderStatus::Cancelled, 0), "{state}");
+            becomes(&process, TradingState::Running).await;
+        }
+        let kept = claimed(&process, 3).await;
+        let (id, by) = (kept.id().clone(), "telegram:1001".parse::<Actor>().unwrap());
+        assert!(matches!(process.trading.cancel(&id, &by).await, Err(TradingError::Unknown(_))));
+        assert!(process.trading.send_claimed(kept).await.is_err());
+        let order = process.trading.cancel(&id, &by).await.unwrap();
+        assert_eq!((order.status, exchange.taken(&id)), (OrderStatus::Cancelled, 0));
+        assert_eq!(exchange.calls(), 0, "nothing was sent at all");
+    });
+}
+
+#[test]
+fn beside_an_order_that_nobody_knows_about_another_waits_unless_it_only_reduces() {
+    run(async |database| {
+        let (exchange, prices) = (Fake::default(), prices());
+        let process = Process::start(&database, &exchange, &prices).await;
+        let same = |number: usize, action: SignalAction| Signal {
+            symbol: "BTCUSDT".parse().unwrap(),
+            action,
+            quantity: Some(dec!(0.001)),
+            ..signal(number)
+        };
+        let held = process.trading.handle_signal(same(1, SignalAction::Buy)).await.unwrap();
+        assert_eq!(held.order.unwrap().status, OrderStatus::Filled);
+        exchange.plan([Placing::Lost]);
+        let lost = process.trading.handle_signal(same(2, SignalAction::Buy)).await;
+        assert!(matches!(lost, Err(TradingError::Unknown(_))), "{lost:?}");
+        // It is written down, and not sent.
+        let waits = process.trading.handle_signal(same(3, SignalAction::Buy)).await.unwrap();
+        assert_eq!((waits.result, waits.order.unwrap().status), (SignalResult::Ordered, OrderStatus::New));
+        let again = process.trading.handle_signal(same(3, SignalAction::Buy)).await;
+        assert!(matches!(again, Err(TradingError::Uncertain(_))), "{again:?}");
+        assert_eq!(exchange.taken(&signal(3).signal_id), 0);
+        // What only makes the position smaller does not wait, nor does another symbol.
+        let closed = process.trading.handle_signal(same(4, SignalAction::Close)).await.unwrap();
+        assert_eq!(closed.order.unwrap().status, OrderStatus::Filled);
+        let other = Signal { symbol: "ETHUSDT".parse().unwrap(), ..same(5, SignalAction::Buy) };
+        assert_eq!(process.trading.handle_signal(other).await.unwrap().order.unwrap().status, OrderStatus::Filled);
+        // Once it is known, the other goes out.
+        let sent = eventually("the first is known", async || {
+            process.trading.handle_signal(same(2, SignalAction::Buy)).await.ok()
+        })
+        .await;
+        assert_eq!(sent.order.unwrap().status, OrderStatus::Filled);
+        let went = process.trading.handle_signal(same(3, SignalAction::Buy)).await.unwrap();
+        assert_eq!((went.order.unwrap().status, exchange.taken(&signal(3).signal_id)), (OrderStatus::Filled, 1));
+    });
+}
