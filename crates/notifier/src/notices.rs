@@ -103,7 +103,8 @@ impl Notices {
 /// It is written down for every chat that is told, all or nothing, before the answer: an order is one message a chat, which
 /// is edited by later notices of the same order. The same `notice_id` is told once, and pictures of an order that are
 /// older than what was told (by `revision`) are not told. Refusals by one limit of one hook's signals are one message a
-/// chat for ten minutes, which counts them. What somebody waits for, an order to be confirmed and the bot's replies, goes
+/// chat for ten minutes, which counts them. While more than twenty orders' messages wait in a chat, orders that finish and
+/// have no message yet are lines of one. What somebody waits for, an order to be confirmed and the bot's replies, goes
 /// before what else a chat is told. While the bot is off a notice is taken and not told.
 #[utoipa::path(
     tag = "notices",

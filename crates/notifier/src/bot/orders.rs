@@ -60,8 +60,11 @@ pub(super) fn order_draft(chat_id: i64, order: &TradeOrder, message_id: Option<i
     let rank = order.revision.saturating_mul(2).saturating_add(i64::from(too_late));
     let trace_id = order.trace_id.as_deref().and_then(|id| id.parse().ok()).map(|id: TraceId| id.as_str().to_owned());
     let urgency = if awaits || message_id.is_some() { Urgency::Awaited } else { Urgency::Notice };
+    // Whoever has pressed a button is told of that order.
+    let digest = (order.status.is_final() && message_id.is_none()).then(|| text::order_in_a_line(order));
     Draft {
         urgency,
+        digest,
         subject: Some(Subject { name: name.clone(), rank, message_id }),
         memories: vec![Memory { subject: name, detail: json!(order), trace_id }],
         ..Draft::new(chat_id, None, content)

@@ -8,7 +8,8 @@
 //! chat that is to be left alone is left alone, whatever is urgent.
 //!
 //! **Folding.** Notices of one kind ([`Fold`]: refusals of one limit and hook) that come within ten minutes are one
-//! message, which is edited and counts them.
+//! message, which is edited and counts them. While more than twenty orders' messages wait in a chat, an order that
+//! finishes and of which nothing has been sent yet is a line in one message for all of these, and has none of its own.
 //!
 //! **How often a message arrives.** What is written down is said; a kill at any moment loses nothing. Telegram has no
 //! idempotency key, so a message may come twice in two cases only: the process dies after Telegram took it and before
@@ -26,6 +27,7 @@
 
 mod content;
 mod delivery;
+mod digest;
 mod fold;
 mod memory;
 mod sender;
@@ -62,6 +64,12 @@ pub fn migrations() -> Vec<Migration> {
             sqlite: include_str!("../../migrations/0002_lines.sqlite.sql"),
             postgres: include_str!("../../migrations/0002_lines.postgres.sql"),
         },
+        Migration {
+            version: 3,
+            name: "digests",
+            sqlite: include_str!("../../migrations/0003_digests.sqlite.sql"),
+            postgres: include_str!("../../migrations/0003_digests.postgres.sql"),
+        },
     ]
 }
 
@@ -90,6 +98,9 @@ pub struct Draft {
     pub urgency: Urgency,
     /// The kind that it is counted among; only where it has a subject.
     pub fold: Option<Fold>,
+    /// A finished order in a line, at most 300 characters: it may be told with others where many wait. Only where there
+    /// is a subject.
+    pub digest: Option<String>,
 }
 
 /// Whether somebody waits for words.
@@ -146,7 +157,16 @@ impl Draft {
     /// Words for a chat, where somebody waits for them.
     #[must_use]
     pub const fn new(chat_id: i64, thread_id: Option<i32>, content: Content) -> Self {
-        Self { chat_id, thread_id, content, subject: None, memories: Vec::new(), urgency: Urgency::Awaited, fold: None }
+        Self {
+            chat_id,
+            thread_id,
+            content,
+            subject: None,
+            memories: Vec::new(),
+            urgency: Urgency::Awaited,
+            fold: None,
+            digest: None,
+        }
     }
 
     /// The same, and nobody waits for them.
@@ -199,13 +219,12 @@ impl Outbox {
             return Ok(Said::Before);
         }
         for draft in drafts {
-            match &draft.fold {
-                None => self.put(&mut transaction, draft).await?,
-                Some(kind) => {
-                    let folded = fold::into(&mut transaction, draft, kind, Utc::now()).await?;
-                    self.put(&mut transaction, &folded).await?;
-                }
-            }
+            let now = Utc::now();
+            let another = match &draft.fold {
+                Some(kind) => Some(fold::into(&mut transaction, draft, kind, now).await?),
+                None => digest::instead(&mut transaction, draft, now).await?,
+            };
+            self.put(&mut transaction, another.as_ref().unwrap_or(draft)).await?;
         }
         transaction.commit().await?;
         self.news.notify_one();

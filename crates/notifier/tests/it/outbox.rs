@@ -137,6 +137,109 @@ pub(crate) async fn what_was_urgent_survives_a_kill_and_is_first_again(database:
     third.stop().await;
 }
 
+/// A finished order as a notice.
+fn finished(number: usize) -> Draft {
+    let (subject, text) = (format!("order:{number}"), format!("message of {number}"));
+    Draft { digest: Some(format!("line of {number}")), ..about(1, &subject, 6, &text).as_notice() }
+}
+
+async fn opened(process: &Process, numbers: std::ops::Range<usize>) {
+    for number in numbers {
+        let draft = about(1, &format!("order:{number}"), 2, &format!("open {number}")).as_notice();
+        say(process, &format!("open {number}"), &[draft]).await;
+    }
+}
+
+pub(crate) async fn orders_that_finish_while_many_wait_are_lines_of_one_message(database: TestDatabase) {
+    let mut process = Process::silent(&database).await;
+    let postman = Postman::default();
+    // One that stays open, one that finishes later, and as many as have a message each.
+    opened(&process, 100..102).await;
+    let mut wanted = vec!["open 100".to_owned()];
+    for number in 0..19 {
+        say(&process, &format!("o{number}"), &[finished(number)]).await;
+        wanted.push(format!("message of {number}"));
+    }
+    // Of these each is told in a line; what waits of an earlier state of one of them is told no more.
+    let mut lines = Vec::new();
+    for number in (30..60).chain([101]) {
+        say(&process, &format!("o{number}"), &[finished(number)]).await;
+        assert_eq!(process.outbox.say(&format!("o{number}"), &[finished(number)]).await, Ok(Said::Before));
+        lines.push(format!("line of {number}"));
+    }
+    say(&process, "older", &[about(1, "order:30", 5, "older").as_notice()]).await;
+    say(&process, "other", &[Draft { chat_id: 2, ..finished(30) }]).await;
+    process.send(&postman, impatient());
+    eventually("all", || async { (postman.texts(1).len() == wanted.len() + 1).then_some(()) }).await;
+    let texts = postman.texts(1);
+    assert_eq!(texts[..wanted.len()], wanted);
+    let digest = texts.last().unwrap();
+    assert!(digest.starts_with("📋 <b>Orders that finished</b> since ") && digest.contains(" UTC: 31\n"), "{digest}");
+    assert_eq!(digest.lines().skip(1).collect::<Vec<_>>(), lines, "each once, in order");
+    until(&postman, 2, &["message of 30"]).await;
+    // The chat has caught up: whatever comes has its message again, news of one that was a line, too.
+    say(&process, "next", &[finished(70)]).await;
+    let news = Draft { digest: Some("line".to_owned()), ..about(1, "order:30", 8, "a fee of 30").as_notice() };
+    say(&process, "news", &[news]).await;
+    eventually("two more", || async { (postman.texts(1).len() == wanted.len() + 3).then_some(()) }).await;
+    assert_eq!(postman.texts(1)[wanted.len() + 1..], ["message of 70", "a fee of 30"]);
+    assert!(postman.came().iter().all(|came| came.edited.is_none()), "no message became another's");
+    process.stop().await;
+}
+
+pub(crate) async fn lines_that_are_too_many_for_a_message_begin_another(database: TestDatabase) {
+    let mut process = Process::silent(&database).await;
+    opened(&process, 0..21).await;
+    let lines: Vec<String> = (100..130).map(|number| format!("{number} {}", "ü".repeat(290))).collect();
+    for (number, line) in (100..).zip(&lines) {
+        say(&process, line, &[Draft { digest: Some(line.clone()), ..finished(number) }]).await;
+    }
+    let postman = Postman::default();
+    process.send(&postman, impatient());
+    eventually("three lists", || async { (postman.texts(1).len() == 21 + 3).then_some(()) }).await;
+    let lists = postman.texts(1)[21..].to_vec();
+    assert!(lists.iter().all(|text| text.chars().count() < 4_096));
+    let told: Vec<&str> = lists.iter().flat_map(|text| text.lines().skip(1)).collect();
+    assert_eq!(told, lines, "each once, in order");
+    process.stop().await;
+}
+
+pub(crate) async fn lines_are_added_by_edits_and_an_order_on_its_way_keeps_its_message(database: TestDatabase) {
+    let postman = Postman::acting([Act::TakeWhenLet]);
+    let mut process = Process::silent(&database).await;
+    opened(&process, 0..25).await;
+    process.send(&postman, impatient());
+    postman.hanging.notified().await;
+    // The first is on its way: it finishes as an edit of its own message. The others have none yet.
+    for number in 0..3 {
+        say(&process, &format!("f{number}"), &[finished(number)]).await;
+    }
+    postman.let_go.notify_one();
+    let mut wanted = vec!["open 0".to_owned(), "message of 0".to_owned()];
+    wanted.extend((3..25).map(|number| format!("open {number}")));
+    eventually("the lines", || async { (postman.texts(1).len() == wanted.len() + 1).then_some(()) }).await;
+    assert_eq!(postman.texts(1)[..wanted.len()], wanted);
+    let lines = |text: &str| text.lines().skip(1).map(str::to_owned).collect::<Vec<_>>();
+    let place = wanted.len() + 1;
+    assert_eq!(lines(&postman.texts(1)[place - 1]), ["line of 1", "line of 2"]);
+
+    // Many wait again, soon after: one line more in the same message; an order that has a message has it edited.
+    postman.acts.lock().unwrap().push_back(Act::TakeWhenLet);
+    opened(&process, 300..301).await;
+    postman.hanging.notified().await;
+    opened(&process, 301..325).await;
+    for number in [400, 3] {
+        say(&process, &format!("g{number}"), &[finished(number)]).await;
+    }
+    postman.let_go.notify_one();
+    eventually("the rest", || async { (postman.texts(1).len() == place + 27).then_some(()) }).await;
+    let rest = &postman.came()[place + 25..];
+    assert_eq!(lines(&rest[0].text), ["line of 1", "line of 2", "line of 400"]);
+    assert_eq!(rest[0].edited, Some(i32::try_from(place).unwrap()));
+    assert_eq!((rest[1].text.as_str(), rest[1].edited), ("message of 3", Some(3)));
+    process.stop().await;
+}
+
 pub(crate) async fn what_waited_before_an_upgrade_is_said_after_it(database: TestDatabase) {
     let stop = CancellationToken::new();
     let mut migrations = notifier::outbox::migrations();

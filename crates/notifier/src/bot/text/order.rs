@@ -51,6 +51,21 @@ pub(crate) fn order(order: &TradeOrder, now: DateTime<Utc>) -> String {
     lines.join("\n")
 }
 
+/// A finished order in a line, for a message about several.
+pub(crate) fn order_in_a_line(order: &TradeOrder) -> String {
+    let side = order.side.as_str().to_uppercase();
+    let (mark, status, symbol) = (status_mark(order.status), words(order.status), &order.symbol);
+    let done = match order.average_price {
+        Some(average) if !order.filled_quantity.is_zero() => {
+            let (filled, average) = (quantity(order.filled_quantity), money(average, symbol));
+            format!(": {filled} at {average}, PnL {}", signed(order.realised_pnl))
+        }
+        _ => String::new(),
+    };
+    let (amount, mode) = (quantity(order.quantity), mode_mark(order.mode));
+    format!("{mark} {side} {amount} {symbol} {status}{done} · {mode} <code>{}</code>", order.id)
+}
+
 /// A signal or an order that a limit refused.
 pub(crate) fn refusal(signal: &Signal, refusal: &Refusal, trace_id: Option<&str>) -> String {
     let mut lines = vec![
@@ -192,6 +207,24 @@ mod tests {
     use super::*;
 
     #[test]
+    fn an_order_in_a_line() {
+        assert_eq!(
+            order_in_a_line(&samples::order()),
+            "✅ BUY 0.002 BTCUSDT filled: 0.002 at 46,224.50 USDT, PnL +1.20 · 🧪 PAPER <code>0123456789abcdef0123456789abcdef</code>"
+        );
+        let none = TradeOrder {
+            status: OrderStatus::Rejected,
+            filled_quantity: Decimal::ZERO,
+            average_price: None,
+            ..samples::order()
+        };
+        assert_eq!(
+            order_in_a_line(&none),
+            "❌ BUY 0.002 BTCUSDT rejected · 🧪 PAPER <code>0123456789abcdef0123456789abcdef</code>"
+        );
+    }
+
+    #[test]
     fn a_filled_order() {
         assert_eq!(
             order(&samples::order(), noon()),
@@ -272,6 +305,8 @@ mod tests {
                 history: vec![step; steps],
                 ..samples::order()
             };
+            let line = order_in_a_line(&odd);
+            prop_assert!(line.chars().count() <= 300 && !line.contains('\n') && is_well_formed(&line), "{line}");
             let text = order(&odd, noon());
             prop_assert!(shown(&text) <= MAX_LENGTH && is_well_formed(&text), "{text}");
             let refused = Refusal::new(RefusalCode::DailyLoss, words.clone());

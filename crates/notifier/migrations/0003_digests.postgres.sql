@@ -1,0 +1,9 @@
+-- Orders that finished while many messages waited, a line each, in one message.
+CREATE TABLE telegram_digests (
+    chat_id BIGINT      PRIMARY KEY,
+    -- The message's, by which it is edited.
+    subject TEXT        NOT NULL,
+    since   TIMESTAMPTZ NOT NULL,
+    lines   TEXT        NOT NULL,
+    times   BIGINT      NOT NULL
+);
