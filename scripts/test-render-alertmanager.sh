@@ -164,6 +164,7 @@ while read -r alert labels; do
   case $alert in
     TradingViewSignal* | TradingHalted) want=automation ;;
     BingXOrderFailures) want=trading,exchange ;;
+    PositionDiffers) want=exchange ;;
     AlertUnresolved) want= ;;
     *) want=platform ;;
   esac

@@ -13,6 +13,7 @@ use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 
 use super::error::TradingError;
 use super::exchange::Exchange;
+use super::fees::LateFees;
 use super::lookups;
 use super::missing::Missing;
 use super::moves::{self, Told, Written};
@@ -37,6 +38,8 @@ pub(crate) struct Core {
     pub(crate) telling: Telling,
     /// There is something to look after before the next round.
     pub(crate) kick: Notify,
+    /// What was filled at no fee.
+    pub(crate) fees: LateFees,
     /// What the exchange had and does not know.
     pub(crate) missing: Missing,
 }
@@ -88,7 +91,8 @@ impl Trading {
         let kept = written.count(&self.core.rules);
         if kept.order.status.is_final() {
             self.core.missing.forget(kept.id());
-        } else {
+        }
+        if self.core.fees.note(&kept.order) || !kept.order.status.is_final() {
             self.core.kick.notify_one();
         }
         kept

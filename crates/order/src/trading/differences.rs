@@ -95,6 +95,11 @@ impl Trading {
         let core = &*self.core;
         let mode = core.rules.mode.as_str();
         let mut transaction = core.database.begin().await?;
+        // Taken over, or traded, since it was found: then it is none.
+        if ledger::lock(&mut transaction, core.rules.mode, symbol).await?.position.quantity != ours {
+            transaction.rollback().await?;
+            return Ok(());
+        }
         let since = now();
         let statement = Statement::new(
             QueryType::Insert,

@@ -1,7 +1,7 @@
 //! Trading: signals become orders at an exchange, within limits, and never twice (spec C2, C3, C6, C7).
 //!
 //! A signal arrives (signals.rs), is sized and held against the limits (admission.rs), written down and sent (sending.rs).
-//! What is open or unknown is looked after (reconcile.rs, recovery.rs, missing.rs); what the exchange says is booked (booking.rs,
+//! What is open or unknown is looked after (reconcile.rs, recovery.rs, missing.rs, fees.rs); what the exchange says is booked (booking.rs,
 //! ledger.rs). People confirm, decline, take back (confirming.rs), change the state and ask how it stands (standing.rs);
 //! alerts make it stricter (alerts.rs). Positions are compared with the exchange's (differences.rs), and taken over where a
 //! person says so (adopting.rs). Every status is written in one place (moves.rs), with what is told of it
@@ -18,6 +18,7 @@ mod core;
 mod differences;
 mod error;
 mod exchange;
+mod fees;
 mod gauges;
 mod ledger;
 mod lookups;
@@ -50,6 +51,7 @@ use web::{Background, StartError};
 use self::bingx::BingX;
 use self::core::Core;
 pub(crate) use self::core::Trading;
+use self::fees::LateFees;
 use self::missing::Missing;
 use self::prices::Prices;
 use self::telling::Telling;
@@ -94,6 +96,7 @@ pub(crate) fn start(
         prices: Prices::new(market_data_url.clone()),
         telling: telling.clone(),
         kick: Notify::new(),
+        fees: LateFees::default(),
         missing: Missing::default(),
     };
     let trading = Trading { core: Arc::new(core) };

@@ -133,7 +133,8 @@ impl Trading {
                 RECONCILIATIONS.add(1, &[("outcome", outcome)]);
                 next_round = Instant::now() + interval;
             }
-            let mut next = watch.next().map_or(next_round, |due| due.min(next_round));
+            let due = [watch.next(), self.core.fees.next()];
+            let mut next = due.into_iter().flatten().fold(next_round, Instant::min);
             if let Err(error) = looked {
                 tracing::warn!(error = %error, "open orders cannot be looked after now");
                 next = Instant::now() + AWAY;
@@ -172,6 +173,7 @@ impl Trading {
         let away = |error: &TradingError| {
             matches!(error, TradingError::Exchange(_) | TradingError::Missing(_) | TradingError::Storage(_))
         };
+        Box::pin(self.ask_for_fees(Instant::now())).await;
         let mut all_done = !looked.iter().any(|looked| looked.as_ref().is_err_and(away));
         if round {
             gauges::positions(&core.database, &core.rules).with_subscriber(silent()).await?;
@@ -200,7 +202,7 @@ impl Trading {
             {
                 return Ok(());
             }
-            return traced(&kept.clone(), self.answered(kept, answer)).await;
+            return Box::pin(traced(&kept.clone(), self.answered(kept, answer))).await;
         }
         let id = kept.id().clone();
         // Whoever wants it back first, or else whoever has halted or paused trading.
@@ -220,7 +222,10 @@ impl Trading {
 }
 
 /// Goes on with an order in the trace in which it was made.
-async fn traced(kept: &Kept, work: impl Future<Output = Result<Kept, TradingError>>) -> Result<(), TradingError> {
+pub(super) async fn traced(
+    kept: &Kept,
+    work: impl Future<Output = Result<Kept, TradingError>>,
+) -> Result<(), TradingError> {
     let span = tracing::info_span!(
         "OrderService.recover_order",
         crypto.symbol = kept.order.symbol.as_str(),

@@ -126,17 +126,18 @@ impl Trading {
 
     /// Sends an order that is claimed by us, and writes down what has become of it.
     pub(super) async fn send_claimed(&self, kept: Kept) -> Result<Kept, TradingError> {
-        let order = &kept.order;
-        let late = kept.claim.is_none_or(|claim| {
-            (now() - claim.since).to_std().is_ok_and(|since| since > self.core.rules.times.before_sending())
-        });
-        if !late && self.is_overtaken(&kept).await? {
+        if self.is_overtaken(&kept).await? {
             let told =
                 || Told::noted(ourselves(), "order.not_sent").with(json!({"why": "it was changed before it was sent"}));
             self.while_ours(kept, |_| {}, told).await?;
             // Whoever looks after it now sees what has changed.
             return Err(TradingError::Contended);
         }
+        // Last of all: reading takes time, too.
+        let order = &kept.order;
+        let late = kept.claim.is_none_or(|claim| {
+            (now() - claim.since).to_std().is_ok_and(|since| since > self.core.rules.times.before_sending())
+        });
         let outcome = if late {
             // A call that is stamped much later than its claim could reach the exchange when nobody expects it any more.
             Err(PlaceFailure::NotSent("writing the order down took too long to send it safely".to_owned()))

@@ -39,6 +39,8 @@ struct Book {
     /// On their way, and when they arrive.
     late: Vec<(Instant, NewOrder)>,
     calls: u32,
+    /// What an order cost is not told yet.
+    fees_are_late: bool,
 }
 
 impl Book {
@@ -84,6 +86,10 @@ impl Fake {
         book.taken.get(id).map_or(0, |(_, times)| *times)
     }
 
+    pub(super) fn fees_are_late(&self, late: bool) {
+        self.book.lock().unwrap().fees_are_late = late;
+    }
+
     pub(super) fn calls(&self) -> u32 {
         self.book.lock().unwrap().calls
     }
@@ -97,7 +103,7 @@ impl Fake {
             status: Some(OrderStatus::Filled),
             filled: order.quantity,
             average_price: Some(PRICE),
-            fee: order.quantity * PRICE * dec!(0.0005),
+            fee: if book.fees_are_late { Decimal::ZERO } else { order.quantity * PRICE * dec!(0.0005) },
         })
     }
 }

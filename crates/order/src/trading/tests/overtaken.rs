@@ -5,12 +5,14 @@ use std::time::Duration;
 use domain::trading::{Actor, OrderStatus, Signal, SignalAction, SignalResult, TradingState};
 use rust_decimal_macros::dec;
 use storage::testing::{TestDatabase, engines};
+use tokio::time::Instant;
 use web::testing::eventually;
 
 use super::exchange::{Fake, Placing};
 use super::world::{Process, prices, signal};
 use crate::trading::core::ourselves;
 use crate::trading::error::TradingError;
+use crate::trading::ledger;
 use crate::trading::moves::Told;
 use crate::trading::rules::Rules;
 use crate::trading::state::{self, Wish};
@@ -107,5 +109,28 @@ fn beside_an_order_that_nobody_knows_about_another_waits_unless_it_only_reduces(
         assert_eq!(sent.order.unwrap().status, OrderStatus::Filled);
         let went = process.trading.handle_signal(same(3, SignalAction::Buy)).await.unwrap();
         assert_eq!((went.order.unwrap().status, exchange.taken(&signal(3).signal_id)), (OrderStatus::Filled, 1));
+    });
+}
+
+#[test]
+fn a_fee_that_is_told_after_the_end_is_booked() {
+    run(async |database| {
+        let (exchange, prices) = (Fake::default(), prices());
+        let process = Process::start(&database, &exchange, &prices).await;
+        exchange.fees_are_late(true);
+        let order = process.trading.handle_signal(signal(1)).await.unwrap().order.unwrap();
+        assert_eq!((order.status, order.fee), (OrderStatus::Filled, dec!(0)));
+        let later = |seconds: u64| Instant::now() + Duration::from_secs(seconds);
+        process.trading.ask_for_fees(later(3)).await;
+        assert_eq!(process.trading.find(&order.id).await.unwrap().order.fee, dec!(0), "it is not told yet");
+        exchange.fees_are_late(false);
+        process.trading.ask_for_fees(later(10)).await;
+        let after = process.trading.find(&order.id).await.unwrap().order;
+        assert_eq!((after.status, after.fee), (OrderStatus::Filled, dec!(0.02)));
+        process.trading.ask_for_fees(later(60)).await;
+        let core = &process.trading.core;
+        let all = ledger::all(&core.database, core.rules.mode).await.unwrap();
+        assert_eq!((all[0].1.fees, all[0].1.position.quantity), (dec!(0.02), dec!(0.001)), "once");
+        assert_eq!(ledger::realised_today(&core.database, core.rules.mode).await.unwrap(), dec!(-0.02));
     });
 }

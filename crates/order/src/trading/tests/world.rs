@@ -19,6 +19,7 @@ use web::testing::{eventually, fake};
 use super::exchange::{Fake, PRICE};
 use crate::trading::clock::now;
 use crate::trading::core::{Core, Trading};
+use crate::trading::fees::LateFees;
 use crate::trading::missing::Missing;
 use crate::trading::prices::Prices;
 use crate::trading::rules::{Rules, SendTimes};
@@ -87,6 +88,7 @@ impl Process {
             prices: Prices::new(prices.clone()),
             telling,
             kick: Notify::new(),
+            fees: LateFees::default(),
             missing: Missing::default(),
         };
         Self { trading: Trading { core: Arc::new(core) }, stop }
