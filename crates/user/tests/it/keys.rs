@@ -135,7 +135,7 @@ pub(crate) async fn a_client_that_hangs_up_stops_nothing(database: TestDatabase)
     let body = keyed("k").to_string();
     let mut socket = tokio::net::TcpStream::connect(server.addr()).await.unwrap();
     let request = format!(
-        "POST /process HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+        "POST /process HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
         body.len()
     );
     socket.write_all(request.as_bytes()).await.unwrap();

@@ -90,7 +90,7 @@ pub(crate) async fn bad_input_gets_a_sentence(database: TestDatabase) {
     let described = get(&url(&server, "/openapi.json")).await.ok();
     let answers = described["paths"]["/process"]["post"]["responses"].as_object().unwrap();
     let statuses: Vec<&str> = answers.keys().map(String::as_str).collect();
-    assert_eq!(statuses, ["200", "400", "404", "408", "409", "413", "415", "422", "502", "503", "504"]);
+    assert_eq!(statuses, ["200", "400", "403", "404", "408", "409", "413", "415", "422", "502", "503", "504"]);
     assert_eq!(get(&url(&server, "/users")).await.ok()["items"], json!([]), "nothing of it was written");
     server.stop().await;
 }
