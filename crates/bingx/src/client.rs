@@ -3,7 +3,7 @@
 use std::fmt;
 use std::num::NonZeroU32;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
 use domain::Symbol;
@@ -131,9 +131,15 @@ impl Client {
     /// # Errors
     /// [`QueryError`]; an order that is final already is [`QueryError::Refused`] or [`QueryError::NoSuchOrder`].
     pub async fn cancel(&self, symbol: &Symbol, client_order_id: &str) -> Result<OrderReport, QueryError> {
-        if let Err(retry_after) = self.admit() {
-            let why = NotSent::TooManyOrders { retry_after }.to_string();
-            return Err(QueryError::Unavailable { why });
+        // Whoever takes an order back waits for a turn among the orders of a second; who places one does not, and so has
+        // none before those that are to be cancelled.
+        let last_moment = Instant::now() + self.shared.settings.order_timeout;
+        while let Err(retry_after) = self.admit() {
+            if Instant::now() + retry_after >= last_moment {
+                let why = NotSent::TooManyOrders { retry_after }.to_string();
+                return Err(QueryError::Unavailable { why });
+            }
+            tokio::time::sleep(retry_after).await;
         }
         let call = self.shared.upstream.delete(ORDER).timeout(self.shared.settings.order_timeout);
         self.about_order(call, symbol, client_order_id).await

@@ -209,3 +209,21 @@ async fn the_clients_limit_keeps_to_the_exchanges() {
     let gone = exchange.client.place(&buy(dec!(0.001), "late")).await;
     assert!(matches!(gone, Err(PlaceError::NotSent(_) | PlaceError::Unknown { .. })), "{gone:?}");
 }
+
+#[actix_web::test]
+async fn every_order_is_taken_back_however_many_there_are() {
+    let exchange = Exchange::start().await;
+    let far = OrderKind::Limit { price: dec!(1000), time_in_force: TimeInForce::GoodTillCancelled };
+    let ids: Vec<String> = (0..15).map(|number| format!("{number:032x}")).collect();
+    for id in &ids {
+        let resting = NewOrder { kind: far, ..buy(dec!(0.001), id) };
+        // Ten a second: this client says so, and how long to wait.
+        while let Err(error) = exchange.client.place(&resting).await {
+            let PlaceError::NotSent(NotSent::TooManyOrders { retry_after }) = error else { panic!("{error}") };
+            actix_web::rt::time::sleep(retry_after).await;
+        }
+    }
+    let bitcoin = bitcoin();
+    let taken_back = futures_util::future::join_all(ids.iter().map(|id| exchange.client.cancel(&bitcoin, id))).await;
+    assert!(taken_back.iter().all(Result::is_ok), "{taken_back:?}");
+}
