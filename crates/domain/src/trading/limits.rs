@@ -205,7 +205,8 @@ impl Limits {
             let detail = format!("Today has lost {lost} USD; {} USD is the limit.", self.max_daily_loss_usd);
             return Err(Refusal::new(RefusalCode::DailyLoss, detail));
         }
-        if market.orders_last_minute >= self.max_orders_per_minute {
+        // A way out is never closed by how often somebody went in.
+        if market.orders_last_minute >= self.max_orders_per_minute && !reduces {
             let limit = self.max_orders_per_minute;
             let detail =
                 format!("There were {} orders in the last minute; {limit} is the limit.", market.orders_last_minute);
@@ -225,6 +226,7 @@ impl Limits {
             || notional.is_none_or(|notional| notional > self.max_order_notional_usd)
             || position_notional(market).is_none_or(|position| position > self.max_position_notional_usd)
             || market.realised_today_usd <= -self.max_daily_loss_usd
+            || market.orders_last_minute >= self.max_orders_per_minute
     }
 }
 
@@ -369,6 +371,7 @@ mod tests {
             Market { state: TradingState::Reducing, ..market.clone() },
             Market { quantity: dec!(0.0250001), ..market.clone() },
             Market { realised_today_usd: dec!(-200), ..market.clone() },
+            Market { orders_last_minute: 10, ..market.clone() },
         ] {
             assert_eq!(limits.check(&market), Ok(()));
             assert!(limits.allows_only_reducing(&market));

@@ -35,6 +35,9 @@ const AT_ONCE: usize = 8;
 /// Wait before the next look when the database is away.
 const AWAY: Duration = Duration::from_secs(1);
 
+/// Wait before a database that is not ready at the start is asked again.
+const UNREADY: Duration = Duration::from_millis(100);
+
 /// Since when an order stands as it does, as far as it is looked after here.
 struct Watched {
     revision: i64,
@@ -114,6 +117,13 @@ impl Trading {
     /// Looks after what is open, until the service stops.
     pub(crate) async fn reconcile(self, stop: CancellationToken) {
         let interval = self.core.rules.reconcile_interval;
+        // The tables are made beside this. Until then there is nothing to look at, and the database says itself why.
+        while self.core.database.ready().await.is_err() {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = tokio::time::sleep(UNREADY) => {}
+            }
+        }
         let mut watch = Watch {
             orders: HashMap::new(),
             longest: LONGEST_WAIT.min(interval),
