@@ -13,6 +13,10 @@ use crate::wait::until;
 
 /// A hook's address, made by the command that people use.
 fn hook(stack: &Stack, name: &str) -> String {
+    // Requests at random find the way to halt trading, too.
+    let resume = json!({"state": "running", "by": "cli", "reason": "a trial begins"});
+    let resumed = stack.http.put(stack.url("ORDER_PORT", "/v1/trading/state")).json(&resume).send().unwrap();
+    assert!(resumed.status().is_success(), "{}", resumed.text().unwrap());
     let (well, said) = stack.run(&["hooks", "create", name, "--json"]);
     assert!(well, "{said}");
     let made: Value = serde_json::from_str(&said).unwrap_or_else(|error| panic!("{error}: {said}"));

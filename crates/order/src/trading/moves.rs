@@ -1,7 +1,7 @@
 //! The one place that writes an order: every status passes here, with its move checked against the domain's table, its
 //! revision, its row of history, and what is told of it, all in one transaction.
 
-use domain::trading::{Actor, OrderStatus, TradeEvent, Transition};
+use domain::trading::{Actor, ConfirmationState, OrderStatus, TradeEvent, Transition};
 use serde_json::{Value, json};
 use storage::Transaction;
 use telemetry::metrics::trading::TRANSITIONS;
@@ -96,6 +96,14 @@ pub(super) async fn write(
     let (from, to) = (before.order.status, after.order.status);
     if from != to && !from.may_become(to) {
         return Err(TradingError::ForbiddenMove { from, to });
+    }
+    // Whoever ends an order that waits for a yes has said no.
+    if to.is_final()
+        && let Some(confirmation) = &mut after.order.confirmation
+        && confirmation.state == ConfirmationState::Pending
+    {
+        confirmation.state = ConfirmationState::Declined;
+        confirmation.by = Some(told.actor.to_string());
     }
     after.order.revision = before.order.revision + 1;
     after.order.updated_at = now();

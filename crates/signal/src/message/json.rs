@@ -64,6 +64,7 @@ fn culprit(text: &str, error: &serde_json::Error) -> Refused {
         Some((shown(read.get(begin + 1..end)?), value))
     });
     match member {
+        Some((name, _)) if error.is_eof() => Refused::Json(format!("it ends too early, at {name}")),
         Some((name, value)) if value.starts_with("{{") => Refused::Placeholder(name),
         Some((name, value)) if super::values::is_nothing(first_word(value)) => Refused::NoValue(name),
         Some((name, _)) => {

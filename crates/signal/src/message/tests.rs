@@ -81,6 +81,8 @@ fn what_is_wrong_is_named_and_no_value_is_repeated() {
         ("", "empty_body", "empty"),
         (" \n\t", "empty_body", "empty"),
         ("{", "bad_json", "ends too early"),
+        (r#"{"ticker":"#, "bad_json", "too early, at ticker"),
+        (r#"{"ticker": "BTCUSDT", "action": "bu"#, "bad_json", "too early, at action"),
         (r#"{"ticker": "BTCUSDT", "action": }"#, "no_value", "action"),
         (r#"{"ticker": "BTCUSDT", "action": buy}"#, "bad_json", "action"),
         (r#"{"ticker": "S3cret"} x"#, "bad_json", "JSON"),

@@ -75,6 +75,13 @@ pub(crate) async fn an_order_is_declined_or_runs_out(database: TestDatabase) {
     let id = waiting(&server).await;
     let declined = decide(&server, &id, "decline").await.ok();
     assert_eq!((&declined["status"], &declined["confirmation"]["state"]), (&json!("cancelled"), &json!("declined")));
+    // Whoever cancels what waits for a yes has said no.
+    let cancelled = decide(&server, &waiting(&server).await, "cancel").await.ok();
+    let confirmation = &cancelled["confirmation"];
+    assert_eq!(
+        (&cancelled["status"], &confirmation["state"], &confirmation["by"]),
+        (&json!("cancelled"), &json!("declined"), &json!("telegram:1001"))
+    );
     let _ = decide(&server, &id, "confirm").await.problem(409, "already_decided");
     server.stop().await;
 
