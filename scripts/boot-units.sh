@@ -150,7 +150,7 @@ TARGET
 [Service]
 Type=oneshot
 RemainAfterExit=true
-ExecStart=/bin/sh /etc/test-postgres-setup crypto-telemetry-user crypto-telemetry-order crypto-telemetry-audit
+ExecStart=/bin/sh /etc/test-postgres-setup crypto-telemetry-user crypto-telemetry-order crypto-telemetry-audit crypto-telemetry-notifier crypto-telemetry-signal
 SERVICE
   inside systemctl daemon-reload
 }
