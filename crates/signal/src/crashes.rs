@@ -2,9 +2,7 @@
 //! and what was not may be sent again and is still one signal.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::pin::Pin;
 use std::sync::{Arc, Mutex};
-use std::task::{Context, Poll};
 
 use actix_web::HttpResponse;
 use domain::trading::Signal;
@@ -13,7 +11,7 @@ use serde_json::json;
 use storage::testing::{TestDatabase, engines};
 use storage::{Database, DatabaseSettings, QueryType, Statement};
 use url::Url;
-use web::testing::{eventually, fake};
+use web::testing::{Killed, eventually, fake};
 use web::{Background, CancellationToken};
 
 use crate::dispatch::Dispatch;
@@ -26,38 +24,6 @@ use crate::signals::Signals;
 
 /// More steps than anything has: it never ends.
 const ENDLESS: usize = 2_000;
-
-/// Work that is dropped where it stands after so many steps: a process that is killed there.
-struct Killed<F> {
-    work: Option<Pin<Box<F>>>,
-    steps: usize,
-}
-
-impl<F: Future> Killed<F> {
-    fn after(steps: usize, work: F) -> Self {
-        Self { work: Some(Box::pin(work)), steps }
-    }
-}
-
-impl<F: Future> Future for Killed<F> {
-    /// None when it was killed.
-    type Output = Option<F::Output>;
-
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let Some(work) = &mut self.work else { return Poll::Ready(None) };
-        match work.as_mut().poll(context) {
-            Poll::Ready(done) => Poll::Ready(Some(done)),
-            Poll::Pending if self.steps == 0 => {
-                self.work = None;
-                Poll::Ready(None)
-            }
-            Poll::Pending => {
-                self.steps -= 1;
-                Poll::Pending
-            }
-        }
-    }
-}
 
 /// What order-service has got.
 #[derive(Clone, Default)]

@@ -2,12 +2,15 @@
 
 #![expect(clippy::expect_used, clippy::panic, reason = "a test that cannot go on must fail")]
 
+mod killed;
+
 use std::future::Future;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
 use crate::RunningServer;
+pub use killed::Killed;
 
 /// Far beyond what anything takes: only a defect reaches it.
 const LIMIT: Duration = Duration::from_secs(30);

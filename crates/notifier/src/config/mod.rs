@@ -2,7 +2,7 @@
 
 mod ids;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::builder::Resettable;
@@ -213,7 +213,7 @@ impl Config {
 impl TelegramConfig {
     /// Checks the settings; `None` when there is no token, that is, no bot.
     pub(crate) fn bot(&self) -> Result<Option<BotSettings>, StartError> {
-        let token = secret("TELEGRAM_BOT_TOKEN", self.bot_token.as_ref(), self.bot_token_file.as_deref())?;
+        let token = web::secret("TELEGRAM_BOT_TOKEN", self.bot_token.as_ref(), self.bot_token_file.as_deref())?;
         let Some(token) = token else {
             return Ok(None);
         };
@@ -251,7 +251,7 @@ impl TelegramConfig {
             .clone()
             .ok_or_else(|| missing("TELEGRAM_WEBHOOK_URL", "the public URL of /telegram/webhook"))?;
         let secret =
-            secret("TELEGRAM_WEBHOOK_SECRET", self.webhook_secret.as_ref(), self.webhook_secret_file.as_deref())?
+            web::secret("TELEGRAM_WEBHOOK_SECRET", self.webhook_secret.as_ref(), self.webhook_secret_file.as_deref())?
                 .ok_or_else(|| {
                     missing("TELEGRAM_WEBHOOK_SECRET", "a secret, so that nobody but Telegram can call it")
                 })?;
@@ -262,24 +262,6 @@ impl TelegramConfig {
             return Err(StartError::Setting { setting: "TELEGRAM_WEBHOOK_SECRET", reason });
         }
         Ok(Intake::Webhook { url, secret })
-    }
-}
-
-/// A secret from its file, or else from its variable; an empty variable is none, an empty file a mistake.
-fn secret(
-    setting: &'static str,
-    value: Option<&SecretString>,
-    file: Option<&Path>,
-) -> Result<Option<SecretString>, StartError> {
-    let Some(file) = file else {
-        return Ok(value.filter(|value| !value.expose_secret().trim().is_empty()).cloned());
-    };
-    let refused = |reason: String| StartError::Setting { setting, reason };
-    let text = std::fs::read_to_string(file)
-        .map_err(|error| refused(format!("file {} cannot be read: {error}", file.display())))?;
-    match text.trim() {
-        "" => Err(refused(format!("file {} is empty; it has to hold the secret", file.display()))),
-        secret => Ok(Some(SecretString::from(secret))),
     }
 }
 

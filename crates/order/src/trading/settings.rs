@@ -14,7 +14,7 @@ use url::Url;
 use web::StartError;
 
 use super::rules::{Rules, SendTimes};
-use super::values::{QuantityDecimals, Receiver, amount, secret};
+use super::values::{QuantityDecimals, Receiver, amount};
 
 /// Key and secret of the simulator's account, which everybody may know.
 const SIMULATED_KEY: &str = "simulated-api-key";
@@ -196,8 +196,9 @@ impl TradingSettings {
             TradingModeSetting::Off => return Ok(None),
         };
         self.check_address(mode)?;
-        let key = secret("BINGX_API_KEY", self.bingx_api_key.as_ref(), self.bingx_api_key_file.as_deref())?;
-        let signs = secret("BINGX_SECRET_KEY", self.bingx_secret_key.as_ref(), self.bingx_secret_key_file.as_deref())?;
+        let key = web::secret("BINGX_API_KEY", self.bingx_api_key.as_ref(), self.bingx_api_key_file.as_deref())?;
+        let signs =
+            web::secret("BINGX_SECRET_KEY", self.bingx_secret_key.as_ref(), self.bingx_secret_key_file.as_deref())?;
         let needed = |setting, given: Option<SecretString>, usual: &str| match (given, mode) {
             (Some(given), _) => Ok(given),
             (None, TradingMode::Paper) => Ok(SecretString::from(usual)),

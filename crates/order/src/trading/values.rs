@@ -1,13 +1,10 @@
 //! Values of settings.
 
-use std::path::Path;
 use std::str::FromStr;
 
 use domain::Symbol;
 use rust_decimal::Decimal;
-use secrecy::{ExposeSecret as _, SecretString};
 use url::Url;
-use web::StartError;
 
 /// Another of our services, or none.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -75,22 +72,4 @@ impl FromStr for QuantityDecimals {
 pub(super) fn amount(text: &str) -> Result<Decimal, String> {
     let amount = Decimal::from_str_exact(text).ok().filter(|amount| *amount > Decimal::ZERO);
     amount.ok_or_else(|| "an amount is a number above zero, like 100 or 0.5".to_owned())
-}
-
-/// A secret from its file, or else from its variable; an empty variable is none, an empty file a mistake.
-pub(super) fn secret(
-    setting: &'static str,
-    value: Option<&SecretString>,
-    file: Option<&Path>,
-) -> Result<Option<SecretString>, StartError> {
-    let Some(file) = file else {
-        return Ok(value.filter(|value| !value.expose_secret().trim().is_empty()).cloned());
-    };
-    let refused = |reason: String| StartError::Setting { setting, reason };
-    let text = std::fs::read_to_string(file)
-        .map_err(|error| refused(format!("file {} cannot be read: {error}", file.display())))?;
-    match text.trim() {
-        "" => Err(refused(format!("file {} is empty; it has to hold the key", file.display()))),
-        secret => Ok(Some(SecretString::from(secret))),
-    }
 }

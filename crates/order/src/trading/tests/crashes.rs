@@ -1,14 +1,12 @@
 //! However a process ends, and whatever the exchange has heard by then: the next one makes it one order, never two.
 
-use std::pin::Pin;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use domain::trading::{Actor, OrderStatus, SignalOutcome, SignalResult, TradeOrder};
 use rust_decimal::Decimal;
 use rust_decimal_macros::dec;
 use storage::testing::{TestDatabase, engines};
-use web::testing::eventually;
+use web::testing::{Killed, eventually};
 
 use super::exchange::{Fake, Placing};
 use super::world::{Process, prices, signal};
@@ -18,38 +16,6 @@ use crate::trading::moves::Told;
 use crate::trading::rules::Rules;
 use crate::trading::table::Kept;
 use crate::trading::{ledger, lookups};
-
-/// Work that is dropped where it stands after so many steps: a process that is killed there.
-struct Killed<F> {
-    work: Option<Pin<Box<F>>>,
-    steps: usize,
-}
-
-impl<F: Future> Killed<F> {
-    fn after(steps: usize, work: F) -> Self {
-        Self { work: Some(Box::pin(work)), steps }
-    }
-}
-
-impl<F: Future> Future for Killed<F> {
-    /// None when it was killed.
-    type Output = Option<F::Output>;
-
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let Some(work) = &mut self.work else { return Poll::Ready(None) };
-        match work.as_mut().poll(context) {
-            Poll::Ready(done) => Poll::Ready(Some(done)),
-            Poll::Pending if self.steps == 0 => {
-                self.work = None;
-                Poll::Ready(None)
-            }
-            Poll::Pending => {
-                self.steps -= 1;
-                Poll::Pending
-            }
-        }
-    }
-}
 
 fn run(test: impl AsyncFn(TestDatabase)) {
     for database in engines() {
