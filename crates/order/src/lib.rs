@@ -53,6 +53,7 @@ fn migrations() -> Vec<Migration> {
         outbox::migration(2),
         trading::migration(3),
         trading::migration_of_differences(4),
+        trading::migration_of_indexes(5),
     ]
 }
 

@@ -380,6 +380,12 @@ pub(crate) fn killed_services(stack: &Stack) {
 /// Telegram is away for a minute, the bot dies in between: each message arrives, once, in order.
 pub(crate) fn telegram_away(stack: &Stack) {
     const ORDERS: usize = 6;
+    // Of what the trial before had so many of: while more than twenty wait, orders are told together in one message.
+    until("the bot has said all it had to say", || {
+        let native = stack.http.get(stack.url("NOTIFIER_PORT", "/metrics")).send().ok()?.text().ok()?;
+        let depth = native.lines().find(|line| line.starts_with("telegram_outbox_depth"))?;
+        depth.ends_with(" 0").then_some(())
+    });
     let hook = hook(stack, "telegram-away");
     let faults = stack.url("SIMULATOR_PORT", "/control/faults");
     let fault = json!({"target": "telegram", "kind": "server_error", "status": 502, "duration_ms": 60_000});

@@ -127,6 +127,17 @@ pub(crate) async fn history(database: &Database, number: i64) -> Result<Vec<Tran
         .collect()
 }
 
+// Asked while no other order can be made: each by an index, so that it does not take longer as orders become more. What
+// makes SQLite take the index of open orders is its very condition.
+const UNKNOWN: &str = "SELECT number FROM trade_orders WHERE mode = $1 AND symbol = $2 AND id <> $3 AND status = 'unknown' \
+    AND status IN ('new', 'submitted', 'partially_filled', 'unknown') LIMIT 1";
+const STILL_COMING: &str = "SELECT quantity, filled_quantity FROM trade_orders WHERE mode = $1 AND symbol = $2 AND side = $3 \
+    AND id <> $4 AND NOT reduce_only AND status IN ('new', 'submitted', 'partially_filled', 'unknown')";
+const OPEN_OF_SYMBOL: &str = "SELECT number FROM trade_orders WHERE mode = $1 AND symbol = $2 \
+    AND status IN ('new', 'submitted', 'partially_filled', 'unknown') LIMIT 1";
+const GOING_SINCE: &str = "SELECT COUNT(*) FROM trade_orders WHERE mode = $2 AND COALESCE(sent_at, created_at) > $1 \
+    AND id <> $3";
+
 /// Whether nobody knows what has become of another order of a symbol.
 pub(super) async fn is_unknown(
     transaction: &mut Transaction,
@@ -134,14 +145,8 @@ pub(super) async fn is_unknown(
     symbol: &Symbol,
     but: &DecisionId,
 ) -> Result<bool, TradingError> {
-    let statement = Statement::new(
-        QueryType::Select,
-        TABLE,
-        "SELECT number FROM trade_orders WHERE mode = $1 AND symbol = $2 AND id <> $3 AND status = 'unknown' LIMIT 1",
-    )
-    .bind(mode.as_str())
-    .bind(symbol.as_str())
-    .bind(but.as_str());
+    let statement =
+        Statement::new(QueryType::Select, TABLE, UNKNOWN).bind(mode.as_str()).bind(symbol.as_str()).bind(but.as_str());
     Ok(transaction.fetch_optional::<(i64,)>(statement).await?.is_some())
 }
 
@@ -159,16 +164,11 @@ pub(super) async fn still_coming(
     side: Side,
     but: &DecisionId,
 ) -> Result<Decimal, TradingError> {
-    let statement = Statement::new(
-        QueryType::Select,
-        TABLE,
-        "SELECT quantity, filled_quantity FROM trade_orders WHERE mode = $1 AND symbol = $2 AND side = $3 AND id <> $4 \
-         AND NOT reduce_only AND status IN ('new', 'submitted', 'partially_filled', 'unknown')",
-    )
-    .bind(mode.as_str())
-    .bind(symbol.as_str())
-    .bind(side.as_str())
-    .bind(but.as_str());
+    let statement = Statement::new(QueryType::Select, TABLE, STILL_COMING)
+        .bind(mode.as_str())
+        .bind(symbol.as_str())
+        .bind(side.as_str())
+        .bind(but.as_str());
     let coming = transaction.fetch_all::<Coming>(statement).await?;
     Ok(coming.iter().map(|of| (of.quantity.0 - of.filled_quantity.0).max(Decimal::ZERO)).sum())
 }
@@ -179,14 +179,7 @@ pub(super) async fn is_open(
     mode: TradingMode,
     symbol: &Symbol,
 ) -> Result<bool, TradingError> {
-    let statement = Statement::new(
-        QueryType::Select,
-        TABLE,
-        "SELECT number FROM trade_orders WHERE mode = $1 AND symbol = $2 \
-         AND status IN ('new', 'submitted', 'partially_filled', 'unknown') LIMIT 1",
-    )
-    .bind(mode.as_str())
-    .bind(symbol.as_str());
+    let statement = Statement::new(QueryType::Select, TABLE, OPEN_OF_SYMBOL).bind(mode.as_str()).bind(symbol.as_str());
     Ok(transaction.fetch_optional::<(i64,)>(statement).await?.is_some())
 }
 
@@ -197,15 +190,37 @@ pub(super) async fn count_since(
     since: DateTime<Utc>,
     but: &DecisionId,
 ) -> Result<u32, TradingError> {
-    let statement = Statement::new(
-        QueryType::Select,
-        TABLE,
-        "SELECT COUNT(*) FROM (SELECT id FROM trade_orders WHERE created_at > $1 AND mode = $2 AND id <> $3 \
-         UNION SELECT id FROM trade_orders WHERE sent_at > $1 AND mode = $2 AND id <> $3) AS made",
-    )
-    .bind(since)
-    .bind(mode.as_str())
-    .bind(but.as_str());
+    let statement =
+        Statement::new(QueryType::Select, TABLE, GOING_SINCE).bind(since).bind(mode.as_str()).bind(but.as_str());
     let (count,): (i64,) = transaction.fetch_one(statement).await?;
     Ok(u32::try_from(count).unwrap_or(u32::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use sqlx::{AssertSqlSafe, Connection as _, Row as _, SqliteConnection};
+
+    use super::*;
+
+    /// However many orders there have been.
+    #[actix_web::test]
+    async fn what_every_order_asks_for_is_found_by_an_index() {
+        let mut connection = SqliteConnection::connect("sqlite::memory:").await.unwrap();
+        for migration in crate::migrations() {
+            sqlx::raw_sql(AssertSqlSafe(migration.sqlite)).execute(&mut connection).await.unwrap();
+        }
+        for (sql, index) in [
+            (UNKNOWN, "USING INDEX trade_orders_open_by_symbol (mode=? AND symbol=?)"),
+            (STILL_COMING, "USING INDEX trade_orders_open_by_symbol (mode=? AND symbol=? AND side=?)"),
+            (OPEN_OF_SYMBOL, "INDEX trade_orders_open_by_symbol (mode=? AND symbol=?)"),
+            (GOING_SINCE, "USING COVERING INDEX trade_orders_by_going (mode=? AND <expr>>?)"),
+        ] {
+            let rows = sqlx::query(AssertSqlSafe(format!("EXPLAIN QUERY PLAN {sql}")))
+                .fetch_all(&mut connection)
+                .await
+                .unwrap();
+            let plan: Vec<String> = rows.iter().map(|row| row.get("detail")).collect();
+            assert!(plan.len() == 1 && plan[0].contains(index), "{sql}: {plan:?}");
+        }
+    }
 }

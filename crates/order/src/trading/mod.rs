@@ -78,6 +78,16 @@ pub(crate) const fn migration_of_differences(version: i64) -> Migration {
     }
 }
 
+/// By what orders are found while another one is made.
+pub(crate) const fn migration_of_indexes(version: i64) -> Migration {
+    Migration {
+        version,
+        name: "order_indexes",
+        sqlite: include_str!("../../migrations/0005_order_indexes.sqlite.sql"),
+        postgres: include_str!("../../migrations/0005_order_indexes.postgres.sql"),
+    }
+}
+
 /// Begins trading, unless it is off.
 pub(crate) fn start(
     settings: &TradingSettings,
