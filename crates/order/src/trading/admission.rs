@@ -17,6 +17,10 @@ use super::state::Standing;
 use super::table::Kept;
 use super::{ledger, lookups, state};
 
+/// How long a limit order is at the exchange before it rests there: one that the market has reached is filled at once, and
+/// that is told a moment later.
+const COMES_TO_REST: TimeDelta = TimeDelta::seconds(2);
+
 /// What an order is about to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Sized {
@@ -34,6 +38,9 @@ pub(crate) struct Behind {
     orders_last_minute: u32,
     /// Nobody knows what has become of another order of the symbol, so what is held of it may be something else.
     pub(crate) uncertain: bool,
+    /// Another order of the symbol may be making the position larger just now, so what is held is not all that a close is
+    /// meant to close.
+    changing: bool,
     /// What other orders that may make a position larger can still buy and sell.
     coming: [Decimal; 2],
     now: DateTime<Utc>,
@@ -52,14 +59,21 @@ pub(super) async fn behind_lock(
     let realised_today = ledger::realised_on(transaction, rules.mode, now.date_naive()).await?;
     let orders_last_minute = lookups::count_since(transaction, rules.mode, now - TimeDelta::minutes(1), id).await?;
     let uncertain = lookups::is_unknown(transaction, rules.mode, symbol, id).await?;
+    let changing = lookups::is_changing(transaction, rules.mode, symbol, id, now - COMES_TO_REST).await?;
     let coming = [
         lookups::still_coming(transaction, rules.mode, symbol, Side::Buy, id).await?,
         lookups::still_coming(transaction, rules.mode, symbol, Side::Sell, id).await?,
     ];
-    Ok(Behind { standing, held, realised_today, orders_last_minute, uncertain, coming, now })
+    Ok(Behind { standing, held, realised_today, orders_last_minute, uncertain, changing, coming, now })
 }
 
 impl Behind {
+    /// Whether a signal has to come again before anything is said about it: a close, until it is known what there is to
+    /// close. What is against it whatever is held is said at once.
+    pub(super) fn holds_back(&self, rules: &Rules, signal: &Signal) -> bool {
+        signal.action == SignalAction::Close && self.changing && self.admit_signal(rules, signal, None).is_ok()
+    }
+
     /// Whether a signal may become an order, and which.
     ///
     /// Without a price there is no order, but there may be a reason against it that needs none.

@@ -42,7 +42,7 @@ pub(crate) enum TradingError {
     AlreadyFinal { id: DecisionId, status: OrderStatus },
     #[error("the order is held back: {}", .0.detail)]
     HeldBack(Refusal),
-    #[error("it is not known what has become of another order of {0}")]
+    #[error("it is not settled what becomes of another order of {0}")]
     Uncertain(Symbol),
     #[error("orders of {0} are open")]
     OrdersOpen(Symbol),
@@ -173,8 +173,8 @@ impl From<TradingError> for Problem {
             }
             TradingError::Uncertain(symbol) => {
                 let sentence = format!(
-                    "The order waits: it is not known what has become of another order of {symbol}, and so what is held. It \
-                     is tried again by itself."
+                    "The order waits: it is not settled yet what becomes of another order of {symbol}, and so what is held. \
+                     It is tried again by itself."
                 );
                 return Self::new(away, label, sentence).retry_after(COME_AGAIN);
             }

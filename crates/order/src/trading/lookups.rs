@@ -133,6 +133,10 @@ const UNKNOWN: &str = "SELECT number FROM trade_orders WHERE mode = $1 AND symbo
     AND status IN ('new', 'submitted', 'partially_filled', 'unknown') LIMIT 1";
 const STILL_COMING: &str = "SELECT quantity, filled_quantity FROM trade_orders WHERE mode = $1 AND symbol = $2 AND side = $3 \
     AND id <> $4 AND NOT reduce_only AND status IN ('new', 'submitted', 'partially_filled', 'unknown')";
+const CHANGING: &str = "SELECT number FROM trade_orders WHERE mode = $1 AND symbol = $2 AND id <> $3 AND NOT reduce_only \
+    AND (status = 'unknown' OR sending_since IS NOT NULL \
+    OR (status IN ('submitted', 'partially_filled') AND (limit_price IS NULL OR submitted_at > $4))) \
+    AND status IN ('new', 'submitted', 'partially_filled', 'unknown') LIMIT 1";
 const OPEN_OF_SYMBOL: &str = "SELECT number FROM trade_orders WHERE mode = $1 AND symbol = $2 \
     AND status IN ('new', 'submitted', 'partially_filled', 'unknown') LIMIT 1";
 const GOING_SINCE: &str = "SELECT COUNT(*) FROM trade_orders WHERE mode = $2 AND COALESCE(sent_at, created_at) > $1 \
@@ -147,6 +151,24 @@ pub(super) async fn is_unknown(
 ) -> Result<bool, TradingError> {
     let statement =
         Statement::new(QueryType::Select, TABLE, UNKNOWN).bind(mode.as_str()).bind(symbol.as_str()).bind(but.as_str());
+    Ok(transaction.fetch_optional::<(i64,)>(statement).await?.is_some())
+}
+
+/// Whether another order of a symbol, which may make the position larger, may be doing so just now: it is unknown, being
+/// sent, or at the exchange and not at its end. A limit order that got there before `resting` rests, and one that waits for
+/// a person's yes waits.
+pub(super) async fn is_changing(
+    transaction: &mut Transaction,
+    mode: TradingMode,
+    symbol: &Symbol,
+    but: &DecisionId,
+    resting: DateTime<Utc>,
+) -> Result<bool, TradingError> {
+    let statement = Statement::new(QueryType::Select, TABLE, CHANGING)
+        .bind(mode.as_str())
+        .bind(symbol.as_str())
+        .bind(but.as_str())
+        .bind(resting);
     Ok(transaction.fetch_optional::<(i64,)>(statement).await?.is_some())
 }
 
@@ -212,6 +234,7 @@ mod tests {
         for (sql, index) in [
             (UNKNOWN, "USING INDEX trade_orders_open_by_symbol (mode=? AND symbol=?)"),
             (STILL_COMING, "USING INDEX trade_orders_open_by_symbol (mode=? AND symbol=? AND side=?)"),
+            (CHANGING, "USING INDEX trade_orders_open_by_symbol (mode=? AND symbol=?)"),
             (OPEN_OF_SYMBOL, "INDEX trade_orders_open_by_symbol (mode=? AND symbol=?)"),
             (GOING_SINCE, "USING COVERING INDEX trade_orders_by_going (mode=? AND <expr>>?)"),
         ] {

@@ -132,6 +132,10 @@ impl Trading {
             transaction.rollback().await?;
             return Ok(Decided::Known);
         }
+        if behind.holds_back(&core.rules, signal) {
+            transaction.rollback().await?;
+            return Err(TradingError::Uncertain(signal.symbol.clone()));
+        }
         let admitted = match (behind.admit_signal(&core.rules, signal, quote.as_ref().ok()), quote) {
             (Err(refusal), _) => Err(refusal),
             (Ok(Some(sized)), Ok(quote)) => Ok((sized, quote)),

@@ -52,6 +52,8 @@ fn main() -> ExitCode {
         test!(trading::halting::processes_share_their_limits),
         test!(trading::halting::a_pause_lets_positions_become_smaller),
         test!(trading::halting::a_pause_takes_back_what_makes_positions_larger),
+        test!(trading::asking::a_pause_never_undoes_a_halt),
+        test!(trading::asking::a_yes_that_is_not_kept_is_told_as_that),
         test!(trading::recovery::a_lost_answer_is_asked_for_and_found),
         test!(trading::recovery::what_never_arrived_is_sent_again_once),
         test!(trading::recovery::a_slow_exchange_is_not_asked_twice),

@@ -27,7 +27,7 @@ use crate::trading::lookups::{self, StatusFilter};
         (status = 413, description = "`body_too_large`", body = ProblemBody, content_type = "application/problem+json"),
         (status = 415, description = "`unsupported_media_type`: no application/json, or encoded", body = ProblemBody, content_type = "application/problem+json"),
         (status = 502, description = "market-data-service answered with an error", body = ProblemBody, content_type = "application/problem+json"),
-        (status = 503, description = "`order_unknown`, `exchange_unavailable`, `order_held_back`, `contended`: come again; or the database, market-data-service or the price's exchange is away", body = ProblemBody, content_type = "application/problem+json"),
+        (status = 503, description = "`order_unknown`, `exchange_unavailable`, `order_held_back` (nothing is written of the signal yet, or its order waits), `contended`: come again; or the database, market-data-service or the price's exchange is away", body = ProblemBody, content_type = "application/problem+json"),
         (status = 504, description = "No answer in time; come again", body = ProblemBody, content_type = "application/problem+json"),
     )
 )]

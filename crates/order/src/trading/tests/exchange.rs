@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use chrono::Utc;
-use domain::trading::OrderStatus;
+use domain::trading::{OrderKind, OrderStatus};
 use domain::{DecisionId, Symbol};
 use futures_util::FutureExt as _;
 use futures_util::future::LocalBoxFuture;
@@ -41,6 +41,8 @@ struct Book {
     calls: u32,
     /// What an order cost is not told yet.
     fees_are_late: bool,
+    /// How much of an order at the market's price is not filled yet, of one.
+    unfilled: Decimal,
 }
 
 impl Book {
@@ -90,6 +92,11 @@ impl Fake {
         self.book.lock().unwrap().fees_are_late = late;
     }
 
+    /// How much of each order at the market's price is filled by now, of one; a limit order rests until the end.
+    pub(super) fn filled_so_far(&self, part: Decimal) {
+        self.book.lock().unwrap().unfilled = Decimal::ONE - part;
+    }
+
     pub(super) fn calls(&self) -> u32 {
         self.book.lock().unwrap().calls
     }
@@ -98,12 +105,18 @@ impl Fake {
         let mut book = self.book.lock().unwrap();
         book.arrive();
         let (order, _) = book.taken.get(id)?;
+        let unfilled = if order.kind == OrderKind::Market { book.unfilled } else { Decimal::ONE };
+        let filled = order.quantity * (Decimal::ONE - unfilled);
         Some(Report {
             exchange_order_id: format!("x-{id}"),
-            status: Some(OrderStatus::Filled),
-            filled: order.quantity,
-            average_price: Some(PRICE),
-            fee: if book.fees_are_late { Decimal::ZERO } else { order.quantity * PRICE * dec!(0.0005) },
+            status: Some(match filled {
+                part if part.is_zero() => OrderStatus::Submitted,
+                part if part < order.quantity => OrderStatus::PartiallyFilled,
+                _ => OrderStatus::Filled,
+            }),
+            filled,
+            average_price: (!filled.is_zero()).then_some(PRICE),
+            fee: if book.fees_are_late { Decimal::ZERO } else { filled * PRICE * dec!(0.0005) },
         })
     }
 }

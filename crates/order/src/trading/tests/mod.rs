@@ -1,5 +1,6 @@
 //! Trading with an exchange that does as it is told, and processes that end where they should not.
 
+mod closing;
 mod crashes;
 mod exchange;
 mod overtaken;

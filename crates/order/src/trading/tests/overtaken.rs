@@ -29,7 +29,7 @@ fn careful(rules: &mut Rules) {
 }
 
 /// An order that is written down and claimed, and on its way to be sent.
-async fn claimed(process: &Process, number: usize) -> Kept {
+pub(super) async fn claimed(process: &Process, number: usize) -> Kept {
     let waits = process.trading.handle_signal(signal(number)).await.unwrap();
     assert_eq!(waits.result, SignalResult::AwaitingConfirmation);
     let kept = process.trading.find(&waits.signal_id).await.unwrap();
@@ -75,7 +75,7 @@ fn what_is_halted_or_wanted_back_before_it_is_sent_is_not_sent() {
 }
 
 #[test]
-fn beside_an_order_that_nobody_knows_about_another_waits_unless_it_only_reduces() {
+fn beside_an_order_that_nobody_knows_about_another_waits() {
     run(async |database| {
         let (exchange, prices) = (Fake::default(), prices());
         let process = Process::start(&database, &exchange, &prices).await;
@@ -96,9 +96,7 @@ fn beside_an_order_that_nobody_knows_about_another_waits_unless_it_only_reduces(
         let again = process.trading.handle_signal(same(3, SignalAction::Buy)).await;
         assert!(matches!(again, Err(TradingError::Uncertain(_))), "{again:?}");
         assert_eq!(exchange.taken(&signal(3).signal_id), 0);
-        // What only makes the position smaller does not wait, nor does another symbol.
-        let closed = process.trading.handle_signal(same(4, SignalAction::Close)).await.unwrap();
-        assert_eq!(closed.order.unwrap().status, OrderStatus::Filled);
+        // Another symbol does not wait.
         let other = Signal { symbol: "ETHUSDT".parse().unwrap(), ..same(5, SignalAction::Buy) };
         assert_eq!(process.trading.handle_signal(other).await.unwrap().order.unwrap().status, OrderStatus::Filled);
         // Once it is known, the other goes out.

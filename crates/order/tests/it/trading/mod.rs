@@ -2,6 +2,7 @@
 //! told.
 
 pub(crate) mod alerts;
+pub(crate) mod asking;
 pub(crate) mod confirming;
 pub(crate) mod desk;
 pub(crate) mod halting;
