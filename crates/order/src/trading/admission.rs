@@ -55,15 +55,17 @@ pub(super) async fn behind_lock(
 ) -> Result<Behind, TradingError> {
     let standing = state::lock(transaction).await?;
     let now = now();
-    let held = ledger::held(transaction, rules.mode, symbol).await?;
-    let realised_today = ledger::realised_on(transaction, rules.mode, now.date_naive()).await?;
-    let orders_last_minute = lookups::count_since(transaction, rules.mode, now - TimeDelta::minutes(1), id).await?;
+    // Whoever books a fill does not wait for this lock. So what is still to come is read before what is held: an order that
+    // is booked in between counts twice, and never not at all.
     let uncertain = lookups::is_unknown(transaction, rules.mode, symbol, id).await?;
     let changing = lookups::is_changing(transaction, rules.mode, symbol, id, now - COMES_TO_REST).await?;
     let coming = [
         lookups::still_coming(transaction, rules.mode, symbol, Side::Buy, id).await?,
         lookups::still_coming(transaction, rules.mode, symbol, Side::Sell, id).await?,
     ];
+    let orders_last_minute = lookups::count_since(transaction, rules.mode, now - TimeDelta::minutes(1), id).await?;
+    let held = ledger::held(transaction, rules.mode, symbol).await?;
+    let realised_today = ledger::realised_on(transaction, rules.mode, now.date_naive()).await?;
     Ok(Behind { standing, held, realised_today, orders_last_minute, uncertain, changing, coming, now })
 }
 
