@@ -85,9 +85,19 @@ pub struct StateRequest {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(max_length = 500)]
     pub reason: Option<String>,
+    /// Never makes trading freer: where a stricter state holds, it stays, with who made it so and why. `changed` of the
+    /// answer is false then, and its state is the one that holds.
+    #[serde(default, skip_serializing_if = "is_false")]
+    #[schema(default = false)]
+    pub only_tighten: bool,
 }
 
-/// An open order that a halt could not take back.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands out a reference")]
+const fn is_false(value: &bool) -> bool {
+    !*value
+}
+
+/// An open order that a halt or a pause could not take back.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct NotCancelled {
     /// Which.
@@ -104,10 +114,11 @@ pub struct StateOutcome {
     pub status: TradingStatus,
     /// Whether the state was another one before.
     pub changed: bool,
-    /// Open orders that were taken back, when trading was halted.
+    /// Open orders that were taken back: all of them when trading was halted, those that could make a position larger when
+    /// it was paused.
     #[serde(default)]
     pub cancelled: Vec<DecisionId>,
-    /// Open orders that could not be taken back at once; it is tried again for as long as trading is halted.
+    /// Open orders that could not be taken back at once; it is tried again for as long as the state does not want them.
     #[serde(default)]
     pub not_cancelled: Vec<NotCancelled>,
 }
@@ -115,6 +126,15 @@ pub struct StateOutcome {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_request_that_says_nothing_of_it_may_loosen() {
+        let plain: StateRequest = serde_json::from_str(r#"{"state":"running","by":"cli"}"#).unwrap();
+        assert!(!plain.only_tighten);
+        assert_eq!(serde_json::to_value(&plain).unwrap(), serde_json::json!({"state": "running", "by": "cli"}));
+        let pause = StateRequest { only_tighten: true, ..plain };
+        assert_eq!(serde_json::to_value(&pause).unwrap()["only_tighten"], true);
+    }
 
     #[test]
     fn a_name_from_outside_becomes_one_of_ours() {

@@ -85,7 +85,10 @@ impl Bot {
             self.note_denied(user_id, needed);
             return Reply::text(place, text::needs_role(what, needed, role)).with(Outcome::Denied);
         }
-        let wanted = StateRequest { state, by: by(user_id), reason };
+        // Who pauses wants less to be traded, whatever somebody has halted in between; and a pause that could not be written
+        // down comes again.
+        let only_tighten = state == TradingState::Reducing;
+        let wanted = StateRequest { state, by: by(user_id), reason, only_tighten };
         let changed = self.while_typing(place, self.inner.backends.set_trading_state(&wanted)).await;
         if let Ok(outcome) = &changed {
             self.inner.mode.learn(outcome.status.mode);
@@ -96,7 +99,7 @@ impl Bot {
             TradingState::Reducing => "It is not known whether trading is paused. Try again, or look at /status.",
             TradingState::Halted => "It is not known whether trading is stopped. Try again, or look at /status.",
         };
-        told(place, sorry, changed, text::changed)
+        told(place, sorry, changed, |outcome| text::changed(state, outcome))
     }
 
     pub(super) fn note_denied(&self, user_id: u64, needed: Role) {

@@ -24,6 +24,8 @@ pub(crate) struct Desk {
     /// Method, path and query, body.
     pub(crate) asked: Arc<Mutex<Vec<(String, Value)>>>,
     pub(crate) away: Arc<AtomicBool>,
+    /// A limit of the moment is in the way of what is confirmed.
+    pub(crate) held_back: Arc<AtomicBool>,
     status: Arc<Mutex<TradingStatus>>,
 }
 
@@ -55,6 +57,7 @@ impl Desk {
             orders: Arc::default(),
             asked: Arc::default(),
             away: Arc::default(),
+            held_back: Arc::default(),
             status: Arc::new(Mutex::new(status)),
         }
     }
@@ -92,8 +95,12 @@ impl Desk {
             ("PUT", ["state"]) => {
                 let wanted: StateRequest = serde_json::from_value(body.clone()).unwrap();
                 let mut status = self.status.lock().unwrap();
-                let changed = status.state != wanted.state;
-                (status.state, status.by, status.reason) = (wanted.state, Some(wanted.by.to_string()), wanted.reason);
+                let kept = body["only_tighten"] == true && status.state == TradingState::Halted;
+                let changed = !kept && status.state != wanted.state;
+                if !kept {
+                    (status.state, status.by, status.reason) =
+                        (wanted.state, Some(wanted.by.to_string()), wanted.reason);
+                }
                 let (cancelled, not_cancelled) = (Vec::new(), Vec::new());
                 HttpResponse::Ok().json(StateOutcome { status: status.clone(), changed, cancelled, not_cancelled })
             }
@@ -123,6 +130,10 @@ impl Desk {
         }
         if asked.expires_at <= Utc::now() {
             return problem(410, "confirmation_expired", "The time to confirm the order is over; it will not be sent.");
+        }
+        if self.held_back.load(Ordering::SeqCst) {
+            let detail = format!("{} The order still waits to be confirmed.", "Too many orders. ".repeat(20).trim());
+            return problem(503, "order_held_back", &detail);
         }
         let confirmed = verdict == "confirm";
         asked.state = if confirmed { ConfirmationState::Confirmed } else { ConfirmationState::Declined };

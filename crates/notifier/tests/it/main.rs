@@ -49,6 +49,7 @@ fn main() -> ExitCode {
         test!(notices::a_notice_that_cannot_be_told_is_said_so),
         test!(trading::every_command_asks_order_service_and_is_answered),
         test!(trading::pause_stop_and_resume_are_for_those_who_may),
+        test!(trading::a_pause_says_that_trading_is_halted_already),
         test!(trading::a_service_that_is_away_is_named),
         test!(trading::an_order_is_confirmed_once_by_somebody_who_may),
         test!(trading::a_button_that_expired_says_so_and_goes),

@@ -28,6 +28,8 @@ pub(crate) struct Telegraph {
     /// Method and parameters; of a form what could be read of it.
     calls: Arc<Mutex<Vec<(String, Value)>>>,
     away: Arc<AtomicBool>,
+    /// Updates that wait for somebody who polls, from number 1.
+    waiting: Arc<Mutex<Vec<Value>>>,
     last_update: Arc<AtomicI64>,
 }
 
@@ -63,9 +65,23 @@ impl Telegraph {
             "sendMessage" | "sendPhoto" | "editMessageText" => {
                 json!({"message_id": calls.len(), "date": 1, "chat": {"id": 1, "type": "private"}})
             }
+            "getUpdates" => {
+                let offset = calls.last().and_then(|(_, params)| params["offset"].as_i64()).unwrap_or_default();
+                let waiting = self.waiting.lock().unwrap();
+                waiting.iter().filter(|update| update["update_id"].as_i64().unwrap() >= offset).cloned().collect()
+            }
             _ => json!(true),
         };
         HttpResponse::Ok().json(json!({"ok": true, "result": result}))
+    }
+
+    /// Keeps an update for whoever polls.
+    pub(crate) fn wait(&self, mut update: Value) {
+        let mut waiting = self.waiting.lock().unwrap();
+        let number = waiting.len() + 1;
+        update["update_id"] = json!(number);
+        update["message"]["message_id"] = json!(number);
+        waiting.push(update);
     }
 
     pub(crate) fn go_away(&self, away: bool) {

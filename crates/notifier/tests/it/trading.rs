@@ -126,6 +126,7 @@ pub(crate) async fn pause_stop_and_resume_are_for_those_who_may(database: TestDa
     let by = |state: &str, user: i64| json!({"state": state, "by": format!("telegram:{user}")});
     let mut paused = by("reducing", TRADER);
     paused["reason"] = json!("news at two");
+    paused["only_tighten"] = json!(true);
     let put = |body: Value| ("PUT /v1/trading/state".to_owned(), body);
     assert_eq!(floor.desk.asked(), [put(paused), put(by("halted", TRADER)), put(by("running", ADMIN))]);
 
@@ -137,6 +138,18 @@ pub(crate) async fn pause_stop_and_resume_are_for_those_who_may(database: TestDa
     let denied = floor.telegraph.say(&floor.server, STRANGER, STRANGER, "/stop").await;
     assert!(denied.contains("private"), "{denied}");
     assert_eq!(floor.desk.asked().len(), 4);
+    floor.stop().await;
+}
+
+pub(crate) async fn a_pause_says_that_trading_is_halted_already(database: TestDatabase) {
+    let floor = Floor::start(&database, TradingMode::Live).await;
+    floor.say(TRADER, "/stop").await;
+    let text = floor.say(TRADER, "/PAUSE lunch").await;
+    assert!(text.contains("Trading is stopped") && text.contains("halted already"), "{text}");
+    assert!(text.contains("An admin lets it go on with /resume"), "{text}");
+    assert!(!text.contains("is paused") && !text.contains("Only what makes a position smaller"), "{text}");
+    let text = floor.say(TRADER, "/status").await;
+    assert!(text.contains("Trading is stopped"), "{text}");
     floor.stop().await;
 }
 
@@ -176,6 +189,24 @@ pub(crate) async fn an_order_is_confirmed_once_by_somebody_who_may(database: Tes
     // The button is still on somebody's screen.
     let told = floor.press(ADMIN, message_id, &decline).await.unwrap();
     assert!(told.contains("decided about the order already"), "{told}");
+    floor.stop().await;
+}
+
+/// The limit of a moment is in the way: the yes is not kept, and nobody tries again but whoever presses again.
+pub(crate) async fn a_yes_that_is_held_back_has_to_be_said_again(database: TestDatabase) {
+    let floor = Floor::start(&database, TradingMode::Live).await;
+    let asked = waiting(5);
+    let until = asked.confirmation.as_ref().unwrap().expires_at.format("%H:%M UTC").to_string();
+    let (message_id, sent) = floor.told("n1", asked).await;
+    let confirm = buttons(&sent)[0].clone();
+    floor.desk.held_back.store(true, Ordering::SeqCst);
+    let told = floor.press(TRADER, message_id, &confirm).await.unwrap();
+    assert!(told.starts_with("It is not confirmed: Too many orders."), "{told}");
+    assert!(told.ends_with(&format!("Press Confirm again before {until}.")) && told.chars().count() <= 200, "{told}");
+    floor.desk.held_back.store(false, Ordering::SeqCst);
+    assert_eq!(floor.press(TRADER, message_id, &confirm).await.as_deref(), Some("Confirmed."));
+    let edit = floor.edit(1).await;
+    assert!(edit["text"].as_str().unwrap().contains("<b>submitted</b>"), "the button stayed until then: {edit}");
     floor.stop().await;
 }
 
@@ -321,5 +352,34 @@ pub(crate) async fn trading_is_stopped_although_nothing_can_be_written_down(data
     viewer.problem(503, "database_away");
     let put = ("PUT /v1/trading/state".to_owned(), json!({"state": "halted", "by": format!("telegram:{TRADER}")}));
     assert_eq!(desk.asked(), [put]);
+    server.stop().await;
+}
+
+/// Polling, with something older of the same chat that cannot be answered either: what stops trading does not wait for it.
+pub(crate) async fn trading_is_stopped_although_something_older_waits(database: TestDatabase) {
+    let (telegraph, desk) = (Telegraph::default(), Desk::new(TradingMode::Live));
+    let mut config = Config::ephemeral("http://127.0.0.1:1", "http://127.0.0.1:1").unwrap();
+    config.order_url = desk.start();
+    telegraph.give(&mut config, &database);
+    config.telegram.mode = notifier::TelegramMode::Polling;
+    config.database = storage::DatabaseSettings::at("postgres://nobody@127.0.0.1:1/nothing");
+    telemetry::testing::init();
+    // Written by several in one group, and none of it can be answered.
+    let written = [(VIEWER, "/status"), (VIEWER, "/stop"), (TRADER, "/orders"), (TRADER, "/pause"), (TRADER, "/stop")];
+    for (user, text) in written {
+        telegraph.wait(message(user, GROUP, text));
+    }
+    let server = notifier::start(config).await.unwrap();
+    let asked = eventually("trading is paused and stopped", || async {
+        let asked = desk.asked();
+        let states: Vec<Value> = asked.iter().map(|(_, body)| body["state"].clone()).collect();
+        (states.contains(&json!("reducing")) && states.contains(&json!("halted"))).then_some(asked)
+    })
+    .await;
+    let by = json!(format!("telegram:{TRADER}"));
+    assert!(asked.iter().all(|(call, body)| call == "PUT /v1/trading/state" && body["by"] == by), "{asked:?}");
+    // Nothing of it is done: all of it comes again, in its order, once the database is back.
+    let offsets = telegraph.calls("getUpdates").into_iter().map(|(_, params)| params["offset"].as_i64().unwrap_or(0));
+    assert!(offsets.max().unwrap() <= 1);
     server.stop().await;
 }

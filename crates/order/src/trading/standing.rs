@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use chrono::TimeDelta;
 use domain::DecisionId;
 use domain::trading::{
-    Actor, Balance, NotCancelled, OrderStatus, PositionView, ProfitReport, StateOutcome, SymbolProfit, TradingState,
-    TradingStatus,
+    Actor, Balance, NotCancelled, OrderStatus, PositionView, ProfitReport, StateOutcome, StateRequest, SymbolProfit,
+    TradingState, TradingStatus,
 };
 use futures_util::future::join_all;
 
@@ -52,14 +52,15 @@ impl Trading {
 
     /// Changes the state as a person says. A halt takes back what is open, a pause what can make a position larger, as far
     /// as it can be reached now.
-    pub(crate) async fn change_state(
-        &self,
-        state: TradingState,
-        by: &Actor,
-        reason: Option<&str>,
-    ) -> Result<StateOutcome, TradingError> {
-        let changed = self.set_state(&Wish::To(state), by, reason).await?;
-        let (cancelled, not_cancelled) = self.take_back_unwanted(state, by).await?;
+    pub(crate) async fn change_state(&self, wanted: &StateRequest) -> Result<StateOutcome, TradingError> {
+        let wish = if wanted.only_tighten { Wish::AtLeast(wanted.state) } else { Wish::To(wanted.state) };
+        let changed = self.set_state(&wish, &wanted.by, wanted.reason.as_deref()).await?;
+        // What holds may be stricter than what was asked for.
+        let holds = match wish {
+            Wish::To(state) => state,
+            Wish::AtLeast(_) => state::read(&self.core.database).await?.state,
+        };
+        let (cancelled, not_cancelled) = self.take_back_unwanted(holds, &wanted.by).await?;
         Ok(StateOutcome { status: self.status().await?, changed, cancelled, not_cancelled })
     }
 

@@ -35,8 +35,9 @@ pub(crate) fn status(status: &TradingStatus) -> String {
         String::new(),
         "<b>Limits</b>".to_owned(),
         format!(
-            "An order {} USD · a day's loss {} USD",
+            "An order {} USD · a position {} USD · a day's loss {} USD",
             grouped(limits.max_order_notional_usd),
+            grouped(limits.max_position_notional_usd),
             grouped(limits.max_daily_loss_usd)
         ),
         format!(
@@ -49,16 +50,22 @@ pub(crate) fn status(status: &TradingStatus) -> String {
     lines.join("\n")
 }
 
-/// To whoever changed the state.
-pub(crate) fn changed(outcome: &StateOutcome) -> String {
+/// To whoever wanted a state.
+pub(crate) fn changed(wanted: TradingState, outcome: &StateOutcome) -> String {
     let status = &outcome.status;
+    let kept = wanted == TradingState::Reducing && status.state == TradingState::Halted;
     let means = match status.state {
+        TradingState::Halted if kept => {
+            "Trading is halted already, which is stricter than a pause: nothing is traded. An admin lets it go on with /resume."
+        }
         TradingState::Running => "Signals become orders, within the limits.",
         TradingState::Reducing => "Only what makes a position smaller is traded. An admin lets it go on with /resume.",
         TradingState::Halted => "Nothing is traded. An admin lets it go on with /resume.",
     };
     let mut lines = vec![format!("{} · <b>{}</b>", headline(status.state), mode_mark(status.mode)), means.to_owned()];
-    if !outcome.changed {
+    if kept {
+        lines.push(format!("🕒 Since {} UTC{}", moment(status.since), by(status.by.as_deref())));
+    } else if !outcome.changed {
         lines.push("It was so before.".to_owned());
     }
     if !outcome.cancelled.is_empty() {
@@ -159,7 +166,7 @@ mod tests {
             "by telegram:1001\n💬 news &lt;soon&gt;",
             "open 2 · to be confirmed 1 · outcome unknown 0",
             "Realised today -12.34",
-            "An order 1,000.00 USD · a day's loss 200.00 USD",
+            "An order 1,000.00 USD · a position 3,000.00 USD · a day's loss 200.00 USD",
             "Symbols BTCUSDT, ETHUSDT",
         ] {
             assert!(text.contains(part), "{part} is not in {text}");
@@ -174,7 +181,7 @@ mod tests {
             cancelled: vec![not_cancelled.order_id.clone()],
             not_cancelled: vec![not_cancelled; 9],
         };
-        let text = changed(&outcome);
+        let text = changed(TradingState::Reducing, &outcome);
         for part in [
             "It was so before.",
             "taken back: 1",
@@ -184,6 +191,12 @@ mod tests {
             assert!(text.contains(part), "{part} is not in {text}");
         }
         assert!(is_well_formed(&text) && text.matches('•').count() == MAX_ORDERS, "{text}");
+        let halted = StateOutcome { status: TradingStatus { state: TradingState::Halted, ..sample() }, ..outcome };
+        let text = changed(TradingState::Reducing, &halted);
+        assert!(text.contains("Trading is halted already") && text.contains(", by telegram:1001"), "{text}");
+        assert!(!text.contains("It was so before"), "{text}");
+        let text = changed(TradingState::Halted, &halted);
+        assert!(text.contains("\nNothing is traded.") && text.contains("It was so before."), "{text}");
     }
 
     #[test]

@@ -48,7 +48,8 @@ pub(super) async fn state(desk: Desk) -> Result<Json<TradingStatus>, Problem> {
 ///
 /// It counts at once, for every process, and stays over restarts. `halted` also takes back what is open at the exchange, as
 /// far as that can be reached; what cannot is named, and tried again for as long as trading is halted. `reducing` takes back
-/// in the same way what is open and may make a position larger.
+/// in the same way what is open and may make a position larger. With `only_tighten` it is never made freer: a pause that
+/// comes after a halt leaves the halt, and the answer has the state that holds.
 #[utoipa::path(
     tag = "trading",
     request_body = StateRequest,
@@ -69,9 +70,7 @@ pub(super) async fn change_state(
 ) -> Result<Json<StateOutcome>, Problem> {
     let trading = trading(&desk)?;
     check_reason(request.reason.as_deref())?;
-    let work =
-        async move { Box::pin(trading.change_state(request.state, &request.by, request.reason.as_deref())).await };
-    Ok(Json(web::detached(work).await??))
+    Ok(Json(web::detached(async move { Box::pin(trading.change_state(&request)).await }).await??))
 }
 
 /// Alerts that make trading stricter
