@@ -137,6 +137,11 @@ const CHANGING: &str = "SELECT number FROM trade_orders WHERE mode = $1 AND symb
     AND (status = 'unknown' OR sending_since IS NOT NULL \
     OR (status IN ('submitted', 'partially_filled') AND (limit_price IS NULL OR submitted_at > $4))) \
     AND status IN ('new', 'submitted', 'partially_filled', 'unknown') LIMIT 1";
+const STILL_TO_SEND: &str = select!(
+    "WHERE mode = $1 AND symbol = $2 AND NOT reduce_only AND status = 'new' AND sending_since IS NULL \
+     AND (confirmation IS NULL OR confirmation <> 'pending') \
+     AND status IN ('new', 'submitted', 'partially_filled', 'unknown')"
+);
 const OPEN_OF_SYMBOL: &str = "SELECT number FROM trade_orders WHERE mode = $1 AND symbol = $2 \
     AND status IN ('new', 'submitted', 'partially_filled', 'unknown') LIMIT 1";
 const GOING_SINCE: &str = "SELECT COUNT(*) FROM trade_orders WHERE mode = $2 AND COALESCE(sent_at, created_at) > $1 \
@@ -170,6 +175,16 @@ pub(super) async fn is_changing(
         .bind(but.as_str())
         .bind(resting);
     Ok(transaction.fetch_optional::<(i64,)>(statement).await?.is_some())
+}
+
+/// Orders of a symbol that may make the position larger, wait for nobody's yes, and are on nobody's way.
+pub(super) async fn still_to_send(
+    transaction: &mut Transaction,
+    mode: TradingMode,
+    symbol: &Symbol,
+) -> Result<Vec<Kept>, TradingError> {
+    let statement = Statement::new(QueryType::Select, TABLE, STILL_TO_SEND).bind(mode.as_str()).bind(symbol.as_str());
+    transaction.fetch_all::<Row>(statement).await?.into_iter().map(Kept::try_from).collect()
 }
 
 #[derive(FromRow)]
@@ -235,6 +250,7 @@ mod tests {
             (UNKNOWN, "USING INDEX trade_orders_open_by_symbol (mode=? AND symbol=?)"),
             (STILL_COMING, "USING INDEX trade_orders_open_by_symbol (mode=? AND symbol=? AND side=?)"),
             (CHANGING, "USING INDEX trade_orders_open_by_symbol (mode=? AND symbol=?)"),
+            (STILL_TO_SEND, "USING INDEX trade_orders_open_by_symbol (mode=? AND symbol=?)"),
             (OPEN_OF_SYMBOL, "INDEX trade_orders_open_by_symbol (mode=? AND symbol=?)"),
             (GOING_SINCE, "USING COVERING INDEX trade_orders_by_going (mode=? AND <expr>>?)"),
         ] {

@@ -1,8 +1,8 @@
 //! A signal becomes an order, once, or is refused, once.
 
 use domain::trading::{
-    Actor, Confirmation, ConfirmationState, OrderKind, OrderStatus, Refusal, RefusalCode, Signal, SignalOutcome,
-    SignalResult, TradeEvent, TradeOrder,
+    Actor, Confirmation, ConfirmationState, OrderKind, OrderStatus, Refusal, RefusalCode, Signal, SignalAction,
+    SignalOutcome, SignalResult, TradeEvent, TradeOrder,
 };
 use rust_decimal::Decimal;
 use serde_json::json;
@@ -16,7 +16,7 @@ use super::clock::now;
 use super::core::{Trading, context_now, show};
 use super::error::TradingError;
 use super::lookups;
-use super::moves::{self, Told};
+use super::moves::{self, Told, Written};
 use super::prices::Quote;
 use super::table::{Claim, Kept, TABLE};
 use super::telling::Happened;
@@ -25,7 +25,7 @@ const REFUSED: &str = "trade_refusals";
 
 /// What was decided about a signal.
 enum Decided {
-    /// There is an order, just made; claimed for us to send unless it waits for somebody, or for what another became.
+    /// There is an order, just made; claimed for us to send unless it waits for somebody.
     Made(Box<Kept>),
     Refused(Refusal),
     /// Another try of the same signal was first.
@@ -153,26 +153,62 @@ impl Trading {
                 return Err(TradingError::Contended);
             }
         };
+        // What is held may be something else. Nothing is written, so that the signal keeps its place before those that come
+        // later; what waits for a person anyway is sent when that is known.
+        if let Ok((sized, _)) = &admitted
+            && behind.uncertain
+            && !sized.reduce_only
+            && core.rules.confirm_within.is_none()
+        {
+            transaction.rollback().await?;
+            return Err(TradingError::Uncertain(signal.symbol.clone()));
+        }
+        let closes = signal.action == SignalAction::Close
+            && admitted.as_ref().err().is_none_or(|refusal| refusal.code == RefusalCode::NothingToClose);
+        let ended = if closes { self.end_overtaken(&mut transaction, signal).await? } else { Vec::new() };
         match admitted {
             Ok((sized, quote)) => {
-                // What is held may be something else: it is written down, and sent once that is known.
-                let waits = behind.uncertain && !sized.reduce_only;
-                let kept = self.new_order(signal, sized, &quote, waits);
+                let kept = self.new_order(signal, sized, &quote);
                 let told = Told::moved(sender(signal)).with(json!({"action": signal.action, "hook": signal.hook}));
                 let written = moves::create(&mut transaction, &core.telling, kept, told).await?;
                 transaction.commit().await?;
+                ended.into_iter().for_each(|ended| drop(self.counted(ended)));
                 Ok(Decided::Made(Box::new(self.counted(written))))
             }
             Err(refusal) => {
                 self.refuse(&mut transaction, signal, &refusal).await?;
                 transaction.commit().await?;
+                ended.into_iter().for_each(|ended| drop(self.counted(ended)));
                 self.count_refusal(&signal.symbol, &refusal);
                 Ok(Decided::Refused(refusal))
             }
         }
     }
 
-    fn new_order(&self, signal: &Signal, sized: Sized, quote: &Quote, waits: bool) -> Kept {
+    /// Ends the orders of a signal's symbol that could still be sent and open what the signal closes. What waits for a
+    /// person's yes stays: a person sees both.
+    ///
+    /// # Errors
+    /// [`TradingError::Contended`] when somebody else is changing one of them.
+    async fn end_overtaken(
+        &self,
+        transaction: &mut Transaction,
+        signal: &Signal,
+    ) -> Result<Vec<Written>, TradingError> {
+        let core = &*self.core;
+        let mut ended = Vec::new();
+        for kept in lookups::still_to_send(transaction, core.rules.mode, &signal.symbol).await? {
+            let mut after = kept.clone();
+            after.order.status = OrderStatus::Cancelled;
+            after.order.reason = Some("a later signal closes the position".to_owned());
+            let told = Told::moved(sender(signal)).with(json!({"closed_by": signal.signal_id}));
+            let written = moves::write(transaction, &core.telling, &kept, after, told).await?;
+            ended.push(written.ok_or(TradingError::Contended)?);
+        }
+        Ok(ended)
+    }
+
+    fn new_order(&self, signal: &Signal, sized: Sized, quote: &Quote) -> Kept {
         let (rules, at) = (&self.core.rules, now());
         let confirmation = rules.confirm_within.map(|within| Confirmation {
             state: ConfirmationState::Pending,
@@ -180,7 +216,7 @@ impl Trading {
             by: None,
         });
         // Whoever has nobody to wait for sends it at once: written down and claimed are one step.
-        let at_once = confirmation.is_none() && !waits;
+        let at_once = confirmation.is_none();
         let claim = at_once.then(|| Claim { since: at, until: at + rules.times.claim() });
         let order = TradeOrder {
             id: signal.signal_id.clone(),

@@ -128,3 +128,24 @@ fn a_close_that_is_refused_for_another_reason_does_not_wait() {
         assert_eq!(outcome.refusal.unwrap().code, domain::trading::RefusalCode::SymbolNotAllowed);
     });
 }
+
+/// The exchange could not be reached when it was to be sent, and its signal does not come again before the close.
+#[test]
+fn what_was_to_be_sent_before_a_close_is_not_sent_after_it() {
+    run(async |database| {
+        let (exchange, prices) = (Fake::default(), prices());
+        let process = Process::start(&database, &exchange, &prices).await;
+        process.trading.handle_signal(buy(1)).await.unwrap();
+        for (number, result) in [(10, SignalResult::Ordered), (20, SignalResult::Refused)] {
+            exchange.plan([Placing::NotSent]);
+            let waits = process.trading.handle_signal(buy(number)).await;
+            assert!(matches!(waits, Err(TradingError::Exchange(_))), "{waits:?}");
+            let outcome = process.trading.handle_signal(close(number + 1)).await.unwrap();
+            assert_eq!((outcome.result, held(&process).await), (result, dec!(0)));
+            let ended = process.trading.handle_signal(buy(number)).await.unwrap().order.unwrap();
+            let reason = ended.reason.as_deref();
+            assert_eq!((ended.status, reason), (OrderStatus::Cancelled, Some("a later signal closes the position")));
+            assert_eq!((exchange.taken(&ended.id), held(&process).await), (0, dec!(0)));
+        }
+    });
+}

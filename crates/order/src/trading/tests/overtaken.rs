@@ -2,21 +2,23 @@
 
 use std::time::Duration;
 
-use domain::trading::{Actor, OrderStatus, Signal, SignalAction, SignalResult, TradingState};
+use domain::trading::{Actor, OrderStatus, RefusalCode, Signal, SignalAction, SignalResult, TradingState};
 use rust_decimal_macros::dec;
 use storage::testing::{TestDatabase, engines};
+use storage::{QueryType, Statement};
 use tokio::time::Instant;
 use web::testing::eventually;
 
 use super::exchange::{Fake, Placing};
 use super::world::{Process, prices, signal};
+use crate::trading::admission;
 use crate::trading::core::ourselves;
 use crate::trading::error::TradingError;
 use crate::trading::ledger;
 use crate::trading::moves::Told;
 use crate::trading::rules::Rules;
 use crate::trading::state::{self, Wish};
-use crate::trading::table::Kept;
+use crate::trading::table::{Kept, TABLE};
 
 fn run(test: impl AsyncFn(TestDatabase)) {
     for database in engines() {
@@ -90,12 +92,13 @@ fn beside_an_order_that_nobody_knows_about_another_waits() {
         exchange.plan([Placing::Lost]);
         let lost = process.trading.handle_signal(same(2, SignalAction::Buy)).await;
         assert!(matches!(lost, Err(TradingError::Unknown(_))), "{lost:?}");
-        // It is written down, and not sent.
-        let waits = process.trading.handle_signal(same(3, SignalAction::Buy)).await.unwrap();
-        assert_eq!((waits.result, waits.order.unwrap().status), (SignalResult::Ordered, OrderStatus::New));
-        let again = process.trading.handle_signal(same(3, SignalAction::Buy)).await;
-        assert!(matches!(again, Err(TradingError::Uncertain(_))), "{again:?}");
-        assert_eq!(exchange.taken(&signal(3).signal_id), 0);
+        // Nothing is written of it: its signal keeps its place before those that come later.
+        for _ in 0..2 {
+            let waits = process.trading.handle_signal(same(3, SignalAction::Buy)).await;
+            assert!(matches!(waits, Err(TradingError::Uncertain(_))), "{waits:?}");
+        }
+        let written = process.trading.find(&signal(3).signal_id).await;
+        assert!(matches!(written, Err(TradingError::NoSuchOrder(_))), "{written:?}");
         // Another symbol does not wait.
         let other = Signal { symbol: "ETHUSDT".parse().unwrap(), ..same(5, SignalAction::Buy) };
         assert_eq!(process.trading.handle_signal(other).await.unwrap().order.unwrap().status, OrderStatus::Filled);
@@ -107,6 +110,58 @@ fn beside_an_order_that_nobody_knows_about_another_waits() {
         assert_eq!(sent.order.unwrap().status, OrderStatus::Filled);
         let went = process.trading.handle_signal(same(3, SignalAction::Buy)).await.unwrap();
         assert_eq!((went.order.unwrap().status, exchange.taken(&signal(3).signal_id)), (OrderStatus::Filled, 1));
+    });
+}
+
+/// Booking locks the position, and not what admits orders. So what is booked while the limits are asked counts as coming,
+/// or as held, or as both, and never as neither. SQLite has one writer, and nothing to try here.
+#[test]
+fn what_is_booked_while_the_limits_are_asked_counts() {
+    run(async |database| {
+        if database.engine() != "postgresql" {
+            return;
+        }
+        let (exchange, prices) = (Fake::default(), prices());
+        let process = Process::with(&database, &exchange, &prices, |rules| {
+            // One such order, and not two.
+            rules.limits.max_position_notional_usd = dec!(50);
+        })
+        .await;
+        exchange.filled_so_far(dec!(0));
+        let bought = process.trading.handle_signal(signal(1)).await.unwrap().order.unwrap();
+        assert_eq!(bought.status, OrderStatus::Submitted);
+        let core = process.trading.core.clone();
+        let asks = Statement::new(QueryType::Update, TABLE, "LOCK TABLE trade_orders IN ACCESS EXCLUSIVE MODE");
+        let mut booking = core.database.begin().await.unwrap();
+        booking.execute(asks).await.unwrap();
+        let second = Signal { symbol: bought.symbol.clone(), ..signal(2) };
+        let (trading, id) = (process.trading.clone(), second.signal_id.clone());
+        let of = second.symbol.clone();
+        let admission = actix_web::rt::spawn(async move {
+            let mut transaction = trading.core.database.begin().await.unwrap();
+            let behind = admission::behind_lock(&mut transaction, &trading.core.rules, &of, &id).await.unwrap();
+            transaction.rollback().await.unwrap();
+            behind
+        });
+        eventually("it waits for the table of orders", async || {
+            let sql = "SELECT COUNT(*) FROM pg_locks WHERE NOT granted AND relation = 'trade_orders'::regclass AND \
+                database = (SELECT oid FROM pg_database WHERE datname = current_database())";
+            let waiting = Statement::new(QueryType::Select, TABLE, sql);
+            let (count,): (i64,) = core.database.fetch_one(waiting).await.unwrap();
+            (count == 1).then_some(())
+        })
+        .await;
+        let mut ledger = ledger::lock(&mut booking, core.rules.mode, &bought.symbol).await.unwrap();
+        ledger.position.quantity = bought.quantity;
+        ledger::set(&mut booking, core.rules.mode, &bought.symbol, &ledger).await.unwrap();
+        let sql = "UPDATE trade_orders SET status = 'filled', filled_quantity = quantity WHERE id = $1";
+        let filled = Statement::new(QueryType::Update, TABLE, sql).bind(bought.id.as_str());
+        assert_eq!(booking.execute(filled).await.unwrap(), 1);
+        booking.commit().await.unwrap();
+        let behind = admission.await.unwrap();
+        let quote = core.prices.of(&second.symbol).await.unwrap();
+        let refusal = behind.admit_signal(&core.rules, &second, Some(&quote)).unwrap_err();
+        assert_eq!(refusal.code, RefusalCode::PositionTooLarge);
     });
 }
 
