@@ -7,10 +7,10 @@ use std::collections::BTreeMap;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
-    /// Seen, not begun.
-    Waiting,
-    /// Worked on.
-    Begun,
+    /// Seen, not worked on; how often work on it came to nothing.
+    Waiting { tries: u32 },
+    /// Worked on, for the so many-th time.
+    Begun { tries: u32 },
     /// Done.
     Done,
 }
@@ -30,17 +30,25 @@ impl Ledger {
             return false;
         }
         self.end = self.end.max(id + 1);
-        *self.updates.entry(id).or_insert(State::Waiting) == State::Waiting
+        matches!(self.updates.entry(id).or_insert(State::Waiting { tries: 0 }), State::Waiting { .. })
+    }
+
+    /// How often work on it was begun.
+    pub(crate) fn tries(&self, id: i64) -> u32 {
+        match self.updates.get(&id) {
+            Some(State::Waiting { tries } | State::Begun { tries }) => *tries,
+            Some(State::Done) | None => 0,
+        }
     }
 
     /// Notes that work on it begins.
     pub(crate) fn begin(&mut self, id: i64) {
-        self.updates.insert(id, State::Begun);
+        self.updates.insert(id, State::Begun { tries: self.tries(id).saturating_add(1) });
     }
 
     /// Notes that work on it came to nothing: it is to come again.
     pub(crate) fn give_back(&mut self, id: i64) {
-        self.updates.insert(id, State::Waiting);
+        self.updates.insert(id, State::Waiting { tries: self.tries(id) });
     }
 
     /// Notes that it is done.
@@ -93,6 +101,11 @@ mod tests {
         ledger.finish(6);
         assert_eq!(ledger.offset(), 5);
         assert!(ledger.see(5) && !ledger.see(6));
+        assert_eq!((ledger.tries(5), ledger.tries(7)), (1, 0));
+        ledger.begin(5);
+        assert!(!ledger.see(5));
+        ledger.give_back(5);
+        assert_eq!(ledger.tries(5), 2);
     }
 
     #[test]

@@ -28,6 +28,7 @@ use secrecy::SecretString;
 use storage::StorageError;
 use telegram::api::methods::{AnswerCallbackQueryParams, SendChatActionParams};
 use telegram::api::types::ChatAction;
+use telegram::api::updates::Update;
 use telegram::{AsyncTelegramApi, Client, IncomingUpdate};
 use telemetry::metrics::notifier::BOT_UPDATES;
 use tracing::{Instrument, Span, field};
@@ -265,6 +266,11 @@ impl Bot {
     fn intent(&self, text: &str) -> Intent {
         let bot_name = self.inner.identity.get().map(|identity| identity.user_name.as_str());
         question::read(text, &self.inner.symbols.vocabulary(), bot_name)
+    }
+
+    /// Whether an update is a word that lets less be traded. Who wrote it is asked when it is handled.
+    fn would_stop_trading(&self, update: &Update) -> bool {
+        self.stops_trading(&intake::read(update.clone(), self.inner.identity.get()))
     }
 
     fn stops_trading(&self, incoming: &Incoming) -> bool {

@@ -1,6 +1,7 @@
-//! Long polling: one poll after the other, updates of different chats at the same time, those of one chat in order.
+//! Long polling: one poll after the other, updates of different chats at the same time, those of one chat in order. What
+//! stops trading does not wait for older updates of its chat that came to nothing.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::panic::AssertUnwindSafe;
 use std::time::{Duration, Instant};
 
@@ -44,6 +45,21 @@ struct Handled {
     id: i64,
     chat: Option<i64>,
     is_done: bool,
+}
+
+/// An update that waits to be handled.
+struct Pending {
+    update: IncomingUpdate,
+    chat: Option<i64>,
+    /// How often it was tried, where it passes whatever is stuck in its chat.
+    passes: Option<u32>,
+}
+
+impl Pending {
+    /// What goes first: what passes, and of that what was tried least, so that no `/pause` keeps a `/stop` waiting.
+    fn turn(&self) -> (bool, u32, i64) {
+        (self.passes.is_none(), self.passes.unwrap_or_default(), self.update.id)
+    }
 }
 
 /// Receives and handles updates until told to stop.
@@ -118,14 +134,24 @@ fn begin(
     handling: &mut FuturesUnordered<Handling>,
     busy_chats: &mut HashSet<i64>,
 ) {
-    // Later updates of a chat wait for the earlier: those that are left come again with the next poll.
-    let mut left_chats: HashSet<i64> = HashSet::new();
+    let mut waiting: Vec<Pending> = Vec::new();
+    // Chats whose oldest update could not be answered: nothing of theirs can, as long as the database is away.
+    let mut stuck_chats: HashMap<i64, bool> = HashMap::new();
     for update in updates {
-        let id = update.id;
-        if !ledger.see(id) {
+        if !ledger.see(update.id) {
             continue;
         }
         let chat = update.update.as_ref().ok().and_then(|update| chat_of(update));
+        let tries = ledger.tries(update.id);
+        let is_stuck = chat.is_some_and(|chat| *stuck_chats.entry(chat).or_insert(tries > 0));
+        let stops = is_stuck && update.update.as_ref().is_ok_and(|update| bot.would_stop_trading(update));
+        waiting.push(Pending { update, chat, passes: stops.then_some(tries) });
+    }
+    waiting.sort_by_key(Pending::turn);
+    // Later updates of a chat wait for the earlier: those that are left come again with the next poll.
+    let mut left_chats: HashSet<i64> = HashSet::new();
+    for Pending { update, chat, .. } in waiting {
+        let id = update.id;
         let must_wait = chat.is_some_and(|chat| busy_chats.contains(&chat) || left_chats.contains(&chat));
         if must_wait || handling.len() >= PARALLEL {
             left_chats.extend(chat);
