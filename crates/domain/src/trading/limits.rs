@@ -28,7 +28,7 @@ pub struct Limits {
     pub max_orders_per_minute: u32,
     /// Oldest price that an order may be made at, in milliseconds.
     pub max_price_age_ms: u64,
-    /// Oldest signal that becomes an order, in seconds.
+    /// Oldest signal that becomes an order, in seconds; one that only makes a position smaller is never too old.
     pub max_signal_age_seconds: u64,
 }
 
@@ -39,6 +39,8 @@ pub struct Market<'a> {
     pub symbol: &'a Symbol,
     /// Which side.
     pub side: Side,
+    /// It may only make a position smaller, whatever is held once the exchange has it.
+    pub reduce_only: bool,
     /// How much, in the base currency, above zero.
     pub quantity: Decimal,
     /// Price of the moment (or the order's own limit), in the quote currency.
@@ -175,7 +177,8 @@ impl Limits {
             return Err(Refusal::new(RefusalCode::SymbolNotAllowed, detail));
         }
         let age = (market.now - market.signal_began_at).num_seconds().max(0).unsigned_abs();
-        if age > self.max_signal_age_seconds {
+        // What has waited for long behind others must not leave the position open.
+        if age > self.max_signal_age_seconds && !market.reduce_only {
             let detail = format!("The signal is {age} s old; {} s is the limit.", self.max_signal_age_seconds);
             return Err(Refusal::new(RefusalCode::SignalTooOld, detail));
         }
@@ -271,6 +274,7 @@ mod tests {
         let mut market = Market {
             symbol: &symbol,
             side: Side::Buy,
+            reduce_only: false,
             quantity: dec!(0.01),
             price: dec!(40000),
             price_age_ms: 10_000,
@@ -296,6 +300,11 @@ mod tests {
         assert_eq!(refused(|m| m.orders_last_minute = 10), Some(RefusalCode::TooManyOrders));
         assert_eq!(refused(|m| m.price_age_ms = 10_001), Some(RefusalCode::PriceTooOld));
         assert_eq!(refused(|m| m.now += TimeDelta::seconds(1)), Some(RefusalCode::SignalTooOld));
+        let closes = |m: &mut Market<'_>| {
+            (m.reduce_only, m.held, m.side) = (true, dec!(0.01), Side::Sell);
+            m.now += TimeDelta::hours(5);
+        };
+        assert_eq!(refused(closes), None, "what only reduces is never too old");
         assert_eq!(refused(|m| m.state = TradingState::Halted), Some(RefusalCode::TradingHalted));
         assert_eq!(refused(|m| m.state = TradingState::Reducing), Some(RefusalCode::ReducingOnly));
         let other = "ETHUSDT".parse().unwrap();
@@ -303,6 +312,7 @@ mod tests {
         let market = Market {
             symbol: &other,
             side: Side::Buy,
+            reduce_only: false,
             quantity: dec!(1),
             price: dec!(1),
             price_age_ms: 0,
@@ -354,6 +364,7 @@ mod tests {
         let market = Market {
             symbol: &symbol,
             side: Side::Sell,
+            reduce_only: false,
             quantity: dec!(0.025),
             price: dec!(40000),
             price_age_ms: 0,
@@ -406,7 +417,7 @@ mod tests {
                 let place = usize::from(!buys);
                 let quantity = Decimal::new(quantity, 4);
                 let market = Market {
-                    symbol: &symbol, side, quantity, price, price_age_ms: 0, signal_began_at: now, now, held,
+                    symbol: &symbol, side, reduce_only: false, quantity, price, price_age_ms: 0, signal_began_at: now, now, held,
                     coming: open[place], realised_today_usd: Decimal::ZERO, orders_last_minute: 0,
                     state: TradingState::Running,
                 };

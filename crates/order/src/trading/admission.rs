@@ -100,7 +100,8 @@ impl Behind {
             // What people would rather be told than that the order is too small.
             other => {
                 let side = if signal.action == SignalAction::Sell { Side::Sell } else { Side::Buy };
-                let nothing = Sized { side, quantity: Decimal::ZERO, reduce_only: false };
+                let reduce_only = signal.action == SignalAction::Close;
+                let nothing = Sized { side, quantity: Decimal::ZERO, reduce_only };
                 let market = self.market(&signal.symbol, nothing, Decimal::ZERO, 0, began(signal));
                 if let Err(refusal) = rules.limits.check(&market)
                     && matches!(
@@ -157,6 +158,7 @@ impl Behind {
         Market {
             symbol,
             side: sized.side,
+            reduce_only: sized.reduce_only,
             quantity: sized.quantity,
             price,
             price_age_ms,

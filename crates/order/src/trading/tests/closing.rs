@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use domain::trading::{OrderStatus, Signal, SignalAction, SignalResult};
+use chrono::{TimeDelta, Utc};
+use domain::trading::{OrderStatus, RefusalCode, Signal, SignalAction, SignalResult};
 use rust_decimal::Decimal;
 use rust_decimal_macros::dec;
 use storage::testing::{TestDatabase, engines};
@@ -125,7 +126,7 @@ fn a_close_that_is_refused_for_another_reason_does_not_wait() {
         process.trading.handle_signal(buy(1)).await.unwrap();
         let narrow = Process::with(&database, &exchange, &prices, |rules| rules.limits.symbols = vec![foreign]).await;
         let outcome = narrow.trading.handle_signal(close(2)).await.unwrap();
-        assert_eq!(outcome.refusal.unwrap().code, domain::trading::RefusalCode::SymbolNotAllowed);
+        assert_eq!(outcome.refusal.unwrap().code, RefusalCode::SymbolNotAllowed);
     });
 }
 
@@ -147,5 +148,27 @@ fn what_was_to_be_sent_before_a_close_is_not_sent_after_it() {
             assert_eq!((ended.status, reason), (OrderStatus::Cancelled, Some("a later signal closes the position")));
             assert_eq!((exchange.taken(&ended.id), held(&process).await), (0, dec!(0)));
         }
+    });
+}
+
+/// It may have waited for long behind an order that nobody knew about.
+#[test]
+fn a_close_is_never_too_old() {
+    run(async |database| {
+        let (exchange, prices) = (Fake::default(), prices());
+        let process = Process::start(&database, &exchange, &prices).await;
+        process.trading.handle_signal(buy(1)).await.unwrap();
+        let long_ago = Utc::now() - TimeDelta::hours(5);
+        let old = |signal: Signal| Signal { received_at: long_ago, alerted_at: Some(long_ago), ..signal };
+        let opens = process.trading.handle_signal(old(buy(2))).await.unwrap();
+        assert_eq!(opens.refusal.unwrap().code, RefusalCode::SignalTooOld);
+        // It could not be sent at once either, and is looked after later.
+        exchange.plan([Placing::NotSent]);
+        let waits = process.trading.handle_signal(old(close(3))).await;
+        assert!(matches!(waits, Err(TradingError::Exchange(_))), "{waits:?}");
+        let closed = process.trading.handle_signal(old(close(3))).await.unwrap().order.unwrap();
+        assert_eq!((closed.status, held(&process).await), (OrderStatus::Filled, dec!(0)));
+        let nothing = process.trading.handle_signal(old(close(4))).await.unwrap();
+        assert_eq!(nothing.refusal.unwrap().code, RefusalCode::NothingToClose, "and is told why");
     });
 }
