@@ -1,8 +1,10 @@
 //! Presses of buttons: who may, what is done, and what the button's owner sees of it.
 
-use chrono::Utc;
+use chrono::{DateTime, Utc};
 use domain::DecisionId;
+use domain::trading::TradeOrder;
 use storage::StorageError;
+use web::{UpstreamError, UpstreamErrorKind};
 
 use super::commands::by;
 use super::intake::Place;
@@ -12,6 +14,9 @@ use super::reply::Reply;
 use super::role::Role;
 use super::{Bot, Outcome, text};
 use crate::backends::Verdict;
+
+/// Of order-service: the answer took too long, and the work goes on.
+const GATEWAY_TIMEOUT: u16 = 504;
 
 impl Bot {
     /// Answers a press; `message` is where the button was. The press itself is always answered, whatever comes of it.
@@ -72,9 +77,12 @@ impl Bot {
                 (Some(order), Outcome::Answered)
             }
             Err(error) => {
+                let still = self.still_asked(id, verdict, &error).await;
                 // A button that was used or is too old: order-service says so itself.
                 let words = if error.is_refusal() {
                     text::refused_briefly(&error)
+                } else if let Some((_, until)) = &still {
+                    text::not_confirmed(&error, *until)
                 } else {
                     let what = match verdict {
                         Verdict::Confirm => "Not known whether it is confirmed.",
@@ -84,10 +92,31 @@ impl Bot {
                     text::failed_briefly(what, &error)
                 };
                 self.alert_presser(callback_id, &words).await;
-                (backends.order(id).await.ok().flatten(), Outcome::Refused)
+                let order = match still {
+                    Some((order, _)) => Some(order),
+                    None => backends.order(id).await.ok().flatten(),
+                };
+                (order, Outcome::Refused)
             }
         };
         let drafts = order.map(|order| order_draft(place.chat_id, &order, Some(message_id), Utc::now()));
         Reply { outcome, drafts: drafts.into_iter().collect() }
+    }
+
+    /// An order that waits for a yes after one was not taken, and until when: order-service has said why not, and has kept
+    /// nothing of it. An answer that did not come, or that says that it took too long, leaves that open.
+    async fn still_asked(
+        &self,
+        id: &DecisionId,
+        verdict: Verdict,
+        error: &UpstreamError,
+    ) -> Option<(TradeOrder, DateTime<Utc>)> {
+        let UpstreamErrorKind::Status { status, problem: Some(_), .. } = &error.kind else { return None };
+        if verdict != Verdict::Confirm || error.is_refusal() || *status == GATEWAY_TIMEOUT {
+            return None;
+        }
+        let order = self.inner.backends.order(id).await.ok()??;
+        let until = order.confirmation.as_ref()?.expires_at;
+        (order.awaits_confirmation() && until > Utc::now()).then_some((order, until))
     }
 }

@@ -64,15 +64,22 @@ impl Trading {
             Ok(())
         };
         let told = Told { notice: true, ..Told::noted(by.clone(), "order.confirmed") };
-        let Some(claimed) = Box::pin(self.claim(&kept, quote, change, told)).await? else {
+        let claimed = Box::pin(self.claim(&kept, quote, change, told)).await.map_err(TradingError::of_a_yes)?;
+        let Some(claimed) = claimed else {
             return self.pending(id).await.and(Err(TradingError::Contended));
         };
         if claimed.claim.is_none() {
             return Ok(claimed);
         }
         match Box::pin(self.send_claimed(claimed)).await {
-            // It is confirmed, and goes on by itself.
-            Err(error @ (TradingError::Unknown(_) | TradingError::Exchange(_) | TradingError::Contended)) => {
+            // It is confirmed, and goes on by itself, also where a limit of the moment holds its second try back.
+            Err(
+                error @ (TradingError::Unknown(_)
+                | TradingError::Exchange(_)
+                | TradingError::Contended
+                | TradingError::HeldBack(_)
+                | TradingError::Uncertain(_)),
+            ) => {
                 error.show();
                 self.find(id).await
             }

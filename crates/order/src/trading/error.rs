@@ -44,6 +44,10 @@ pub(crate) enum TradingError {
     HeldBack(Refusal),
     #[error("it is not settled what becomes of another order of {0}")]
     Uncertain(Symbol),
+    #[error("the yes is not taken: {}", .0.detail)]
+    YesHeldBack(Refusal),
+    #[error("the yes is not taken: it is not settled what becomes of another order of {0}")]
+    YesUncertain(Symbol),
     #[error("orders of {0} are open")]
     OrdersOpen(Symbol),
     #[error("{0}")]
@@ -63,6 +67,15 @@ pub(crate) enum TradingError {
 }
 
 impl TradingError {
+    /// The same where somebody's yes is at stake: it is not kept, and nobody tries again but whoever says it again.
+    pub(crate) fn of_a_yes(self) -> Self {
+        match self {
+            Self::HeldBack(refusal) => Self::YesHeldBack(refusal),
+            Self::Uncertain(symbol) => Self::YesUncertain(symbol),
+            other => other,
+        }
+    }
+
     /// A bounded word, for `error.type`.
     pub(crate) const fn label(&self) -> &'static str {
         match self {
@@ -78,7 +91,7 @@ impl TradingError {
             Self::AlreadyDecided { .. } => "already_decided",
             Self::ConfirmationExpired(_) => "confirmation_expired",
             Self::AlreadyFinal { .. } => "already_final",
-            Self::HeldBack(_) | Self::Uncertain(_) => "order_held_back",
+            Self::HeldBack(_) | Self::Uncertain(_) | Self::YesHeldBack(_) | Self::YesUncertain(_) => "order_held_back",
             Self::OrdersOpen(_) => "orders_open",
             Self::Page(error) => error.code(),
             Self::Query(_) => "bad_query",
@@ -178,6 +191,17 @@ impl From<TradingError> for Problem {
                 );
                 return Self::new(away, label, sentence).retry_after(COME_AGAIN);
             }
+            TradingError::YesHeldBack(refusal) => {
+                let sentence = format!("{} The order still waits to be confirmed.", refusal.detail);
+                return Self::new(away, label, sentence).retry_after(COME_AGAIN);
+            }
+            TradingError::YesUncertain(symbol) => {
+                let sentence = format!(
+                    "It is not settled yet what becomes of another order of {symbol}, and so what is held. The order \
+                     still waits to be confirmed."
+                );
+                return Self::new(away, label, sentence).retry_after(COME_AGAIN);
+            }
             TradingError::OrdersOpen(symbol) => {
                 let sentence =
                     format!("Orders of {symbol} are open: cancel them, or wait for their end, and try again.");
@@ -196,5 +220,30 @@ impl From<TradingError> for Problem {
             }
         };
         Self::new(status, label, sentence)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::trading::RefusalCode;
+
+    use super::*;
+
+    #[test]
+    fn only_a_signal_s_order_is_tried_again_by_itself() {
+        let held =
+            || Refusal::new(RefusalCode::TooManyOrders, "There were 3 orders in the last minute; 3 is the limit.");
+        let uncertain = || TradingError::Uncertain("BTCUSDT".parse().unwrap());
+        for (error, said) in [
+            (TradingError::HeldBack(held()), "3 is the limit. It is tried again by itself."),
+            (TradingError::HeldBack(held()).of_a_yes(), "3 is the limit. The order still waits to be confirmed."),
+            (uncertain(), "It is tried again by itself."),
+            (uncertain().of_a_yes(), "so what is held. The order still waits to be confirmed."),
+        ] {
+            let problem = Problem::from(error);
+            assert!(problem.detail().ends_with(said), "{}", problem.detail());
+        }
+        assert_eq!(uncertain().of_a_yes().label(), "order_held_back");
+        assert_eq!(TradingError::Contended.of_a_yes().label(), "contended");
     }
 }

@@ -89,6 +89,14 @@ pub(crate) fn failed_briefly(what: &str, error: &UpstreamError) -> String {
     shorten_to(&format!("{what} {}: {}", error.upstream, problem(error.clone()).detail()), MAX_CALLBACK)
 }
 
+/// That a yes was not taken, why, and until when it can be said again.
+pub(crate) fn not_confirmed(error: &UpstreamError, until: DateTime<Utc>) -> String {
+    let end = format!(" Press Confirm again before {} UTC.", until.format("%H:%M"));
+    let why = format!("It is not confirmed: {}", problem(error.clone()).detail());
+    // What is to be done stands there however long the reason is.
+    shorten_to(&why, MAX_CALLBACK.saturating_sub(length(&end))) + &end
+}
+
 /// Why a service refused, in its own words.
 pub(crate) fn refused_briefly(error: &UpstreamError) -> String {
     shorten_to(problem(error.clone()).detail(), MAX_CALLBACK)

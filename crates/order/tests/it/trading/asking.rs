@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use storage::testing::TestDatabase;
 use web::RunningServer;
 
-use super::desk::{Desk, comes_to, decide, id_of, order, put, put_state, send, signal, signal_with, state};
+use super::desk::{Desk, decide, id_of, order, put, put_state, send, signal, signal_with, state};
 
 /// A state that is never to be freer than the one that holds.
 async fn tighten(server: &RunningServer, to: &str) -> Value {
@@ -42,26 +42,28 @@ pub(crate) async fn a_pause_never_undoes_a_halt(database: TestDatabase) {
 /// Nothing tries again what nobody has said yes to: whoever presses has to press again, and is told so.
 pub(crate) async fn a_yes_that_is_not_kept_is_told_as_that(database: TestDatabase) {
     let desk = Desk::start(&database).await;
+    let server = desk.with(&database, |settings| settings.confirm_orders = ConfirmOrders::Always).await;
+    let signals = [signal("buy"), signal_with("buy", json!({"symbol": "ETHUSDT"}))];
+    for signal in &signals {
+        let outcome = send(&server, signal).await.ok();
+        assert_eq!(outcome["result"], "awaiting_confirmation", "{outcome}");
+    }
+    server.stop().await;
+    // Each of the two is one too many beside the other.
     let server = desk
         .with(&database, |settings| {
             settings.confirm_orders = ConfirmOrders::Always;
             settings.max_orders_per_minute = 1;
         })
         .await;
-    let [first, second] = [signal("buy"), signal_with("buy", json!({"symbol": "ETHUSDT"}))];
-    for signal in [&first, &second] {
-        let outcome = send(&server, signal).await.ok();
-        assert_eq!(outcome["result"], "awaiting_confirmation", "{outcome}");
-    }
-    assert_eq!(decide(&server, &id_of(&first), "confirm").await.status, 200);
-    comes_to(&server, &id_of(&first), "filled").await;
-    let problem = decide(&server, &id_of(&second), "confirm").await.problem(503, "order_held_back");
+    let id = id_of(&signals[1]);
+    let problem = decide(&server, &id, "confirm").await.problem(503, "order_held_back");
     let detail = problem["detail"].as_str().unwrap();
     assert!(detail.contains("minute") && detail.ends_with("The order still waits to be confirmed."), "{detail}");
     assert!(!detail.contains("by itself"), "{detail}");
-    let kept = order(&server, &id_of(&second)).await;
+    let kept = order(&server, &id).await;
     assert_eq!((&kept["status"], &kept["confirmation"]["state"]), (&json!("new"), &json!("pending")));
-    assert_eq!(desk.seen(&id_of(&second)).await, (0, 0));
+    assert_eq!(desk.seen(&id).await, (0, 0));
     server.stop().await;
     desk.stop().await;
 }
