@@ -1,9 +1,10 @@
 //! Orders that finish while a chat has many to be told of: a line each in one message, so that the chat catches up.
 
 use chrono::{DateTime, TimeDelta, Utc};
+use serde_json::Value;
 use storage::{FromRow, QueryType, Statement, StorageError, Transaction};
 
-use super::{Content, Draft, Subject, table};
+use super::{Content, Draft, Subject, memory, table};
 
 const DIGESTS: &str = "telegram_digests";
 
@@ -30,48 +31,72 @@ struct Row {
     times: i64,
 }
 
-/// What a chat is told instead of a finished order's own message, where many wait and none of the order has been sent or
-/// tried: the words of it that wait are taken out of the line, and the message of those that are told together has a line
-/// more. None where the order is to have its own.
-pub(super) async fn instead(
+/// How a chat is told of something.
+pub(super) enum Telling {
+    /// In its own words.
+    AsItIs,
+    /// In these words instead.
+    Instead(Box<Draft>),
+    /// Not at all: it has been.
+    Not,
+}
+
+/// What a chat is told of a finished order. Where many wait and none of the order has been sent or tried, the words of it
+/// that wait are taken out of the line, and the message of those that are told together has a line more. An order that has
+/// been told of without a message that could be edited, as such a line, is told of again only once its status is another
+/// one: a fee that comes late is no news.
+pub(super) async fn telling(
     transaction: &mut Transaction,
     draft: &Draft,
     now: DateTime<Utc>,
-) -> Result<Option<Draft>, StorageError> {
-    let (Some(subject), Some(line)) = (&draft.subject, &draft.digest) else { return Ok(None) };
+) -> Result<Telling, StorageError> {
+    let (Some(subject), Some(line)) = (&draft.subject, &draft.digest) else { return Ok(Telling::AsItIs) };
+    if let Some(sent) = sent(transaction, draft.chat_id, subject).await? {
+        let was_told = sent.message_id.is_none() && has_its_status(transaction, draft, subject).await?;
+        return Ok(if was_told { Telling::Not } else { Telling::AsItIs });
+    }
     let waiting: Count = transaction.fetch_one(waiting(draft.chat_id)).await?;
     if waiting.orders <= MOST_WAITING {
-        return Ok(None);
-    }
-    if is_sent(transaction, draft.chat_id, subject).await? {
-        return Ok(None);
+        return Ok(Telling::AsItIs);
     }
     transaction.execute(withdraw(draft.chat_id, subject, now)).await?;
     if transaction.fetch_one::<Count>(own(draft.chat_id, &subject.name)).await?.orders > 0 {
         // On its way, or newer than this.
-        return Ok(None);
+        return Ok(Telling::AsItIs);
     }
     // Asked again: what was on its way at first may have come there by now.
-    if is_sent(transaction, draft.chat_id, subject).await? {
-        return Ok(None);
+    if sent(transaction, draft.chat_id, subject).await?.is_some() {
+        return Ok(Telling::AsItIs);
     }
     // It has been told: older words are worth nothing, and newer ones are a message.
     transaction.execute(table::note_sent(draft.chat_id, &subject.name, None, subject.rank)).await?;
     let row: Row = transaction.fetch_one(add(draft.chat_id, &subject.name, line, now)).await?;
     let text =
         format!("📋 <b>Orders that finished</b> since {} UTC: {}\n{}", row.since.format("%H:%M"), row.times, row.lines);
-    Ok(Some(Draft {
+    Ok(Telling::Instead(Box::new(Draft {
         content: Content::text(text),
         subject: Some(Subject { name: row.subject, rank: row.times, message_id: None }),
         digest: None,
         ..draft.clone()
-    }))
+    })))
 }
 
-/// Whether the chat has been told of it.
-async fn is_sent(transaction: &mut Transaction, chat_id: i64, subject: &Subject) -> Result<bool, StorageError> {
-    let sent: Option<table::Sent> = transaction.fetch_optional(table::sent(chat_id, &subject.name)).await?;
-    Ok(sent.is_some())
+/// What the chat has been told of it.
+async fn sent(
+    transaction: &mut Transaction,
+    chat_id: i64,
+    subject: &Subject,
+) -> Result<Option<table::Sent>, StorageError> {
+    transaction.fetch_optional(table::sent(chat_id, &subject.name)).await
+}
+
+/// Whether the status of an order is the one that the chat was told last.
+async fn has_its_status(transaction: &mut Transaction, draft: &Draft, subject: &Subject) -> Result<bool, StorageError> {
+    let told = memory::detail(transaction, draft.chat_id, &subject.name).await?;
+    let news = draft.memories.iter().find(|memory| memory.subject == subject.name);
+    let status = |detail: &Value| detail.get("status").cloned();
+    let (told, news) = (told.as_ref().and_then(status), news.and_then(|memory| status(&memory.detail)));
+    Ok(told.is_some() && told == news)
 }
 
 /// How many orders' messages wait in a chat, as far as it matters.

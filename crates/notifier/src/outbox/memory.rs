@@ -2,7 +2,7 @@
 
 use chrono::Utc;
 use serde_json::Value;
-use storage::{FromRow, QueryType, Statement, StorageError};
+use storage::{FromRow, QueryType, Statement, StorageError, Transaction};
 
 use super::{Memory, Outbox};
 
@@ -47,6 +47,28 @@ pub(super) fn keep(chat_id: i64, memory: &Memory) -> Statement {
     .bind(memory.detail.to_string())
     .bind(memory.trace_id.clone())
     .bind(Utc::now())
+}
+
+#[derive(FromRow)]
+struct Detail {
+    detail: String,
+}
+
+/// What is remembered of a subject; nothing where that cannot be read any more.
+pub(super) async fn detail(
+    transaction: &mut Transaction,
+    chat_id: i64,
+    subject: &str,
+) -> Result<Option<Value>, StorageError> {
+    let statement = Statement::new(
+        QueryType::Select,
+        SUBJECTS,
+        "SELECT detail FROM telegram_subjects WHERE chat_id = $1 AND subject = $2",
+    )
+    .bind(chat_id)
+    .bind(subject);
+    let kept: Option<Detail> = transaction.fetch_optional(statement).await?;
+    Ok(kept.and_then(|kept| serde_json::from_str(&kept.detail).ok()))
 }
 
 impl Outbox {

@@ -9,7 +9,8 @@
 //!
 //! **Folding.** Notices of one kind ([`Fold`]: refusals of one limit and hook) that come within ten minutes are one
 //! message, which is edited and counts them. While more than twenty orders' messages wait in a chat, an order that
-//! finishes and of which nothing has been sent yet is a line in one message for all of these, and has none of its own.
+//! finishes and of which nothing has been sent yet is a line in one message for all of these, and has none of its own: a
+//! fee that comes later is not told, another status would be.
 //!
 //! **How often a message arrives.** What is written down is said; a kill at any moment loses nothing. Telegram has no
 //! idempotency key, so a message may come twice in two cases only: the process dies after Telegram took it and before
@@ -42,6 +43,8 @@ use storage::outbox::store_context;
 use storage::{Database, Migration, QueryType, Statement, StorageError, Transaction};
 use telemetry::metrics::notifier::MESSAGES_SENT;
 use tokio::sync::Notify;
+
+use digest::Telling;
 
 pub use content::{Button, Buttons, Content};
 pub use fold::Fold;
@@ -220,11 +223,15 @@ impl Outbox {
         }
         for draft in drafts {
             let now = Utc::now();
-            let another = match &draft.fold {
-                Some(kind) => Some(fold::into(&mut transaction, draft, kind, now).await?),
-                None => digest::instead(&mut transaction, draft, now).await?,
+            let telling = match &draft.fold {
+                Some(kind) => Telling::Instead(Box::new(fold::into(&mut transaction, draft, kind, now).await?)),
+                None => digest::telling(&mut transaction, draft, now).await?,
             };
-            self.put(&mut transaction, another.as_ref().unwrap_or(draft)).await?;
+            match telling {
+                Telling::AsItIs => self.put(&mut transaction, draft).await?,
+                Telling::Instead(another) => self.put(&mut transaction, &another).await?,
+                Telling::Not => remember(&mut transaction, draft).await?,
+            }
         }
         transaction.commit().await?;
         self.news.notify_one();
@@ -232,9 +239,7 @@ impl Outbox {
     }
 
     async fn put(&self, transaction: &mut Transaction, draft: &Draft) -> Result<(), StorageError> {
-        for memory in &draft.memories {
-            transaction.execute(memory::keep(draft.chat_id, memory)).await?;
-        }
+        remember(transaction, draft).await?;
         if let Some(subject) = &draft.subject {
             if let Some(message_id) = subject.message_id {
                 transaction.execute(table::adopt(draft.chat_id, &subject.name, message_id)).await?;
@@ -262,6 +267,14 @@ impl Outbox {
         }
         Ok(())
     }
+}
+
+/// Keeps what is remembered of a draft, said or not.
+async fn remember(transaction: &mut Transaction, draft: &Draft) -> Result<(), StorageError> {
+    for memory in &draft.memories {
+        transaction.execute(memory::keep(draft.chat_id, memory)).await?;
+    }
+    Ok(())
 }
 
 fn superseded() {

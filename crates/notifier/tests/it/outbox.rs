@@ -140,7 +140,13 @@ pub(crate) async fn what_was_urgent_survives_a_kill_and_is_first_again(database:
 /// A finished order as a notice.
 fn finished(number: usize) -> Draft {
     let (subject, text) = (format!("order:{number}"), format!("message of {number}"));
-    Draft { digest: Some(format!("line of {number}")), ..about(1, &subject, 6, &text).as_notice() }
+    let memories = vec![remembered(&subject, "cancelled")];
+    Draft { digest: Some(format!("line of {number}")), memories, ..about(1, &subject, 6, &text).as_notice() }
+}
+
+/// An order, as it is remembered.
+fn remembered(subject: &str, status: &str) -> Memory {
+    Memory { subject: subject.to_owned(), detail: json!({"status": status}), trace_id: None }
 }
 
 async fn opened(process: &Process, numbers: std::ops::Range<usize>) {
@@ -177,12 +183,20 @@ pub(crate) async fn orders_that_finish_while_many_wait_are_lines_of_one_message(
     assert!(digest.starts_with("📋 <b>Orders that finished</b> since ") && digest.contains(" UTC: 31\n"), "{digest}");
     assert_eq!(digest.lines().skip(1).collect::<Vec<_>>(), lines, "each once, in order");
     until(&postman, 2, &["message of 30"]).await;
-    // The chat has caught up: whatever comes has its message again, news of one that was a line, too.
+    // The chat has caught up: whatever comes has its message again, and so has another status of one that was a line. A
+    // fee of such a one has been told of already, as far as anybody wants to know.
+    let news = |number: usize, rank: i64, status: &str, text: &str| {
+        let subject = format!("order:{number}");
+        let memories = vec![remembered(&subject, status)];
+        Draft { digest: Some("line".to_owned()), memories, ..about(1, &subject, rank, text).as_notice() }
+    };
+    say(&process, "fee", &[news(30, 8, "cancelled", "a fee of 30")]).await;
     say(&process, "next", &[finished(70)]).await;
-    let news = Draft { digest: Some("line".to_owned()), ..about(1, "order:30", 8, "a fee of 30").as_notice() };
-    say(&process, "news", &[news]).await;
-    eventually("two more", || async { (postman.texts(1).len() == wanted.len() + 3).then_some(()) }).await;
-    assert_eq!(postman.texts(1)[wanted.len() + 1..], ["message of 70", "a fee of 30"]);
+    say(&process, "status", &[news(31, 8, "filled", "31 is filled")]).await;
+    say(&process, "fee again", &[news(30, 9, "cancelled", "another fee of 30")]).await;
+    say(&process, "last", &[told(1, "the end")]).await;
+    eventually("the end", || async { (postman.texts(1).last()? == "the end").then_some(()) }).await;
+    assert_eq!(postman.texts(1)[wanted.len() + 1..], ["message of 70", "31 is filled", "the end"]);
     assert!(postman.came().iter().all(|came| came.edited.is_none()), "no message became another's");
     process.stop().await;
 }
