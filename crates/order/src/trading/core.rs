@@ -38,7 +38,7 @@ pub(crate) struct Core {
     pub(crate) telling: Telling,
     /// There is something to look after before the next round.
     pub(crate) kick: Notify,
-    /// What was filled at no fee.
+    /// What is at its end, and was filled at no fee.
     pub(crate) fees: LateFees,
     /// What the exchange had and does not know.
     pub(crate) missing: Missing,

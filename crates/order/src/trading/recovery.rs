@@ -88,6 +88,8 @@ impl Trading {
                 let written = self.write(&kept, change, Told::moved(the_exchange())).await?;
                 written.ok_or(TradingError::Contended)
             }
+            // Nothing comes after its end, and an exchange does not keep orders for ever.
+            Err(AskFailure::NoSuchOrder(_)) if kept.order.status.is_final() => Ok(kept),
             Err(AskFailure::NoSuchOrder(_)) if kept.order.exchange_order_id.is_some() => self.missing(kept).await,
             Err(failure) => {
                 tracing::info!(order.id = %kept.order.id, error = %failure, "the exchange says nothing of the order");

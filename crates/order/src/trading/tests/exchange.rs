@@ -43,6 +43,8 @@ struct Book {
     fees_are_late: bool,
     /// How much of an order at the market's price is not filled yet, of one.
     unfilled: Decimal,
+    /// What was taken back, and how much of it was filled by then.
+    taken_back: HashMap<DecisionId, Decimal>,
 }
 
 impl Book {
@@ -97,6 +99,11 @@ impl Fake {
         self.book.lock().unwrap().unfilled = Decimal::ONE - part;
     }
 
+    /// It knows nothing of what it has taken so far.
+    pub(super) fn forget_everything(&self) {
+        self.book.lock().unwrap().taken.clear();
+    }
+
     pub(super) fn calls(&self) -> u32 {
         self.book.lock().unwrap().calls
     }
@@ -106,10 +113,12 @@ impl Fake {
         book.arrive();
         let (order, _) = book.taken.get(id)?;
         let unfilled = if order.kind == OrderKind::Market { book.unfilled } else { Decimal::ONE };
-        let filled = order.quantity * (Decimal::ONE - unfilled);
+        let taken_back = book.taken_back.get(id).copied();
+        let filled = taken_back.unwrap_or(order.quantity * (Decimal::ONE - unfilled));
         Some(Report {
             exchange_order_id: format!("x-{id}"),
             status: Some(match filled {
+                part if taken_back.is_some() && part < order.quantity => OrderStatus::Cancelled,
                 part if part.is_zero() => OrderStatus::Submitted,
                 part if part < order.quantity => OrderStatus::PartiallyFilled,
                 _ => OrderStatus::Filled,
@@ -160,8 +169,12 @@ impl Exchange for Fake {
     }
 
     fn cancel<'a>(&'a self, _: &'a Symbol, id: &'a DecisionId) -> LocalBoxFuture<'a, Result<(), AskFailure>> {
-        async move { self.report(id).map(drop).ok_or_else(|| AskFailure::NoSuchOrder("order not exist".to_owned())) }
-            .boxed_local()
+        async move {
+            let order = self.report(id).ok_or_else(|| AskFailure::NoSuchOrder("order not exist".to_owned()))?;
+            self.book.lock().unwrap().taken_back.entry(id.clone()).or_insert(order.filled);
+            Ok(())
+        }
+        .boxed_local()
     }
 
     fn balance(&self) -> LocalBoxFuture<'_, Result<Account, AskFailure>> {

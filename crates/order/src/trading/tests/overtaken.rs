@@ -187,3 +187,41 @@ fn a_fee_that_is_told_after_the_end_is_booked() {
         assert_eq!(ledger::realised_today(&core.database, core.rules.mode).await.unwrap(), dec!(-0.02));
     });
 }
+
+#[test]
+fn a_fee_that_is_told_late_of_what_was_filled_before_the_rest_was_taken_back_is_booked() {
+    run(async |database| {
+        let (exchange, prices) = (Fake::default(), prices());
+        let process = Process::start(&database, &exchange, &prices).await;
+        exchange.fees_are_late(true);
+        exchange.filled_so_far(dec!(0.5));
+        let order = process.trading.handle_signal(signal(1)).await.unwrap().order.unwrap();
+        assert_eq!((order.status, order.fee), (OrderStatus::PartiallyFilled, dec!(0)));
+        let taken = process.trading.cancel(&order.id, &"cli".parse().unwrap()).await.unwrap();
+        assert_eq!((taken.status, taken.filled_quantity, taken.fee), (OrderStatus::Cancelled, dec!(0.0005), dec!(0)));
+        exchange.fees_are_late(false);
+        process.trading.ask_for_fees(Instant::now() + Duration::from_secs(3)).await;
+        let after = process.trading.find(&order.id).await.unwrap().order;
+        assert_eq!((after.status, after.fee), (OrderStatus::Cancelled, dec!(0.01)));
+        let core = &process.trading.core;
+        assert_eq!(ledger::realised_today(&core.database, core.rules.mode).await.unwrap(), dec!(-0.01));
+    });
+}
+
+#[test]
+fn what_is_at_its_end_and_the_exchange_has_forgotten_stays_as_it_is() {
+    run(async |database| {
+        let (exchange, prices) = (Fake::default(), prices());
+        let process = Process::start(&database, &exchange, &prices).await;
+        exchange.fees_are_late(true);
+        let order = process.trading.handle_signal(signal(1)).await.unwrap().order.unwrap();
+        assert!(process.trading.core.fees.next().is_some());
+        exchange.forget_everything();
+        let kept = process.trading.find(&order.id).await.unwrap();
+        let asked = process.trading.ask(kept.clone()).await.unwrap();
+        assert_eq!(asked, kept, "it is not missing: nothing comes after its end");
+        process.trading.ask_for_fees(Instant::now() + Duration::from_secs(3)).await;
+        assert_eq!(process.trading.core.fees.next(), None, "and it is asked about no more");
+        assert_eq!(process.trading.find(&order.id).await.unwrap(), kept);
+    });
+}
