@@ -156,7 +156,9 @@ impl Trading {
     }
 
     /// Whether, since the claim was written, somebody has changed the order, or trading has become what does not want it:
-    /// whoever was told of that can rely on it.
+    /// whoever was told of that can rely on it. What is between this question and the exchange just then is still claimed:
+    /// whoever halts trading is told of it by name, and it is taken back once it is there. Closing that gap, too, would take
+    /// the lock of the state for as long as the exchange takes to answer, and a halt would wait for it.
     async fn is_overtaken(&self, kept: &Kept) -> Result<bool, TradingError> {
         let now = self.find(kept.id()).await?;
         if now.order.revision != kept.order.revision {

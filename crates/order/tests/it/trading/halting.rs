@@ -117,14 +117,18 @@ pub(crate) async fn a_pause_lets_positions_become_smaller(database: TestDatabase
     desk.stop().await;
 }
 
-/// Whoever is told that trading is halted can rely on it: no order is made after that, by any process.
+/// Whoever is told that trading is halted can rely on it: no order is made after that, by any process. What was on its way
+/// to the exchange just then is named, and is taken back once it is there.
 pub(crate) async fn a_halt_is_immediate(database: TestDatabase) {
     let desk = Desk::start(&database).await;
     let (one, other) = (desk.with(&database, |_| {}).await, desk.with(&database, |_| {}).await);
+    // Long enough for orders to be on their way.
+    desk.fault(json!({"target": "bingx", "kind": "latency", "latency_ms": 300})).await;
     let tries: Vec<_> = (0..40)
         .map(|number| {
             let address = url(if number % 2 == 0 { &one } else { &other }, "/v1/signals");
-            actix_web::rt::spawn(async move { web::testing::post(&address, &signal("buy")).await.status })
+            let rests = signal_with("buy", json!({"limit_price": "1000"}));
+            actix_web::rt::spawn(async move { web::testing::post(&address, &rests).await.status })
         })
         .collect();
     eventually("some are made", async || {
@@ -133,12 +137,31 @@ pub(crate) async fn a_halt_is_immediate(database: TestDatabase) {
     })
     .await;
     let halted = put_state(&other, "halted").await;
+    let told = chrono::Utc::now();
     for attempt in tries {
         assert!(matches!(attempt.await.unwrap(), 200 | 503));
     }
+    desk.faults_off().await;
+    let orders = async || {
+        let page = get(&url(&one, "/v1/trading/orders?limit=200")).await.ok();
+        page["items"].as_array().unwrap().clone()
+    };
+    let orders = eventually("all are at their end", async || {
+        let orders = orders().await;
+        let open = ["new", "submitted", "partially_filled", "unknown"];
+        orders.iter().all(|order| !open.contains(&order["status"].as_str().unwrap())).then_some(orders)
+    })
+    .await;
     let time = |value: &Value| chrono::DateTime::parse_from_rfc3339(value.as_str().unwrap()).unwrap();
-    let orders = get(&url(&one, "/v1/trading/orders?limit=200")).await.ok()["items"].as_array().unwrap().clone();
     assert!(orders.len() >= 3 && orders.iter().all(|order| time(&order["created_at"]) < time(&halted["since"])));
+    assert!(orders.iter().all(|order| order["status"] == "cancelled"), "nothing of them was filled: {orders:?}");
+    let not_cancelled = halted["not_cancelled"].as_array().unwrap();
+    let named = |id: &Value| not_cancelled.iter().any(|order| order["order_id"] == *id);
+    for accepted in desk.exchange().await["orders"].as_array().unwrap() {
+        assert_eq!(accepted["status"], "CANCELLED", "{accepted}");
+        let later = time(&accepted["created_at"]) > told;
+        assert!(!later || named(&accepted["client_order_id"]), "nobody was told of {accepted}: {halted}");
+    }
     assert_eq!(send(&one, &signal("buy")).await.ok()["refusal"]["code"], "trading_halted");
     one.stop().await;
     other.stop().await;
