@@ -1,7 +1,7 @@
 //! From a text in words to what its writer wants. Pure, total and bounded: any text gives an intent.
 
 use domain::trading::TradingState;
-use domain::{DecisionId, Symbol};
+use domain::{DecisionId, Interval, Symbol};
 
 use crate::names::{Emphasis, Vocabulary};
 
@@ -23,7 +23,7 @@ pub const COMMANDS: [(&str, &str); 13] = [
     ("daily", "What each of the last days brought"),
     ("orders", "The newest orders"),
     ("why", "Why the last order or decision; /why ID, or as a reply"),
-    ("chart", "A chart: /chart BTC"),
+    ("chart", "A chart: /chart BTC, /chart BTC 5m"),
     ("pause", "Trade only what makes positions smaller; /pause REASON"),
     ("stop", "Stop all trading at once; /stop REASON"),
     ("resume", "Let trading go on; /resume REASON"),
@@ -48,8 +48,10 @@ pub enum Command {
     Set(TradingState, Option<String>),
     /// Why an order or a decision; without an id, the last one or the one replied to.
     Why(WhyOf),
-    /// A picture of a symbol's prices.
-    Chart(Option<Symbol>),
+    /// A picture of a symbol's prices, in candles of this length; of the shortest where none is said.
+    Chart(Option<Symbol>, Option<Interval>),
+    /// The same in candles of a length that there is not.
+    ChartOfNoInterval,
 }
 
 /// What somebody asks why of.
@@ -147,12 +149,29 @@ fn trading_command(name: &str, rest: &str, vocabulary: &Vocabulary) -> Option<Co
             None => WhyOf::Latest,
             Some(id) => id.to_ascii_lowercase().parse().map_or(WhyOf::Unreadable, WhyOf::Id),
         }),
-        "chart" => Command::Chart(match ask_command(rest, vocabulary) {
-            Intent::Ask(symbols) => symbols.into_iter().next(),
-            _ => None,
-        }),
+        "chart" => chart_command(rest, vocabulary),
         _ => return None,
     })
+}
+
+/// `/chart`, `/chart BTC`, `/chart btc 5m`.
+fn chart_command(rest: &str, vocabulary: &Vocabulary) -> Command {
+    let (lengths, others): (Vec<&str>, Vec<&str>) = rest.split_whitespace().partition(|word| is_length(word));
+    let symbol = match ask_command(&others.join(" "), vocabulary) {
+        Intent::Ask(symbols) => symbols.into_iter().next(),
+        _ => None,
+    };
+    match lengths.first().map(|length| length.to_ascii_lowercase().parse()) {
+        None => Command::Chart(symbol, None),
+        Some(Ok(interval)) => Command::Chart(symbol, Some(interval)),
+        Some(Err(_)) => Command::ChartOfNoInterval,
+    }
+}
+
+/// Whether a word is a length of time, as `5m` and `90` are and `1inch` is not.
+fn is_length(word: &str) -> bool {
+    let unit = word.trim_start_matches(|c: char| c.is_ascii_digit());
+    unit.len() < word.len() && unit.len() <= 3 && unit.chars().all(|c| c.is_ascii_alphabetic())
 }
 
 /// `/ask`, `/ask BTC`, `/ask btc and eth`: what is not understood is taken for a symbol, so that the answer names it.
@@ -383,8 +402,17 @@ mod tests {
         assert_eq!(command("/why it"), Command::Why(WhyOf::Unreadable));
         let id = "0123456789ABCDEF0123456789abcdef";
         assert_eq!(command(&format!("/why {id}")), Command::Why(WhyOf::Id(id.to_lowercase().parse().unwrap())));
-        assert_eq!(command("/chart eth"), Command::Chart(Some("ETHUSDT".parse().unwrap())));
-        assert_eq!(command("/chart"), Command::Chart(None));
+        let eth = || Some("ETHUSDT".parse().unwrap());
+        assert_eq!(command("/chart eth"), Command::Chart(eth(), None));
+        assert_eq!(command("/chart"), Command::Chart(None, None));
+        assert_eq!(command("/chart ETH/USDT 15M"), Command::Chart(eth(), Some(Interval::FifteenMinutes)));
+        assert_eq!(command("/chart 1h eth"), Command::Chart(eth(), Some(Interval::OneHour)));
+        assert_eq!(command("/chart 5m"), Command::Chart(None, Some(Interval::FiveMinutes)));
+        for text in ["/chart BTC 99m", "/chart btc 1d", "/chart 5 btc", "/chart btc 5min"] {
+            assert_eq!(command(text), Command::ChartOfNoInterval, "{text}");
+        }
+        assert_eq!(command("/chart 1inch"), Command::Chart(Some("1INCHUSDT".parse().unwrap()), None));
+        assert_eq!(command("/PAUSE"), command("/pause"));
         assert_eq!(intent("/stop@other_bot"), Intent::Unknown);
         assert_eq!(intent("stop"), Intent::Unknown, "a word is no command");
         let long = format!("/stop {}", "x".repeat(400));

@@ -18,8 +18,8 @@ const MAX_PICTURE_BYTES: usize = 1024 * 1024;
 
 impl Bot {
     /// A chart of a symbol.
-    pub(super) async fn chart_of(&self, place: Place, symbol: &Symbol) -> Reply {
-        self.picture(place, symbol, None).await
+    pub(super) async fn chart_of(&self, place: Place, symbol: &Symbol, interval: Option<Interval>) -> Reply {
+        self.picture(place, symbol, interval, None).await
     }
 
     /// A chart of a symbol with this order or decision marked, as far as it is known.
@@ -35,11 +35,11 @@ impl Bot {
             // A chart without its mark is better than none.
             Found::Nothing | Found::Failed(_) => None,
         };
-        Ok(self.picture(place, symbol, mark).await)
+        Ok(self.picture(place, symbol, None, mark).await)
     }
 
-    async fn picture(&self, place: Place, symbol: &Symbol, mark: Option<Mark>) -> Reply {
-        let interval = interval_for(mark.as_ref().map(|mark| mark.at), Utc::now());
+    async fn picture(&self, place: Place, symbol: &Symbol, interval: Option<Interval>, mark: Option<Mark>) -> Reply {
+        let interval = interval.unwrap_or_else(|| interval_for(mark.as_ref().map(|mark| mark.at), Utc::now()));
         let candles = self.inner.backends.chart_candles(symbol, interval);
         let series = match self.while_typing(place, candles).await {
             Ok(series) => series,

@@ -60,7 +60,10 @@ impl Bot {
             ),
             Command::Why(WhyOf::Id(id)) => self.why_of(place, &id).await?,
             Command::Why(WhyOf::Latest) => self.why_latest(place, replied_to).await?,
-            Command::Chart(symbol) => self.chart_of(place, symbol.as_ref().unwrap_or(self.default_symbol())).await,
+            Command::Chart(symbol, interval) => {
+                self.chart_of(place, symbol.as_ref().unwrap_or(self.default_symbol()), interval).await
+            }
+            Command::ChartOfNoInterval => Reply::text(place, text::no_interval()),
         })
     }
 

@@ -329,6 +329,14 @@ pub(crate) async fn a_chart_is_a_picture_with_what_happened_in_it(database: Test
     );
     assert!(form.contains("IHDR"), "a PNG");
 
+    // Candles of another length, and of one that there is not.
+    let before = floor.telegraph.calls("sendPhoto").len();
+    assert_eq!(floor.telegraph.hand(&floor.server, message(TRADER, TRADER, "/chart BTC 5m")).await.status, 200);
+    eventually("another picture", || async { (floor.telegraph.calls("sendPhoto").len() > before).then_some(()) }).await;
+    assert!(floor.market.seen().iter().any(|call| call.contains("/v1/candles/BTCUSDT?interval=5m")));
+    let text = floor.say(TRADER, "/chart BTC 99m").await;
+    assert!(text.contains("Candles are of 1m, 5m, 15m, 1h"), "{text}");
+
     // market-data-service does not serve it.
     let text = floor.say(TRADER, "/chart doge").await;
     assert!(text.contains("There is no chart") && text.contains("market-data-service"), "{text}");

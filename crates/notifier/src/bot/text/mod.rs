@@ -12,7 +12,7 @@ mod state;
 mod why;
 
 use chrono::{DateTime, Utc};
-use domain::{CandleSeries, Symbol, TradingMode};
+use domain::{CandleSeries, Interval, Symbol, TradingMode};
 use rust_decimal::Decimal;
 use url::Url;
 use web::UpstreamError;
@@ -141,6 +141,12 @@ pub(crate) fn chart(series: &CandleSeries, mark: Option<&str>) -> String {
     let text = format!("📈 <b>{}</b>{last} · candles of {}{mark}", series.symbol, series.interval);
     debug_assert!(length(&text) <= MAX_CAPTION, "a caption is too long");
     text
+}
+
+/// To somebody who wants candles of a length that there is not.
+pub(crate) fn no_interval() -> String {
+    let all = Interval::ALL.map(Interval::as_str).join(", ");
+    format!("🤔 Candles are of {all}: /chart BTC 5m. /chart BTC alone has the shortest.")
 }
 
 /// Why there is no chart.
