@@ -7,8 +7,8 @@
 use std::collections::{HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
-use domain::Symbol;
-use domain::trading::{PositionDifference, TradeEvent};
+use domain::trading::{OrderStatus, PositionDifference, TradeEvent};
+use domain::{DecisionId, Symbol};
 use rust_decimal::Decimal;
 use serde_json::json;
 use storage::{FromRow, Money, QueryType, Statement, Transaction};
@@ -27,8 +27,12 @@ const TABLE: &str = "trading_differences";
 /// What was found of a symbol: what is counted here, and what the exchange says.
 type Found = (Decimal, Decimal);
 
-/// What the last round found, symbol by symbol.
-pub(super) type LastFound = HashMap<Symbol, Found>;
+/// What the last round found, symbol by symbol, and the revisions of the orders that were open then.
+#[derive(Debug, Default)]
+pub(super) struct LastFound {
+    found: HashMap<Symbol, Found>,
+    open: HashMap<DecisionId, i64>,
+}
 
 #[derive(FromRow)]
 struct Row {
@@ -37,9 +41,14 @@ struct Row {
     since: DateTime<Utc>,
 }
 
-/// Symbols with an order at the exchange, or on its way there: what is held of them is changing.
-fn moving(open: &[Kept]) -> HashSet<Symbol> {
-    let moving = open.iter().filter(|kept| !kept.order.awaits_confirmation());
+/// Symbols of which an order has changed since the round before, is on its way to the exchange, or is unknown: what is held
+/// of them is changing. An order that rests there, as it did then, changes nothing.
+fn moving(open: &[Kept], before: &HashMap<DecisionId, i64>) -> HashSet<Symbol> {
+    let rests = |kept: &Kept| {
+        let unsure = kept.claim.is_some() || kept.order.status == OrderStatus::Unknown;
+        !unsure && before.get(kept.id()) == Some(&kept.order.revision)
+    };
+    let moving = open.iter().filter(|kept| !kept.order.awaits_confirmation() && !rests(kept));
     moving.map(|kept| kept.order.symbol.clone()).collect()
 }
 
@@ -53,20 +62,21 @@ impl Trading {
         let core = &*self.core;
         let mode = core.rules.mode;
         let ours = ledger::all(&core.database, mode).await?;
-        let mut moved = moving(&lookups::open(&core.database, mode).await?);
+        let open = lookups::open(&core.database, mode).await?;
+        let mut moved = moving(&open, &last.open);
         let theirs = core.exchange.positions().await.map_err(|failure| match failure {
             AskFailure::NoSuchOrder(reason) | AskFailure::Unavailable(reason) | AskFailure::Refused(reason) => {
                 TradingError::Exchange(reason)
             }
         })?;
         // What was traded while the exchange was asked is compared the next time.
-        moved.extend(moving(&lookups::open(&core.database, mode).await?));
+        moved.extend(moving(&lookups::open(&core.database, mode).await?, &last.open));
         let after = ledger::all(&core.database, mode).await?;
         let of = |all: &[(Symbol, super::booking::Ledger)], symbol: &Symbol| {
             let known = all.iter().find(|(known, _)| known == symbol);
             known.map(|(_, ledger)| ledger.position.quantity).unwrap_or_default()
         };
-        let mut found = LastFound::new();
+        let mut found = HashMap::new();
         for symbol in &core.rules.limits.symbols {
             let held = of(&ours, symbol);
             if moved.contains(symbol) || held != of(&after, symbol) {
@@ -80,13 +90,14 @@ impl Trading {
             if held == told {
                 self.difference_over(symbol, held).await?;
             } else {
-                if last.get(symbol) == Some(&(held, told)) {
+                if last.found.get(symbol) == Some(&(held, told)) {
                     self.difference_found(symbol, (held, told)).await?;
                 }
                 found.insert(symbol.clone(), (held, told));
             }
         }
-        *last = found;
+        let open = open.into_iter().map(|kept| (kept.order.id, kept.order.revision)).collect();
+        *last = LastFound { found, open };
         Ok(())
     }
 
@@ -208,4 +219,31 @@ impl Trading {
 /// All that is held of a symbol; none where some of it cannot be read.
 fn total(theirs: &[Held], symbol: &Symbol) -> Option<Decimal> {
     theirs.iter().filter(|held| held.symbol == *symbol).map(|held| held.position.map(|of| of.quantity)).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::trading::table::Claim;
+    use crate::trading::tests::kept;
+
+    #[test]
+    fn what_rests_as_it_did_the_round_before_is_not_moving() {
+        let mut order = kept();
+        order.order.status = OrderStatus::Submitted;
+        let same = HashMap::from([(order.id().clone(), order.order.revision)]);
+        let moves =
+            |kept: &Kept, before: &HashMap<DecisionId, i64>| !moving(std::slice::from_ref(kept), before).is_empty();
+        assert!(!moves(&order, &same));
+        assert!(moves(&order, &HashMap::new()), "it is new");
+        let mut other = order.clone();
+        other.order.revision += 1;
+        assert!(moves(&other, &same), "it has changed");
+        other = order.clone();
+        other.order.status = OrderStatus::Unknown;
+        assert!(moves(&other, &same), "nobody knows");
+        other.order.status = OrderStatus::New;
+        other.claim = Some(Claim { since: now(), until: now() });
+        assert!(moves(&other, &same), "it is on its way");
+    }
 }

@@ -128,7 +128,7 @@ impl Trading {
             orders: HashMap::new(),
             longest: LONGEST_WAIT.min(interval),
             trading: None,
-            differences: LastFound::new(),
+            differences: LastFound::default(),
         };
         let mut next_round = Instant::now();
         while !stop.is_cancelled() {
@@ -278,7 +278,7 @@ mod tests {
             orders: HashMap::new(),
             longest: Duration::from_secs(600),
             trading: None,
-            differences: LastFound::new(),
+            differences: LastFound::default(),
         }
     }
 

@@ -8,7 +8,7 @@ use telemetry::testing::metric_values;
 use web::RunningServer;
 use web::testing::{eventually, get, url};
 
-use super::desk::{Desk, comes_to, deliver, id_of, put, signal_with};
+use super::desk::{Desk, comes_to, decide, deliver, id_of, put, signal_with};
 
 async fn buys(server: &RunningServer, symbol: &str, quantity: &str) {
     let signal = signal_with("buy", json!({"symbol": symbol, "quantity": quantity}));
@@ -29,7 +29,7 @@ fn ids(desk: &Desk, action: &str) -> BTreeSet<String> {
     desk.notices.of(action).iter().map(|notice| notice["notice_id"].to_string()).collect()
 }
 
-/// Somebody else trades on the same account; meanwhile an order of another symbol rests.
+/// Somebody else trades on the same account; meanwhile orders of the symbol, and of another one, rest.
 pub(crate) async fn a_difference_is_found_told_once_and_taken_over(database: TestDatabase) {
     let desk = Desk::start(&database).await;
     let server = desk.with(&database, |_| {}).await;
@@ -37,6 +37,9 @@ pub(crate) async fn a_difference_is_found_told_once_and_taken_over(database: Tes
     let rests = signal_with("buy", json!({"symbol": "SOLUSDT", "quantity": "1", "limit_price": "1"}));
     deliver(&server, &rests).await;
     comes_to(&server, &id_of(&rests), "submitted").await;
+    let rests_too = signal_with("buy", json!({"limit_price": "1"}));
+    deliver(&server, &rests_too).await;
+    comes_to(&server, &id_of(&rests_too), "submitted").await;
     let key = secrecy::SecretString::from("simulated-api-key");
     let secret = secrecy::SecretString::from("simulated-secret-key");
     let by_hand = bingx::Client::new(bingx::Settings::new(desk.simulator.base_url(), key, secret)).unwrap();
@@ -63,8 +66,11 @@ pub(crate) async fn a_difference_is_found_told_once_and_taken_over(database: Tes
     eventually("three more rounds", async || (rounds() >= begin + 3.0).then_some(())).await;
     assert_eq!(ids(&desk, "position.differs").len(), 1);
     let adopt = json!({"by": "telegram:1001", "reason": "sold by hand"});
-    let refused = put(&server, "/v1/trading/positions/SOLUSDT/adopt", &adopt).await;
-    let _ = refused.problem(409, "orders_open");
+    for symbol in ["SOLUSDT", "BTCUSDT"] {
+        let refused = put(&server, &format!("/v1/trading/positions/{symbol}/adopt"), &adopt).await;
+        let _ = refused.problem(409, "orders_open");
+    }
+    assert_eq!(decide(&server, &id_of(&rests_too), "cancel").await.ok()["status"], "cancelled");
     let _ = put(&server, "/v1/trading/positions/-/adopt", &adopt).await.problem(400, "bad_query");
     let realised = get(&url(&server, "/v1/trading/profit")).await.ok()["realised_pnl"].clone();
     let adopted = put(&server, "/v1/trading/positions/BTCUSDT/adopt", &adopt).await.ok();
