@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use chrono::TimeDelta;
-use trace_reader::{TraceError, TraceId, TraceReader, TraceView};
+use trace_reader::{StepKind, TraceError, TraceId, TraceReader, TraceView};
 use url::Url;
 
 /// Longest wait for a trace that is still on its way to Tempo.
@@ -81,13 +81,42 @@ fn steps_of(view: &TraceView) -> Latency {
     let steps = breakdown
         .steps
         .into_iter()
-        .map(|step| Step { name: step.name, own_ms: milliseconds(step.self_us) })
+        .map(|step| Step { own_ms: milliseconds(step.self_us), name: name_of(step) })
         .filter(|step| step.own_ms >= SHOWN_FROM_MS)
         .collect();
     Latency::Steps { total_ms: milliseconds(breakdown.total_us), steps }
 }
 
+/// A step's name. A wait says for whom, in as few letters as tell it.
+fn name_of(step: trace_reader::Step) -> String {
+    let who = step.service.strip_suffix("-service").unwrap_or(&step.service);
+    if step.kind == StepKind::Waiting && !who.is_empty() { format!("{} for {who}", step.name) } else { step.name }
+}
+
 #[expect(clippy::cast_precision_loss, reason = "a trace lasts less than 2^52 microseconds")]
 fn milliseconds(us: u64) -> f64 {
     us as f64 / 1_000.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wait_says_for_whom() {
+        let step = |kind: StepKind, service: &str| trace_reader::Step {
+            kind,
+            name: kind.name().to_owned(),
+            service: service.to_owned(),
+            start_offset_us: 0,
+            self_us: 1,
+            total_us: 1,
+            span_count: 1,
+            is_error: false,
+        };
+        assert_eq!(name_of(step(StepKind::Waiting, "order-service")), "Waiting for order");
+        assert_eq!(name_of(step(StepKind::Waiting, "bingx")), "Waiting for bingx");
+        assert_eq!(name_of(step(StepKind::Waiting, "")), "Waiting");
+        assert_eq!(name_of(step(StepKind::Queue, "order-service")), "Waiting in the queue");
+    }
 }
