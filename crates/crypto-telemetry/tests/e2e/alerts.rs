@@ -1,6 +1,8 @@
 //! Alerts: from a fault over the rules of Prometheus and Alertmanager's route to a receiver, and back.
 
+use std::net::TcpListener;
 use std::path::Path;
+use std::process::Child;
 use std::sync::{Arc, Mutex, mpsc};
 use std::thread::JoinHandle;
 
@@ -142,6 +144,61 @@ async fn take(
 ) -> HttpResponse {
     told.lock().unwrap().push((receiver.into_inner(), message.into_inner()));
     HttpResponse::Ok().finish()
+}
+
+/// A process that ends with its owner, whatever happens.
+struct Ended(Child);
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        // It may have ended by itself; then there is nothing left to do.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// An alert that is to reduce trading does: from Alertmanager's route over order-service's door to what may be traded. By an
+/// Alertmanager of its own, because alerts of other trials must not do the same.
+pub(crate) fn alert_reduces_trading(stack: &Stack) {
+    let folder = tempfile::tempdir().unwrap();
+    let rendered = stack
+        .command("render-alertmanager.sh")
+        .arg(root().join("alertmanager/alertmanager.yml"))
+        .env("ALERT_TRADING_URL", stack.url("ORDER_PORT", "/v1/trading/alerts"))
+        .output()
+        .unwrap();
+    assert!(rendered.status.success(), "{}", String::from_utf8_lossy(&rendered.stderr));
+    let config = folder.path().join("alertmanager.yml");
+    std::fs::write(&config, rendered.stdout).unwrap();
+    // It takes no port 0 that it would tell.
+    let address = TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap();
+    let _alertmanager = Ended(
+        stack
+            .command("alertmanager")
+            .arg(format!("--config.file={}", config.display()))
+            .arg(format!("--storage.path={}", folder.path().join("data").display()))
+            .arg(format!("--web.listen-address={address}"))
+            .args(["--cluster.listen-address=", "--log.level=warn"])
+            .spawn()
+            .unwrap(),
+    );
+    until("the Alertmanager is ready", || stack.is_ok(&format!("http://{address}/-/ready")).then_some(()));
+    let state = stack.url("ORDER_PORT", "/v1/trading/state");
+    let resume = json!({"state": "running", "by": "trial"});
+    assert!(stack.http.put(&state).json(&resume).send().unwrap().status().is_success());
+    let alert = json!([{
+        "labels": {"alertname": "OrdersFailInATrial", "severity": "critical", "trading_action": "reduce"},
+        "annotations": {"summary": "Orders fail, in a trial."},
+    }]);
+    let told = stack.http.post(format!("http://{address}/api/v2/alerts")).json(&alert).send().unwrap();
+    assert!(told.status().is_success(), "{}", told.text().unwrap());
+    let reduced =
+        until("trading is reduced", || stack.json(&state, &[]).filter(|status| status["state"] == "reducing"));
+    assert_eq!(
+        (&reduced["by"], &reduced["reason"]),
+        (&json!("alert:OrdersFailInATrial"), &json!("Orders fail, in a trial."))
+    );
+    assert!(stack.http.put(&state).json(&resume).send().unwrap().status().is_success());
 }
 
 /// No price comes any more: Prometheus fires, Alertmanager has it, its receiver is told; and told again when it is over.

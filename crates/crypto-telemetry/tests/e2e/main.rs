@@ -63,7 +63,7 @@ fn main() -> ExitCode {
         ("the_metrics_of_requirement_2_are_there", trading::metrics),
         ("what_the_dashboards_ask_prometheus_has", trading::dashboards_have_data),
     ];
-    let alone: [(&str, Check); 17] = [
+    let alone: [(&str, Check); 18] = [
         ("doctor_says_all_is_well", doctor::all_well),
         ("doctor_names_tempo", doctor::tempo_stopped),
         ("doctor_names_loki", doctor::loki_stopped),
@@ -77,6 +77,7 @@ fn main() -> ExitCode {
         ("killed_services_lose_and_double_nothing", chain::chain_killed),
         ("a_failing_exchange_is_named_and_never_guessed", outage::exchange_failing),
         ("an_alert_reaches_its_receiver_and_resolves", alerts::price_stale),
+        ("an_alert_reduces_trading_at_once", alerts::alert_reduces_trading),
         ("killed_services_send_no_order_twice_and_lose_none", trading::killed_services),
         ("messages_outlive_an_outage_of_telegram", trading::telegram_away),
         ("each_alert_of_trading_reaches_its_receiver", trading::alerts_reach_their_receivers),

@@ -170,7 +170,7 @@ impl Stack {
         );
     }
 
-    /// A program with the stack's variables; the freshly built binary and the built backends come first on PATH.
+    /// A program or script with the stack's variables; the freshly built binary and the built backends come first on PATH.
     pub(crate) fn command(&self, program: &str) -> Command {
         let ours = Path::new(env!("CARGO_BIN_EXE_crypto-telemetry")).parent().unwrap().to_owned();
         let backends = root().join(".build/bin");
@@ -184,7 +184,8 @@ impl Stack {
                 .chain(std::env::split_paths(&std::env::var_os("PATH").unwrap())),
         )
         .unwrap();
-        let program = [ours, backends].iter().map(|folder| folder.join(program)).find(|path| path.exists()).unwrap();
+        let folders = [ours, backends, root().join("scripts")];
+        let program = folders.iter().map(|folder| folder.join(program)).find(|path| path.exists()).unwrap();
         let mut command = Command::new(program);
         for (name, _) in std::env::vars().filter(|(name, _)| FOREIGN.iter().any(|prefix| name.starts_with(prefix))) {
             command.env_remove(name);

@@ -114,7 +114,7 @@ pub struct TradingSettings {
     #[arg(long, env = "MAX_PRICE_AGE_MS", default_value_t = 10_000)]
     pub max_price_age_ms: u64,
 
-    /// Oldest signal that becomes an order, in seconds
+    /// Oldest signal that becomes an order, in seconds; what only closes a position is never too old
     #[arg(long, env = "MAX_SIGNAL_AGE_SECONDS", default_value_t = 300, value_parser = clap::value_parser!(u64).range(1..=86_400))]
     pub max_signal_age_seconds: u64,
 
