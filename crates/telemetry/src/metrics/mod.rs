@@ -4,6 +4,7 @@
 //! Collector's path and the native `/metrics` give the same names. An instrument that is used before telemetry is
 //! set up, or when it is off, does nothing.
 
+pub mod bus;
 pub mod decision;
 pub mod doctor;
 pub mod export;
