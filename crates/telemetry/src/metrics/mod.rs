@@ -13,6 +13,7 @@ pub mod http;
 mod instrument;
 pub mod market_data;
 pub mod notifier;
+pub mod pipeline;
 pub mod process;
 mod registry;
 pub mod signal;

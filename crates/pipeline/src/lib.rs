@@ -1,0 +1,3 @@
+//! Pipelines: their store, and pipeline-service.
+
+pub mod store;
