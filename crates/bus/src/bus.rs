@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use web::{CancellationToken, Readiness, StartError};
 
+use crate::kafka::Kafka;
 use crate::log::Log;
 use crate::message::NewMessage;
 use crate::observe::{Described, published};
@@ -26,6 +27,7 @@ struct Inner {
 #[derive(Clone)]
 pub(crate) enum Engine {
     Log(Log),
+    Kafka(Kafka),
 }
 
 impl Bus {
@@ -41,7 +43,11 @@ impl Bus {
                 let log = Log::open(service, setting, url, limits)?;
                 (Described { system: log.system(), address: None, port: None }, Engine::Log(log))
             }
-            Target::Kafka(_) => return Err(StartError::Setting { setting, reason: "soon".into() }),
+            Target::Kafka(brokers) => {
+                let kafka = Kafka::open(service, settings, &brokers)?;
+                let (address, port) = (Some(brokers.host), Some(i64::from(brokers.port)));
+                (Described { system: "kafka", address, port }, Engine::Kafka(kafka))
+            }
         };
         Ok(Self { inner: Arc::new(Inner { described, engine }) })
     }
@@ -51,6 +57,7 @@ impl Bus {
     pub async fn keep_up(self, stop: CancellationToken) {
         match &self.inner.engine {
             Engine::Log(log) => log.clone().keep_up(stop).await,
+            Engine::Kafka(kafka) => kafka.clone().keep_up(stop).await,
         }
     }
 
@@ -78,6 +85,7 @@ impl Bus {
             messages.iter().try_for_each(NewMessage::check)?;
             match &inner.engine {
                 Engine::Log(log) => log.publish(topic, messages).await,
+                Engine::Kafka(kafka) => kafka.publish(topic, messages).await,
             }
         })
         .await
@@ -93,6 +101,7 @@ impl Bus {
         check_name("a group's name", &settings.group)?;
         Ok(match &self.inner.engine {
             Engine::Log(log) => Consumer::log(log.consumer(settings)),
+            Engine::Kafka(kafka) => Consumer::kafka(kafka.consumer(settings)),
         })
     }
 
@@ -103,6 +112,7 @@ impl Bus {
     pub async fn ready(&self) -> Result<(), String> {
         match &self.inner.engine {
             Engine::Log(log) => log.ready().await,
+            Engine::Kafka(kafka) => kafka.ready().await,
         }
     }
 

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::kafka::KafkaConsumer;
 use crate::log::LogConsumer;
 use crate::{Batch, BusError, Standing};
 
@@ -28,11 +29,16 @@ pub struct Consumer {
 
 enum Engine {
     Log(LogConsumer),
+    Kafka(KafkaConsumer),
 }
 
 impl Consumer {
     pub(crate) const fn log(log: LogConsumer) -> Self {
         Self { engine: Engine::Log(log) }
+    }
+
+    pub(crate) const fn kafka(kafka: KafkaConsumer) -> Self {
+        Self { engine: Engine::Kafka(kafka) }
     }
 
     /// The next messages: waits up to `max_wait` for the first, and then takes what is there. May be empty. Whoever drops
@@ -46,6 +52,7 @@ impl Consumer {
     pub async fn next(&mut self) -> Result<Batch, BusError> {
         match &mut self.engine {
             Engine::Log(log) => log.next().await,
+            Engine::Kafka(kafka) => kafka.next().await,
         }
     }
 
@@ -58,6 +65,7 @@ impl Consumer {
     pub async fn commit(&self, batch: &Batch) -> Result<(), BusError> {
         match &self.engine {
             Engine::Log(log) => log.commit(batch).await,
+            Engine::Kafka(kafka) => kafka.commit(batch).await,
         }
     }
 
@@ -67,9 +75,12 @@ impl Consumer {
     /// As [`BusError`] says.
     pub async fn rewind(&mut self) -> Result<(), BusError> {
         match &mut self.engine {
-            Engine::Log(log) => log.rewind(),
+            Engine::Log(log) => {
+                log.rewind();
+                Ok(())
+            }
+            Engine::Kafka(kafka) => kafka.rewind().await,
         }
-        Ok(())
     }
 
     /// How far it is in the partitions that are its own now.
@@ -79,6 +90,7 @@ impl Consumer {
     pub async fn standing(&self) -> Result<Standing, BusError> {
         match &self.engine {
             Engine::Log(log) => log.standing().await,
+            Engine::Kafka(kafka) => kafka.standing().await,
         }
     }
 
@@ -89,6 +101,7 @@ impl Consumer {
     pub async fn close(self) -> Result<(), BusError> {
         match self.engine {
             Engine::Log(log) => log.close().await,
+            Engine::Kafka(kafka) => kafka.close().await,
         }
     }
 }

@@ -9,6 +9,7 @@
 mod bus;
 mod consumer;
 mod error;
+mod kafka;
 mod log;
 mod message;
 mod observe;

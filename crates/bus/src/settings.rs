@@ -27,7 +27,7 @@ pub struct BusSettings {
     pub bus_partitions: u16,
 
     /// Longest that publishing may take, in milliseconds
-    #[arg(long, env = "BUS_PUBLISH_TIMEOUT_MS", default_value_t = 5_000, value_parser = clap::value_parser!(u64).range(10..=120_000))]
+    #[arg(long, env = "BUS_PUBLISH_TIMEOUT_MS", default_value_t = 5_000, value_parser = clap::value_parser!(u64).range(100..=120_000))]
     pub bus_publish_timeout_ms: u64,
 
     /// After how long without a sign of life a consumer's partitions go to others, in milliseconds; with Kafka not less

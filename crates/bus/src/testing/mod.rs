@@ -6,13 +6,16 @@
 
 #![expect(clippy::expect_used, reason = "a test set-up that fails must fail the test")]
 
+mod kafka;
 mod suite;
 
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use storage::testing::TestDatabase;
 use web::CancellationToken;
 
+pub use kafka::{Kafka, MISSING};
 pub use suite::{Test, run};
 
 use crate::{Bus, BusSettings, Consumer, ConsumerSettings};
@@ -41,6 +44,14 @@ impl TestBus {
 
     fn log(database: TestDatabase) -> Self {
         Self { engine: database.engine(), url: database.url().to_owned(), database: Some(database) }
+    }
+
+    /// The broker of this test process, which is started by the first call. Topics and groups need names of their own.
+    #[must_use]
+    pub fn kafka() -> Self {
+        static SHARED: OnceLock<Kafka> = OnceLock::new();
+        let kafka = SHARED.get_or_init(Kafka::start);
+        Self { engine: "kafka", url: kafka.url(), database: None }
     }
 
     /// The engine, as [`Bus::engine`] tells it.

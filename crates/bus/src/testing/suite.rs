@@ -4,9 +4,9 @@ use std::pin::Pin;
 use std::process::ExitCode;
 
 use libtest_mimic::{Arguments, Trial};
-use storage::testing::{Cluster, MISSING};
+use storage::testing::Cluster;
 
-use super::TestBus;
+use super::{Kafka, TestBus};
 
 type Body = fn(TestBus) -> Pin<Box<dyn Future<Output = ()>>>;
 
@@ -67,8 +67,13 @@ type Engine = (&'static str, fn() -> TestBus, Option<String>);
 pub fn run(tests: &[Test]) -> ExitCode {
     let arguments = Arguments::from_args();
     let in_ci = std::env::var_os("CI").is_some_and(|value| !value.is_empty() && value != "false");
-    let no_postgres = (!Cluster::is_possible()).then(|| MISSING.to_owned());
-    let engines: [Engine; 2] = [("sqlite", TestBus::sqlite, None), ("postgresql", TestBus::postgres, no_postgres)];
+    let no_postgres = (!Cluster::is_possible()).then(|| storage::testing::MISSING.to_owned());
+    let no_kafka = (!Kafka::is_possible()).then(|| super::MISSING.to_owned());
+    let engines: [Engine; 3] = [
+        ("sqlite", TestBus::sqlite, None),
+        ("postgresql", TestBus::postgres, no_postgres),
+        ("kafka", TestBus::kafka, no_kafka),
+    ];
     let mut trials = Vec::new();
     for (engine, make, missing) in &engines {
         for test in tests.iter().filter(|test| test.is_for(engine)) {
