@@ -9,6 +9,7 @@ pub mod decision;
 pub mod doctor;
 pub mod export;
 pub mod gateway;
+pub mod generator;
 pub mod http;
 mod instrument;
 pub mod market_data;
