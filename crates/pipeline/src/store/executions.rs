@@ -305,6 +305,15 @@ impl Store {
         Ok(Some(Execution { steps, ..row.try_into()? }))
     }
 
+    /// The execution that was set off under this key, without its steps.
+    ///
+    /// # Errors
+    /// What databases say.
+    pub async fn execution_of(&self, dedupe: &str) -> Result<Option<Execution>, StoreError> {
+        let statement = Statement::new(QueryType::Select, TABLE, executions!("WHERE dedupe = $1")).bind(dedupe);
+        self.database.fetch_optional::<Row>(statement).await?.map(Execution::try_from).transpose()
+    }
+
     /// Steps of an execution, in the order in which they were done.
     pub(super) async fn steps(&self, number: i64) -> Result<Vec<StepRun>, StoreError> {
         let statement = Statement::new(

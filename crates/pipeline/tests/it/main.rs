@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod api;
 mod executions;
 mod matches;
 mod model;
@@ -42,6 +43,19 @@ fn main() -> ExitCode {
         test!(matches::a_cache_of_the_past_sets_off_what_is_there_now),
         test!(matches::of_two_that_take_a_signal_one_does),
         test!(matches::what_is_old_goes),
+        test!(api::a_pipeline_from_its_making_to_its_end),
+        test!(api::names_are_taken_once),
+        test!(api::pipelines_are_listed),
+        test!(api::every_field_that_is_wrong_is_named),
+        test!(api::one_is_set_off_by_hand),
+        test!(api::the_same_request_sets_off_one),
+        test!(api::what_cannot_be_set_off_by_hand),
+        test!(api::trying_out_says_what_would_happen),
+        test!(api::dead_letters_are_listed_replayed_and_thrown_away),
+        test!(api::matches_of_a_signal_are_told),
+        test!(api::examples_are_made_once),
+        test!(api::only_names_of_this_machine_are_answered),
+        test!(api::every_route_is_described),
         test!(model::whatever_is_done_in_whatever_order),
     ])
 }
