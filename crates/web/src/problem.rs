@@ -296,6 +296,18 @@ mod tests {
     }
 
     #[test]
+    fn what_is_wrong_with_each_field_is_passed_on() {
+        let body = serde_json::json!({"type": "urn:crypto-telemetry:problem:bad_pipeline", "title": "Bad Request",
+            "status": 400, "detail": "It cannot be taken.", "code": "bad_pipeline",
+            "errors": [{"field": "steps[0].name", "reason": "is missing"}]});
+        let body = ProblemBody::of_ours(body.to_string().as_bytes()).unwrap();
+        let problem = passed_on("pipeline-service", 400, body, None).unwrap();
+        assert_eq!(problem.errors.as_deref().map(|errors| errors[0].field.as_str()), Some("steps[0].name"));
+        let plain = read("urn:crypto-telemetry:problem:x", "x", "binance").unwrap();
+        assert_eq!(passed_on("binance", 503, plain, None).unwrap().errors, None);
+    }
+
+    #[test]
     fn only_words_of_ours_are_believed() {
         assert!(read("urn:crypto-telemetry:problem:stale_price", "stale_price", "market-data-service").is_some());
         assert!(read("about:blank", "stale_price", "binance").is_none());

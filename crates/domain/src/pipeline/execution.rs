@@ -189,7 +189,7 @@ pub struct Execution {
     pub status: ExecutionStatus,
     /// Attempts begun.
     pub attempts: u16,
-    /// Most attempts.
+    /// Most attempts; each replay allows as many more as the pipeline does.
     pub max_attempts: u16,
     /// Which worker is at it, or was last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -200,14 +200,14 @@ pub struct Execution {
     /// Why it ended as it did, or why the last attempt failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,
-    /// Its steps so far, in their order.
+    /// Its steps so far, in their order; empty in lists.
     pub steps: Vec<StepRun>,
     /// Trace that it is part of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trace_id: Option<String>,
     /// When it was set off.
     pub queued_at: DateTime<Utc>,
-    /// When its first attempt began.
+    /// When its first attempt began; the first since it was replayed, where it was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub started_at: Option<DateTime<Utc>>,
     /// When it ended.

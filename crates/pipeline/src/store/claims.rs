@@ -11,7 +11,7 @@ use super::executions::{Ended, EndedRow, Row, TABLE, columns};
 use super::{Store, StoreError, kept_text, number, spending};
 
 /// Executions that a claim looks at: others may be quicker with the first ones.
-const CANDIDATES: i64 = 8;
+const CANDIDATES: usize = 8;
 
 /// An execution that a worker has.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,42 +46,64 @@ impl Store {
     /// # Errors
     /// What databases say.
     pub async fn claim(&self, worker: &str, lease: Duration, now: DateTime<Utc>) -> Result<Option<Claim>, StoreError> {
-        let statement = Statement::new(
-            QueryType::Select,
-            TABLE,
-            "SELECT number, attempts FROM executions WHERE status = 'queued' AND not_before <= $1 \
-             ORDER BY not_before, number LIMIT $2",
-        )
-        .bind(now)
-        .bind(CANDIDATES);
-        // Quietly: workers ask all the time.
-        for Candidate { number, attempts } in self.database.quietly(statement).await? {
-            // Before the claim, which takes it only as it was then: a claim is whole, or is not.
-            let steps = if attempts == 0 { Vec::new() } else { self.steps(number).await? };
+        loop {
             let statement = Statement::new(
-                QueryType::Update,
+                QueryType::Select,
                 TABLE,
-                concat!(
-                    "UPDATE executions SET status = 'running', attempts = attempts + 1, worker = $3, leased_until = $4, \
-                     started_at = COALESCE(started_at, $5) WHERE number = $1 AND attempts = $2 AND status = 'queued' \
-                     AND not_before <= $5 RETURNING ",
-                    columns!()
-                ),
+                "SELECT number, attempts FROM executions WHERE status = 'queued' AND not_before <= $1 \
+                 ORDER BY not_before, number LIMIT $2",
             )
-            .bind(number)
-            .bind(attempts)
-            .bind(worker)
-            .bind(now + lease)
-            .bind(now);
-            // Whoever was quicker has it.
-            let Some(row) = self.database.fetch_optional::<Row>(statement).await? else { continue };
-            match claimed(row, steps) {
-                Ok(claim) => return Ok(Some(claim)),
-                // It would stand before all others for ever.
-                Err(error) => self.set_aside(number, attempts + 1, &error, now).await?,
+            .bind(now)
+            .bind(number(CANDIDATES as u64));
+            // Quietly: workers ask all the time.
+            let candidates: Vec<Candidate> = self.database.quietly(statement).await?;
+            let all = candidates.len() < CANDIDATES;
+            for candidate in candidates {
+                if let Some(claim) = self.claim_this(&candidate, worker, lease, now).await? {
+                    return Ok(Some(claim));
+                }
+            }
+            // Others were quicker with these; there may be more behind them.
+            if all {
+                return Ok(None);
             }
         }
-        Ok(None)
+    }
+
+    /// Claims an execution as it was seen; none when somebody was quicker.
+    async fn claim_this(
+        &self,
+        &Candidate { number, attempts }: &Candidate,
+        worker: &str,
+        lease: Duration,
+        now: DateTime<Utc>,
+    ) -> Result<Option<Claim>, StoreError> {
+        // Before the claim, which takes it only as it was then: a claim is whole, or is not.
+        let steps = if attempts == 0 { Vec::new() } else { self.steps(number).await? };
+        let statement = Statement::new(
+            QueryType::Update,
+            TABLE,
+            concat!(
+                "UPDATE executions SET status = 'running', attempts = attempts + 1, worker = $3, leased_until = $4, \
+                 started_at = COALESCE(started_at, $5) WHERE number = $1 AND attempts = $2 AND status = 'queued' \
+                 AND not_before <= $5 RETURNING ",
+                columns!()
+            ),
+        )
+        .bind(number)
+        .bind(attempts)
+        .bind(worker)
+        .bind(now + lease)
+        .bind(now);
+        let Some(row) = self.database.fetch_optional::<Row>(statement).await? else { return Ok(None) };
+        match claimed(row, steps) {
+            Ok(claim) => Ok(Some(claim)),
+            Err(error) => {
+                // It would stand before all others for ever.
+                self.set_aside(number, attempts + 1, &error, now).await?;
+                Ok(None)
+            }
+        }
     }
 
     /// An execution that this program cannot read has failed.

@@ -33,8 +33,8 @@ impl Store {
         let statement = Statement::new(
             QueryType::Update,
             TABLE,
-            "UPDATE executions SET status = 'queued', max_attempts = attempts + $2, not_before = $3, finished_at = NULL, \
-             detail = NULL, worker = NULL WHERE id = $1 AND status = 'failed' \
+            "UPDATE executions SET status = 'queued', max_attempts = attempts + $2, not_before = $3, started_at = NULL, \
+             finished_at = NULL, detail = NULL, worker = NULL WHERE id = $1 AND status = 'failed' \
              AND EXISTS (SELECT 1 FROM pipelines WHERE pipelines.id = executions.pipeline_id \
              AND pipelines.deleted_at IS NULL)",
         )

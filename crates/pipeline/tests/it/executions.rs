@@ -270,7 +270,7 @@ pub(crate) async fn a_dead_letter_is_replayed_or_thrown_away(database: TestDatab
     store.replay(&id, t(4)).await.unwrap();
     let waiting = store.execution(&id).await.unwrap().unwrap();
     assert_eq!((waiting.status, waiting.finished_at, waiting.detail), (ExecutionStatus::Queued, None, None));
-    assert_eq!((waiting.attempts, waiting.max_attempts), (1, 4), "three more");
+    assert_eq!((waiting.attempts, waiting.max_attempts, waiting.started_at), (1, 4, None), "three more");
     let claim = world.claim("w", t(5)).await;
     assert_eq!(claim.done("look").map(|step| step.attempt), Some(1), "it is not done again");
     store.finish(&claim, ExecutionStatus::Failed, Some("no"), t(6)).await.unwrap();

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod api;
+mod crashes;
 mod executions;
 mod matches;
 mod model;
@@ -56,6 +57,8 @@ fn main() -> ExitCode {
         test!(api::examples_are_made_once),
         test!(api::only_names_of_this_machine_are_answered),
         test!(api::every_route_is_described),
+        test!(crashes::killed_at_every_step_of_taking_a_signal),
+        test!(crashes::killed_at_every_step_of_a_worker_s_attempt),
         test!(model::whatever_is_done_in_whatever_order),
     ])
 }

@@ -42,7 +42,7 @@ pub static EXECUTION_DURATION: Histogram = Histogram::with_buckets(
         name: "pipeline_execution_duration_seconds",
         unit: "s",
         labels: &["status", "pipeline_id"],
-        help: "Time from the beginning of an execution's first attempt to its end, by how it ended. pipeline_id: the first 200 that a process meets, all others are \"other\".",
+        help: "Time from the beginning of an execution's first attempt to its end, by how it ended (success, failed). pipeline_id: the first 200 that a process meets, all others are \"other\".",
     },
     &[0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0],
 );
