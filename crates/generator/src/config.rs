@@ -4,6 +4,7 @@ use std::num::NonZeroU32;
 use std::str::FromStr;
 use std::time::Duration;
 
+use bus::BusSettings;
 use clap::Args;
 use domain::strategy::CrossFinder;
 use domain::trading::SignalAction;
@@ -22,6 +23,10 @@ pub struct Config {
     /// Where signals are kept.
     #[command(flatten)]
     pub database: DatabaseSettings,
+
+    /// Where they are published.
+    #[command(flatten)]
+    pub bus: BusSettings,
 
     /// What is generated.
     #[command(flatten)]
@@ -209,13 +214,14 @@ impl GeneratorSettings {
 }
 
 impl Config {
-    /// For tests: a free port, a database, and where the candles are. Candles are looked at all the time, and nothing is
+    /// For tests: a free port, a database, a bus, and where the candles are. Candles are looked at all the time, and nothing is
     /// random.
     #[must_use]
-    pub fn ephemeral(database: DatabaseSettings, market_data_url: Url) -> Self {
+    pub fn ephemeral(database: DatabaseSettings, bus: BusSettings, market_data_url: Url) -> Self {
         Self {
             server: ServerSettings::ephemeral(),
             database,
+            bus,
             generator: GeneratorSettings {
                 market_data_url,
                 symbols: ["BTCUSDT", "ETHUSDT", "SOLUSDT"].iter().filter_map(|symbol| symbol.parse().ok()).collect(),
@@ -260,7 +266,8 @@ mod tests {
     fn windows_have_to_fit_and_to_differ() {
         assert!(window("0").is_err() && window("401").is_err() && window("x").is_err() && window("400").is_ok());
         let url: Url = "http://127.0.0.1:1/".parse().unwrap();
-        let mut settings = Config::ephemeral(DatabaseSettings::at("sqlite://data/"), url).generator;
+        let mut settings =
+            Config::ephemeral(DatabaseSettings::at("sqlite://data/"), BusSettings::at("sqlite://data/"), url).generator;
         assert!(settings.finder().is_ok());
         settings.fast_candles = settings.slow_candles;
         assert!(settings.finder().unwrap_err().to_string().contains("GENERATOR_FAST_CANDLES"));

@@ -27,6 +27,9 @@ const AT_ONCE: usize = 4;
 /// Candles before those that are new, as slow windows: averages that touch have a side that reaches back.
 const SLOW_WINDOWS: u32 = 2;
 
+/// Candles that an answer may be behind the one before.
+const BEHIND: i32 = 10;
+
 /// Most candles that market-data-service gives.
 #[expect(clippy::cast_possible_truncation, reason = "it is 1000")]
 const MOST: u32 = MAX_CANDLES as u32;
@@ -59,13 +62,18 @@ struct Words {
 
 /// How a look ended early.
 #[derive(Debug, thiserror::Error)]
-enum LookError {
+pub(crate) enum LookError {
     #[error("{0}")]
     Market(#[from] UpstreamError),
     #[error("{0}")]
     Storage(#[from] StorageError),
     #[error("{0}")]
     Making(#[from] ApiError),
+    // No times in it: the same trouble is said once.
+    #[error(
+        "market-data-service gives older candles than those that have been looked at; nothing is done before newer ones come"
+    )]
+    Older,
 }
 
 /// What became of a crossing.
@@ -155,7 +163,7 @@ impl CrossGenerator {
     }
 
     /// Looks at the candles since the last look.
-    async fn look(&self, series: &Series) -> Result<(), LookError> {
+    pub(crate) async fn look(&self, series: &Series) -> Result<(), LookError> {
         let began = Instant::now();
         let (symbol, interval) = series;
         let database = &self.maker.database;
@@ -179,13 +187,15 @@ impl CrossGenerator {
         }
         let newest = match candles.last() {
             Some(newest) if newest.open_time > last => newest.open_time,
+            // A cache may be some candles behind; clocks that were set back are for people to see.
+            Some(newest) if newest.open_time + length(*interval) * BEHIND < last => return Err(LookError::Older),
             _ => return Ok(()),
         };
         if let Some(reached) = self.gap(&candles, last) {
             if !progress::pass(database, symbol, *interval, last, reached).await? {
                 return Ok(());
             }
-            tell_gap(series, last, reached);
+            tell_gap(series, &candles, last, reached);
             last = reached;
         }
         let fresh =
@@ -321,9 +331,17 @@ fn shown(price: rust_decimal::Decimal) -> rust_decimal::Decimal {
     price.round_sf(8).unwrap_or(price).normalize()
 }
 
-fn tell_gap((symbol, interval): &Series, last: DateTime<Utc>, reached: DateTime<Utc>) {
-    let length = TimeDelta::minutes(interval.minutes().into());
-    let missed = (reached - last).num_milliseconds() / length.num_milliseconds().max(1);
+fn length(interval: Interval) -> TimeDelta {
+    TimeDelta::minutes(interval.minutes().into())
+}
+
+fn tell_gap((symbol, interval): &Series, candles: &[Candle], last: DateTime<Utc>, reached: DateTime<Utc>) {
+    // As long as they are: a simulated minute may be shorter.
+    let apart = match candles {
+        [first, second, ..] => second.open_time - first.open_time,
+        _ => length(*interval),
+    };
+    let missed = (reached - last).num_milliseconds() / apart.num_milliseconds().max(1);
     CANDLES_MISSED.add(missed.max(0).unsigned_abs(), &[]);
     tracing::warn!(
         crypto.symbol = %symbol,

@@ -8,6 +8,8 @@
 
 mod by_hand;
 mod config;
+#[cfg(test)]
+mod crashes;
 mod crossing;
 mod error;
 mod gauge;
@@ -22,7 +24,10 @@ mod retention;
 mod routes;
 mod signals;
 
+use std::time::Duration;
+
 use actix_web::web::Data;
+use bus::Bus;
 use storage::{Database, Migration, outbox};
 use utoipa::OpenApi as _;
 use web::{Background, LocalNames, Readiness, RunningServer, Service, StartError};
@@ -55,13 +60,31 @@ fn migrations() -> Vec<Migration> {
     ]
 }
 
+/// Starts the service. Call it inside an actix system; it is ready once its database and the bus are. market-data-service
+/// may be away.
+///
+/// # Errors
+/// When a setting cannot be used or the port cannot be had.
+#[expect(clippy::unused_async, reason = "every service starts this way; others have to wait for something")]
+pub async fn start(config: Config) -> Result<RunningServer, StartError> {
+    let bus = Bus::open(NAME, &config.bus)?;
+    let mut background = Background::new();
+    background.spawn("bus", |stop| bus.clone().keep_up(stop));
+    let readiness = bus.checked_in(Readiness::new());
+    let stop = background.token();
+    // Nobody would stop the tasks of a service that never came to be.
+    run(config, publish::on(bus), background, readiness).inspect_err(|_| stop.cancel())
+}
+
 /// Starts the service with another way to publish than the bus: for tests.
 ///
 /// # Errors
 /// When a setting cannot be used or the port cannot be had.
 #[expect(clippy::unused_async, reason = "every service starts this way; others have to wait for something")]
 pub async fn start_with(config: Config, publish: Publish) -> Result<RunningServer, StartError> {
-    run(config, publish, Background::new(), Readiness::new())
+    let background = Background::new();
+    let stop = background.token();
+    run(config, publish, background, Readiness::new()).inspect_err(|_| stop.cancel())
 }
 
 fn run(
@@ -75,7 +98,9 @@ fn run(
     let database = Database::open(NAME, &config.database, migrations())?;
     background.spawn("database", |stop| database.clone().keep_up(stop));
     let signals = Signals::new(database.clone());
-    let outbox = outbox::Outbox::new(database.clone(), "signals");
+    let limit =
+        Duration::from_millis(config.bus.bus_publish_timeout_ms) + database.longest_statement() + publish::SPARE;
+    let outbox = outbox::Outbox::new(database.clone(), "signals").with_delivery_timeout(limit);
     let maker = Maker::new(database.clone(), signals.clone(), outbox, settings.buffer);
     let market = Market::new(settings.market_data_url.clone());
     let troubles = Troubles::default();
@@ -97,7 +122,6 @@ fn run(
     let names = LocalNames::everywhere();
     let openapi = names.described(routes::Api::openapi());
     let service = Service { name: NAME, default_port: DEFAULT_PORT, openapi, readiness };
-    let stop = background.token();
     web::start(&config.server, service, background, move |routes| {
         routes
             .app_data(names.clone())
@@ -106,6 +130,4 @@ fn run(
             .app_data(by_hand.clone())
             .configure(routes::configure);
     })
-    // Nobody would stop the tasks of a service that never came to be.
-    .inspect_err(|_| stop.cancel())
 }

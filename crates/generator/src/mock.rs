@@ -102,7 +102,7 @@ impl MockGenerator {
     }
 
     /// Makes as many as there is room for, and leaves the others out.
-    async fn make(&self, due: u64, number: &mut Option<i64>) -> Result<(), ApiError> {
+    pub(crate) async fn make(&self, due: u64, number: &mut Option<i64>) -> Result<(), ApiError> {
         let began = Instant::now();
         let room = self.maker.room().await?;
         if room < due {

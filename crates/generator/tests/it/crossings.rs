@@ -173,6 +173,25 @@ pub(crate) async fn market_data_away_is_seen_and_waited_for(database: TestDataba
     world.stop().await;
 }
 
+pub(crate) async fn candles_older_than_those_looked_at_are_seen(database: TestDatabase) {
+    let minute = month(MINUTE)[..200].to_vec();
+    let market = Market::default();
+    market.serve("BTCUSDT", MINUTE, &minute, 100, &[0]);
+    let world = World::start(&database, &market, |_| {}).await;
+    let begun = eventually("it has begun", async || world.last_candle().await).await;
+    market.serve("BTCUSDT", MINUTE, &minute, 60, &[0]);
+    let trouble = async || world.get("/v1/generators").await.ok()["golden_cross"]["series"][0]["error"].clone();
+    let words = eventually("it is said", async || trouble().await.as_str().map(str::to_owned)).await;
+    assert!(words.contains("older candles"), "{words}");
+    assert_eq!(world.last_candle().await, Some(begun));
+    let expected = expected(&minute, 100);
+    market.serve("BTCUSDT", MINUTE, &minute, 200, &[0]);
+    drop(world.published(expected.len()).await);
+    assert_eq!(world.topic.told("BTCUSDT", MINUTE), expected);
+    eventually("it is well again", async || trouble().await.is_null().then_some(())).await;
+    world.stop().await;
+}
+
 pub(crate) async fn an_answer_about_something_else_is_none(database: TestDatabase) {
     let market = Market::default();
     market.serve("BTCUSDT", MINUTE, &month(MINUTE)[..100], 50, &[0]);

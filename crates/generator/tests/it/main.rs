@@ -6,6 +6,7 @@ mod bus_away;
 mod crossings;
 mod mocks;
 mod month;
+mod on_the_bus;
 mod routes;
 mod spans;
 mod world;
@@ -22,6 +23,7 @@ fn main() -> ExitCode {
         test!(crossings::candles_that_were_missed_are_counted),
         test!(crossings::averages_that_touch_for_long_have_the_side_that_they_came_from),
         test!(crossings::market_data_away_is_seen_and_waited_for),
+        test!(crossings::candles_older_than_those_looked_at_are_seen),
         test!(crossings::an_answer_about_something_else_is_none),
         test!(bus_away::nothing_is_lost_and_the_order_is_kept),
         test!(bus_away::a_full_buffer_holds_back_and_loses_no_crossing),
@@ -31,6 +33,8 @@ fn main() -> ExitCode {
         test!(mocks::two_generators_of_a_seed_share_its_numbers),
         test!(mocks::without_a_seed_nothing_is_the_same),
         test!(mocks::a_full_buffer_leaves_random_signals_out),
+        test!(on_the_bus::signals_are_published_in_the_trace_in_which_they_were_made),
+        test!(on_the_bus::a_bus_that_comes_later_gets_what_waits),
         test!(routes::a_signal_is_made_by_hand),
         test!(routes::a_key_makes_one_signal),
         test!(routes::what_is_wrong_is_said),

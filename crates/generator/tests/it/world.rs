@@ -5,6 +5,7 @@ use std::rc::Rc;
 use std::sync::{Arc, Mutex};
 
 use actix_web::HttpResponse;
+use bus::BusSettings;
 use domain::{Candle, CandleSeries, Interval, SignalEvent, Symbol};
 use generator::{Config, Publish};
 use serde_json::{Value, json};
@@ -229,7 +230,7 @@ impl World {
     /// Looks at one symbol's candles of one minute, unless that is changed.
     pub(crate) async fn start(database: &TestDatabase, market: &Market, change: impl FnOnce(&mut Config)) -> Self {
         telemetry::testing::init();
-        let mut config = Config::ephemeral(database.settings(), market.start());
+        let mut config = Config::ephemeral(database.settings(), BusSettings::at(database.url()), market.start());
         config.generator.symbols = vec!["BTCUSDT".parse().unwrap()];
         change(&mut config);
         let topic = Topic::default();
