@@ -126,6 +126,18 @@ impl Bus {
         })
     }
 
+    /// Makes what a log has of a topic this much older. Kafka keeps its own time, so there it does nothing.
+    ///
+    /// # Errors
+    /// As [`BusError`] says.
+    #[cfg(feature = "testing")]
+    pub async fn antedate(&self, topic: &str, age: std::time::Duration) -> Result<(), BusError> {
+        match &self.inner.engine {
+            Engine::Log(log) => Ok(log.antedate(topic, age).await?),
+            Engine::Kafka(_) => Ok(()),
+        }
+    }
+
     /// Which engine it is: `sqlite`, `postgresql` or `kafka`.
     #[must_use]
     pub fn engine(&self) -> &'static str {
@@ -140,4 +152,55 @@ fn check_name(what: &str, name: &str) -> Result<(), BusError> {
         return Ok(());
     }
     Err(BusError::refused(format!("{what} has 1 to 249 letters, digits, dots, underscores and dashes")))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::{Args as _, FromArgMatches as _};
+
+    use super::*;
+
+    fn settings(arguments: &[&str]) -> BusSettings {
+        let command = BusSettings::augment_args(clap::Command::new("test"));
+        let arguments = [&["test"], arguments].concat();
+        BusSettings::from_arg_matches(&command.try_get_matches_from(arguments).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn settings_that_cannot_be_used_are_told_without_the_secret() {
+        let sasl = ["--bus-url=kafka://h:9092", "--bus-kafka-security-protocol=sasl_ssl"];
+        for (arguments, setting) in [
+            (vec!["--bus-url=redis://me:s3cret@host"], "BUS_URL"),
+            (vec!["--bus-url=postgres://me:s3cret@host:port/db"], "BUS_URL"),
+            (vec!["--bus-url=kafka://me:s3cret@host"], "BUS_URL"),
+            (vec!["--bus-url-file=/nowhere/bus-url"], "BUS_URL_FILE"),
+            ([&sasl[..], &["--bus-kafka-sasl-password=s3cret"]].concat(), "BUS_KAFKA_SASL_USERNAME"),
+            ([&sasl[..], &["--bus-kafka-sasl-username=me"]].concat(), "BUS_KAFKA_SASL_PASSWORD"),
+            ([&sasl[..], &["--bus-kafka-ca-file=/nowhere/ca.pem"]].concat(), "BUS_KAFKA_CA_FILE"),
+        ] {
+            let refused = Bus::open("test", &settings(&arguments)).map(drop).unwrap_err().to_string();
+            assert!(refused.starts_with(setting) && !refused.contains("s3cret"), "{arguments:?}: {refused}");
+        }
+        let shown = format!("{:?}", settings(&["--bus-kafka-sasl-password=s3cret", "--bus-url=kafka://s3cret@h"]));
+        assert!(!shown.contains("s3cret"), "{shown}");
+    }
+
+    #[test]
+    fn every_way_to_sign_in_is_one_that_librdkafka_knows() {
+        for protocol in ["plaintext", "ssl", "sasl_plaintext", "sasl_ssl"] {
+            for mechanism in ["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] {
+                let bus = Bus::open(
+                    "test",
+                    &settings(&[
+                        "--bus-url=kafka://127.0.0.1:1",
+                        &format!("--bus-kafka-security-protocol={protocol}"),
+                        &format!("--bus-kafka-sasl-mechanism={mechanism}"),
+                        "--bus-kafka-sasl-username=me",
+                        "--bus-kafka-sasl-password=s3cret",
+                    ]),
+                );
+                assert_eq!(bus.map(|bus| bus.engine()).unwrap(), "kafka", "{protocol} {mechanism}");
+            }
+        }
+    }
 }

@@ -124,8 +124,10 @@ impl Kafka {
         config
     }
 
-    /// Longest that one attempt may take, so that there is time left to say how it went.
+    /// Longest that one attempt may take, so that there is time left to say how it went: librdkafka looks once a second
+    /// for what has taken too long.
     pub(super) fn attempt(&self) -> Duration {
-        self.limits.publish.mul_f64(0.9)
+        let limit = self.limits.publish;
+        limit - (limit / 2).min(Duration::from_millis(1_200))
     }
 }

@@ -1,6 +1,7 @@
 //! A consumer of Kafka.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -16,6 +17,7 @@ use tokio::time::Instant;
 use super::context::Member;
 use super::held::Held;
 use super::reason::{is_fatal, is_fencing, reason};
+use super::standing::Asked;
 use super::{Kafka, blocking};
 use crate::message::{End, Message};
 use crate::observe::Reader;
@@ -33,6 +35,8 @@ pub(crate) struct KafkaConsumer {
     reader: Reader,
     /// None before the first batch is asked for, and when it has to be made anew.
     running: Option<Running>,
+    /// Nobody knows where it reads on, so it has to be made anew.
+    astray: AtomicBool,
 }
 
 struct Running {
@@ -43,27 +47,32 @@ struct Running {
 impl KafkaConsumer {
     pub(super) fn new(kafka: Kafka, settings: ConsumerSettings) -> Self {
         let reader = Reader { topic: settings.topic.clone(), group: settings.group.clone() };
-        Self { kafka, settings, reader, running: None }
+        Self { kafka, settings, reader, running: None, astray: AtomicBool::new(false) }
     }
 
     pub(crate) async fn next(&mut self) -> Result<Batch, BusError> {
         let deadline = Instant::now() + self.settings.max_wait;
         let client = self.client().await?;
+        let read = self.read(&client, deadline).await;
+        // Never the last that holds it: its end would block this thread.
+        drop(client);
+        read.map_err(|error| self.failed(&error))
+    }
+
+    async fn read(&self, client: &StreamConsumer<Member>, deadline: Instant) -> Result<Batch, KafkaError> {
         let held = &client.context().held;
         let mut batch = Batch::default();
         loop {
             match tokio::time::timeout_at(deadline, client.recv()).await {
                 Err(_) => return Ok(batch),
-                Ok(Ok(message)) => self.accept(&message, held, &mut batch),
-                Ok(Err(error)) => return Err(self.failed(&error)),
+                Ok(message) => self.accept(&message?, held, &mut batch),
             }
-            // What else is there already.
+            // What else is there already; nothing is waited for, so that whoever drops this future loses nothing.
             while batch.len() < self.settings.max_batch {
                 match client.recv().now_or_never() {
                     Some(Ok(message)) => self.accept(&message, held, &mut batch),
-                    // It comes again, if it lasts.
-                    Some(Err(error)) if is_fatal(&error) => return Err(self.failed(&error)),
-                    Some(Err(_)) => {}
+                    // If it lasts it comes again; what was read is handed out first.
+                    Some(Err(error)) => tracing::debug!(error = %error, "a consumer of Kafka"),
                     None => break,
                 }
             }
@@ -75,6 +84,9 @@ impl KafkaConsumer {
 
     /// The client, which joins the group by its first reading.
     async fn client(&mut self) -> Result<Arc<StreamConsumer<Member>>, BusError> {
+        if self.astray.swap(false, Ordering::Relaxed) {
+            self.end();
+        }
         if let Some(running) = &self.running {
             return Ok(Arc::clone(&running.client));
         }
@@ -85,7 +97,8 @@ impl KafkaConsumer {
             StreamConsumer::from_config_and_context(&config, member).map_err(|error| reason(&error))?;
         client.subscribe(&[&self.settings.topic]).map_err(|error| reason(&error))?;
         let client = Arc::new(client);
-        let gauges = tokio::spawn(set_gauges(self.kafka.clone(), self.settings.clone(), Arc::clone(&client)));
+        let gauges = set_gauges(self.kafka.clone(), self.settings.clone(), Asked::of(&client));
+        let gauges = tokio::spawn(gauges);
         self.running = Some(Running { client: Arc::clone(&client), gauges });
         Ok(client)
     }
@@ -131,16 +144,48 @@ impl KafkaConsumer {
         if !ours.is_empty() {
             match self.write(&running.client, &ours).await {
                 Ok(()) => running.client.context().held.committed(&ours),
-                Err(Unwritten::Fenced) => lost.extend(ours.iter().map(|end| end.partition)),
+                Err(Unwritten::Fenced) => {
+                    let fenced: Vec<i32> = ours.iter().map(|end| end.partition).collect();
+                    self.read_again(running, &fenced).await;
+                    lost.extend(fenced);
+                }
                 Err(Unwritten::Failed(error)) => return Err(error),
             }
         }
         if lost.is_empty() { Ok(()) } else { Err(self.fenced(lost)) }
     }
 
+    /// After a commit that was fenced. If a partition comes to be ours after all (the group has begun anew, and it was
+    /// given to us again), what was not committed has to come again to us.
+    async fn read_again(&self, running: &Running, partitions: &[i32]) {
+        let places = running.client.context().held.rewind(Some(partitions));
+        if let Err(error) = self.seek(&running.client, places).await {
+            tracing::debug!(error = %error, "a consumer of Kafka begins anew");
+            self.astray.store(true, Ordering::Relaxed);
+        }
+    }
+
+    async fn seek(&self, client: &Arc<StreamConsumer<Member>>, places: Vec<(i32, i64)>) -> Result<(), BusError> {
+        if places.is_empty() {
+            return Ok(());
+        }
+        let mut list = TopicPartitionList::new();
+        for (partition, offset) in places {
+            list.add_partition_offset(&self.settings.topic, partition, Offset::Offset(offset))
+                .map_err(|error| reason(&error))?;
+        }
+        let (client, limit) = (Arc::clone(client), self.kafka.limits.publish);
+        blocking(move || {
+            let sought = client.seek_partitions(list, limit).map_err(|error| reason(&error))?;
+            sought.elements().iter().try_for_each(|element| element.error().map_err(|error| reason(&error)))
+        })
+        .await
+    }
+
     /// Commits at the brokers, and waits for their word.
     async fn write(&self, client: &Arc<StreamConsumer<Member>>, ends: &[End]) -> Result<(), Unwritten> {
         let deadline = Instant::now() + self.kafka.limits.publish;
+        let soon = deadline.min(Instant::now() + GAUGES);
         loop {
             let mut list = TopicPartitionList::new();
             for end in ends {
@@ -154,11 +199,15 @@ impl KafkaConsumer {
             })?;
             match done.map_err(Unwritten::Failed)? {
                 Ok(()) => return Ok(()),
-                Err(error) if is_fencing(&error) => return Err(Unwritten::Fenced),
                 // The group shares out its partitions at this moment; what is ours stays ours until we are asked.
                 Err(KafkaError::ConsumerCommit(RDKafkaErrorCode::RebalanceInProgress)) if Instant::now() < deadline => {
                     tokio::time::sleep(AGAIN).await;
                 }
+                // It has just done so, and the next word of the group's coordinator tells us.
+                Err(KafkaError::ConsumerCommit(RDKafkaErrorCode::IllegalGeneration)) if Instant::now() < soon => {
+                    tokio::time::sleep(AGAIN).await;
+                }
+                Err(error) if is_fencing(&error) => return Err(Unwritten::Fenced),
                 Err(error) => return Err(Unwritten::Failed(reason(&error))),
             }
         }
@@ -172,17 +221,8 @@ impl KafkaConsumer {
 
     pub(crate) async fn rewind(&mut self) -> Result<(), BusError> {
         let Some(running) = &self.running else { return Ok(()) };
-        let mut list = TopicPartitionList::new();
-        for (partition, offset) in running.client.context().held.rewind() {
-            list.add_partition_offset(&self.settings.topic, partition, Offset::Offset(offset))
-                .map_err(|error| reason(&error))?;
-        }
-        if list.count() == 0 {
-            return Ok(());
-        }
-        let (client, limit) = (Arc::clone(&running.client), self.kafka.limits.publish);
-        let sought = blocking(move || client.seek_partitions(list, limit).map(drop).map_err(|error| reason(&error)));
-        if let Err(error) = sought.await {
+        let places = running.client.context().held.rewind(None);
+        if let Err(error) = self.seek(&running.client, places).await {
             // Nobody knows now where it reads on: a new one begins with what is committed.
             self.end();
             return Err(error);
@@ -192,7 +232,7 @@ impl KafkaConsumer {
 
     pub(crate) async fn standing(&self) -> Result<Standing, BusError> {
         let Some(running) = &self.running else { return Ok(Standing::default()) };
-        let standing = self.kafka.standing(&self.settings, &running.client).await?;
+        let standing = self.kafka.standing(&self.settings, &Asked::of(&running.client)).await?;
         self.reader.stands(&standing);
         Ok(standing)
     }
@@ -230,10 +270,10 @@ enum Unwritten {
 }
 
 /// Sets the gauges while the consumer works; its commits and its reading alone would leave them standing when it is stuck.
-async fn set_gauges(kafka: Kafka, settings: ConsumerSettings, client: Arc<StreamConsumer<Member>>) {
+async fn set_gauges(kafka: Kafka, settings: ConsumerSettings, asked: Asked) {
     loop {
-        match kafka.standing(&settings, &client).await {
-            Ok(standing) => client.context().reader.stands(&standing),
+        match kafka.standing(&settings, &asked).await {
+            Ok(standing) => asked.member.reader.stands(&standing),
             Err(error) => tracing::debug!(error = %error, "how far a consumer is cannot be asked now"),
         }
         tokio::time::sleep(GAUGES).await;

@@ -11,7 +11,7 @@ use super::held::Held;
 use crate::observe::Reader;
 
 /// Log lines go through `tracing`. That a broker is away is said by whoever wanted something of it.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Quiet;
 
 fn tell(level: RDKafkaLogLevel, facility: &str, text: &str) {

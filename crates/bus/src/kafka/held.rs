@@ -82,10 +82,13 @@ impl Held {
         }
     }
 
-    /// What is read and not committed is forgotten; where each partition has to be read from again.
-    pub(super) fn rewind(&self) -> Vec<(i32, i64)> {
+    /// What is read and not committed is forgotten; where each partition, of all or of these, has to be read from again.
+    pub(super) fn rewind(&self, only: Option<&[i32]>) -> Vec<(i32, i64)> {
         let mut partitions = self.lock();
         let first = |(number, held): (&i32, &mut Partition)| {
+            if only.is_some_and(|only| !only.contains(number)) {
+                return None;
+            }
             let (offset, _) = *held.pending.front()?;
             held.pending.clear();
             Some((*number, offset))

@@ -1,7 +1,7 @@
 //! How far a consumer is.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -22,24 +22,37 @@ const LIMIT: Duration = Duration::from_secs(2);
 /// When messages were published, by partition, each with its offset.
 type Times = BTreeMap<i32, (i64, DateTime<Utc>)>;
 
+/// A consumer that is asked how far it is, and not kept alive by that: the end of a client blocks, so that it must not
+/// come where futures run.
+pub(super) struct Asked {
+    pub(super) member: Arc<Member>,
+    client: Weak<StreamConsumer<Member>>,
+}
+
+impl Asked {
+    pub(super) fn of(client: &Arc<StreamConsumer<Member>>) -> Self {
+        Self { member: Arc::clone(client.context()), client: Arc::downgrade(client) }
+    }
+}
+
 impl Kafka {
-    pub(super) async fn standing(
-        &self,
-        settings: &ConsumerSettings,
-        client: &Arc<StreamConsumer<Member>>,
-    ) -> Result<Standing, BusError> {
+    pub(super) async fn standing(&self, settings: &ConsumerSettings, asked: &Asked) -> Result<Standing, BusError> {
         let known: BTreeMap<i32, Option<i64>> =
-            client.context().held.lock().iter().map(|(number, held)| (*number, held.committed)).collect();
+            asked.member.held.lock().iter().map(|(number, held)| (*number, held.committed)).collect();
         if known.is_empty() {
             return Ok(Standing::default());
         }
         let (asker, topic) = (self.asker()?, settings.topic.clone());
-        let member = Arc::clone(client);
-        let partitions = blocking(move || ask(&asker, &member, &topic, known)).await?;
+        let client = Weak::clone(&asked.client);
+        let partitions = blocking(move || match client.upgrade() {
+            Some(client) => ask(&asker, &client, &topic, known),
+            None => Ok(Vec::new()),
+        });
+        let partitions = partitions.await?;
         let mut oldest: Option<DateTime<Utc>> = None;
         let mut unknown = Vec::new();
         {
-            let held = client.context().held.lock();
+            let held = asked.member.held.lock();
             for standing in partitions.iter().filter(|standing| standing.end_offset > standing.committed_offset) {
                 let Some(held) = held.get(&standing.partition) else { continue };
                 let peeked = held.peeked.filter(|(offset, _)| *offset >= standing.committed_offset);
@@ -51,7 +64,7 @@ impl Kafka {
         }
         if !unknown.is_empty() {
             let times = self.peek(settings, unknown).await?;
-            let mut held = client.context().held.lock();
+            let mut held = asked.member.held.lock();
             for (number, (offset, at)) in times {
                 oldest = Some(oldest.map_or(at, |oldest| oldest.min(at)));
                 if let Some(held) = held.get_mut(&number) {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::config::FromClientConfigAndContext as _;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
-use rdkafka::error::RDKafkaErrorCode;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use tokio::time::Instant;
 
 use super::context::Quiet;
@@ -43,7 +43,7 @@ impl Kafka {
     pub(super) async fn metadata(&self, topic: &str, limit: Duration) -> Result<Known, BusError> {
         let (asker, topic) = (self.asker()?, topic.to_owned());
         blocking(move || {
-            let metadata = asker.fetch_metadata(Some(&topic), limit).map_err(|error| reason(&error))?;
+            let metadata = asker.fetch_metadata(Some(&topic), limit).map_err(|error| why(&asker, &error))?;
             let Some(found) = metadata.topics().iter().find(|found| found.name() == topic) else {
                 return Ok(Known::Missing);
             };
@@ -111,4 +111,22 @@ impl Kafka {
     fn topics(&self) -> std::sync::MutexGuard<'_, std::collections::HashSet<String>> {
         self.shared.topics.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Why no broker answers. What the client noticed on the way says more than that: a broker that lets nobody in closes the
+/// connection.
+fn why(asker: &BaseConsumer<Quiet>, error: &KafkaError) -> BusError {
+    let mut told = reason(error);
+    while let Some(noticed) = asker.poll(LOOK) {
+        match noticed.err().and_then(|noticed| noticed.rdkafka_error_code()) {
+            Some(RDKafkaErrorCode::Authentication) => {
+                told = BusError::unavailable("signing in failed; BUS_KAFKA_SASL_… say how it is done");
+            }
+            Some(RDKafkaErrorCode::SSL) => {
+                told = BusError::unavailable("TLS failed; BUS_KAFKA_CA_FILE says whom to trust");
+            }
+            _ => {}
+        }
+    }
+    told
 }

@@ -11,8 +11,8 @@ use super::Log;
 use super::beat::Beats;
 use super::share::{Owned, Share};
 use super::tables::{ASSIGNMENTS, MEMBERS};
-use crate::BusError;
 use crate::observe::Reader;
+use crate::{BusError, Standing};
 
 /// Beats within a session: one or two may be late without anybody taking us for dead.
 const BEATS: u32 = 5;
@@ -55,7 +55,7 @@ impl Membership {
 
     async fn beat(&self, beats: &mut Beats) -> Result<(), BusError> {
         if self.share.lock().is_stuck() {
-            return self.leave().await;
+            return self.leave_if_member(beats).await;
         }
         let partitions = self.log.partitions(&self.reader.topic).await?;
         self.give_back().await?;
@@ -64,6 +64,10 @@ impl Membership {
         if assignments.len() < usize::try_from(partitions).unwrap_or(0) {
             self.make_assignments().await?;
             assignments = self.assignments().await?;
+            if assignments.is_empty() {
+                // The database is another one than before; the next beat makes the topic there.
+                self.log.forget(&self.reader.topic);
+            }
         }
         self.count_up().await?;
         let silent = beats.see(self.members().await?, self.log.session, Instant::now());
@@ -120,6 +124,16 @@ impl Membership {
             let release = release.bind(&self.reader.group).bind(&self.reader.topic).bind(part).bind(&self.member);
             self.log.database.execute_quietly(release).await?;
             self.share.lock().leaving.remove(&part);
+        }
+        Ok(())
+    }
+
+    /// Leaves once: nobody has asked for a batch for long, and others are to have the partitions until somebody does.
+    async fn leave_if_member(&self, beats: &mut Beats) -> Result<(), BusError> {
+        if beats.knows(&self.member) {
+            self.leave().await?;
+            self.reader.stands(&Standing::default());
+            *beats = Beats::default();
         }
         Ok(())
     }

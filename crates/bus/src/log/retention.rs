@@ -13,6 +13,9 @@ use super::tables::{MESSAGES, PARTITIONS};
 /// Between two looks when there is nothing to delete.
 const INTERVAL: Duration = Duration::from_secs(10);
 
+/// Between two looks while the database is away, as it is at first.
+const AWAY: Duration = Duration::from_millis(500);
+
 /// Most messages that are deleted in one step, and the pause behind one.
 const STEP: i64 = 500;
 const PAUSE: Duration = Duration::from_millis(20);
@@ -31,7 +34,7 @@ impl Log {
                 Ok(0) => INTERVAL.min(self.limits.retention / 10).max(PAUSE),
                 Ok(_) => PAUSE,
                 // That the database is away it says itself.
-                Err(error) if error.is_passing() => INTERVAL,
+                Err(error) if error.is_passing() => AWAY,
                 Err(error) => {
                     tracing::warn!(error = %error, "old messages of the bus could not be deleted");
                     INTERVAL
@@ -51,11 +54,13 @@ impl Log {
             *kept.entry(topic).or_default() += next - oldest;
         }
         let mut deleted = 0;
-        // The oldest first, so that too many means the oldest, whichever partition they are in.
-        for (topic, part, _, oldest, oldest_at) in &filled {
-            let excess = kept.get(topic.as_str()).copied().unwrap_or(0) - self.limits.retained;
-            // What is too much goes whatever its age is.
-            let (step, published_before) = if *oldest_at < cutoff { (STEP, cutoff) } else { (excess.min(STEP), far) };
+        // That with the oldest message first.
+        for (topic, part, next, oldest, oldest_at) in &filled {
+            let all = kept.get(topic.as_str()).copied().unwrap_or(0);
+            let excess = all - self.limits.retained;
+            // What is too much is taken from each in proportion; of less than one for each, from the oldest.
+            let share = if excess > 0 { ((next - oldest) * excess / all.max(1)).clamp(1, STEP) } else { 0 };
+            let (step, published_before) = if *oldest_at < cutoff { (STEP, cutoff) } else { (share, far) };
             if step <= 0 {
                 continue;
             }
@@ -90,5 +95,13 @@ impl Log {
             "DELETE FROM bus_messages WHERE topic = $1 AND part = $2 AND message_offset < $3 AND published_at < $4",
         );
         self.database.execute_quietly(delete.bind(topic).bind(part).bind(before).bind(cutoff)).await
+    }
+
+    /// Makes every message of a topic this much older.
+    #[cfg(feature = "testing")]
+    pub(crate) async fn antedate(&self, topic: &str, age: Duration) -> Result<(), StorageError> {
+        let update =
+            Statement::new(QueryType::Update, MESSAGES, "UPDATE bus_messages SET published_at = $2 WHERE topic = $1");
+        self.database.execute(update.bind(topic).bind(Utc::now() - age)).await.map(drop)
     }
 }

@@ -44,7 +44,16 @@ cd / && rm -rf "$1"
 pub struct Kafka {
     folder: PathBuf,
     port: u16,
+    secured_port: u16,
     supervisor: Mutex<Supervisor>,
+}
+
+/// What the second listener needs.
+#[derive(Clone, Copy)]
+struct Secured<'a> {
+    certificate: &'a str,
+    key: &'a str,
+    password: &'a str,
 }
 
 #[derive(Debug)]
@@ -69,13 +78,27 @@ impl Kafka {
     /// When there is no Kafka, or it cannot be started; with its log.
     #[must_use]
     pub fn start() -> Self {
+        Self::start_with(None)
+    }
+
+    /// With a second listener ([`Kafka::secured_url`]) that has this certificate (PEM, and its key, in PKCS 8) for
+    /// `localhost`, and lets in the user `bus` with this password by `PLAIN` and `SCRAM-SHA-512`.
+    ///
+    /// # Panics
+    /// As [`Kafka::start`].
+    #[must_use]
+    pub fn start_secured(certificate: &str, key: &str, password: &str) -> Self {
+        Self::start_with(Some(Secured { certificate, key, password }))
+    }
+
+    fn start_with(secured: Option<Secured<'_>>) -> Self {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         assert!(Self::is_possible(), "{MISSING}");
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let folder = std::env::temp_dir().join(format!("ct-kafka-{}-{number}", std::process::id()));
         std::fs::DirBuilder::new().mode(0o700).create(&folder).expect("a folder for the broker");
-        let (port, controller) = free_ports();
-        let settings = settings(&folder, port, controller);
+        let ports = free_ports();
+        let settings = settings(&folder, ports, secured);
         std::fs::write(folder.join("server.properties"), settings).expect("the broker's settings");
         let class_path = jars().join("*");
         let made = Command::new("java")
@@ -83,6 +106,10 @@ impl Kafka {
             .arg(&class_path)
             .args(["kafka.tools.StorageTool", "format", "--cluster-id", "4L6g3nShT-eMCtK--X86sw", "--config"])
             .arg(folder.join("server.properties"))
+            .args(secured.iter().flat_map(|secured| {
+                let user = format!("SCRAM-SHA-512=[name=bus,password={}]", secured.password);
+                ["--add-scram".to_owned(), user]
+            }))
             .output()
             .expect("java");
         assert!(made.status.success(), "no storage for Kafka: {}", String::from_utf8_lossy(&made.stderr));
@@ -100,7 +127,12 @@ impl Kafka {
             .expect("a shell");
         let orders = child.stdin.take();
         let answers = BufReader::new(child.stdout.take().expect("the shell's answers"));
-        let kafka = Self { folder, port, supervisor: Mutex::new(Supervisor { child, orders, answers }) };
+        let kafka = Self {
+            folder,
+            port: ports[0],
+            secured_port: ports[2],
+            supervisor: Mutex::new(Supervisor { child, orders, answers }),
+        };
         kafka.start_again();
         kafka
     }
@@ -135,6 +167,12 @@ impl Kafka {
         format!("kafka://{}", self.address())
     }
 
+    /// For `BUS_URL`: the listener of [`Kafka::start_secured`].
+    #[must_use]
+    pub fn secured_url(&self) -> String {
+        format!("kafka://localhost:{}", self.secured_port)
+    }
+
     /// Where it listens.
     #[must_use]
     pub fn address(&self) -> String {
@@ -165,24 +203,40 @@ fn jars() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../.build/kafka")
 }
 
-/// Two ports that nobody has now: a broker has to know its own before it starts.
-fn free_ports() -> (u16, u16) {
-    let bind = || TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
-    let (one, other) = (bind(), bind());
-    let port = |listener: &TcpListener| listener.local_addr().expect("its port").port();
-    (port(&one), port(&other))
+/// Ports that nobody has now: a broker has to know its own before it starts.
+fn free_ports() -> [u16; 3] {
+    let listeners = [(); 3].map(|()| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port"));
+    listeners.map(|listener| listener.local_addr().expect("its port").port())
 }
 
 /// One node, small, that takes short sessions and makes no topic by itself.
-fn settings(folder: &Path, port: u16, controller: u16) -> String {
+fn settings(folder: &Path, [port, controller, secured_port]: [u16; 3], secured: Option<Secured<'_>>) -> String {
+    let (mut listeners, mut advertised) =
+        (format!("PLAINTEXT://127.0.0.1:{port}"), format!("PLAINTEXT://127.0.0.1:{port}"));
+    let mut more = String::new();
+    if let Some(Secured { certificate, key, password }) = secured {
+        listeners += &format!(",SECURED://127.0.0.1:{secured_port}");
+        advertised += &format!(",SECURED://localhost:{secured_port}");
+        // A value is one line.
+        let (certificate, key) = (certificate.trim().replace('\n', "\\n"), key.trim().replace('\n', "\\n"));
+        more = format!(
+            "listener.name.secured.ssl.keystore.type=PEM
+listener.name.secured.ssl.keystore.certificate.chain={certificate}
+listener.name.secured.ssl.keystore.key={key}
+listener.name.secured.sasl.enabled.mechanisms=PLAIN,SCRAM-SHA-512
+listener.name.secured.plain.sasl.jaas.config=org.apache.kafka.common.security.plain.PlainLoginModule required user_bus=\"{password}\";
+listener.name.secured.scram-sha-512.sasl.jaas.config=org.apache.kafka.common.security.scram.ScramLoginModule required;
+"
+        );
+    }
     format!(
         "process.roles=broker,controller
 node.id=1
 controller.quorum.voters=1@127.0.0.1:{controller}
-listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}
-advertised.listeners=PLAINTEXT://127.0.0.1:{port}
+listeners={listeners},CONTROLLER://127.0.0.1:{controller}
+advertised.listeners={advertised}
 controller.listener.names=CONTROLLER
-listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,SECURED:SASL_SSL
 log.dirs={}
 auto.create.topics.enable=false
 group.initial.rebalance.delay.ms=0
@@ -196,7 +250,7 @@ transaction.state.log.min.isr=1
 log.cleaner.enable=false
 num.io.threads=2
 num.network.threads=2
-",
+{more}",
         folder.join("data").display()
     )
 }

@@ -72,3 +72,34 @@ pub(crate) async fn a_consumer_that_was_taken_for_dead_is_fenced(test: TestBus) 
     })
     .await;
 }
+
+/// A process that is stopped for longer than its session (a debugger, a machine that sleeps) wakes up and knows nothing
+/// of it. Kafka's library goes on in threads of its own, so there it would take five minutes.
+pub(crate) async fn a_consumer_that_sleeps_too_long_is_fenced(test: TestBus) {
+    let (kept, topic) = (test.open(), name("asleep"));
+    publish(&kept, &topic, &KEYS, 0..3).await;
+    let mut first = kept.consumer(&topic, "readers");
+    let mut batches = Vec::new();
+    while batches.iter().map(bus::Batch::len).sum::<usize>() < 12 {
+        batches.push(next(&mut first).await);
+    }
+    // This blocks the only thread that the first one has, until the other has done everything.
+    let (settings, other) = (test.settings(), topic.clone());
+    let others = std::thread::spawn(move || {
+        actix_web::rt::System::new().block_on(async {
+            let kept = bus::testing::Kept::open(&settings);
+            let mut second = kept.consumer(&other, "readers");
+            let all = read(&mut second, 12, true).await;
+            second.close().await.unwrap();
+            by_key(&all)
+        })
+    });
+    assert_eq!(others.join().unwrap(), expected(&KEYS, 0..3));
+    for batch in &batches {
+        let error = first.commit(batch).await.unwrap_err();
+        assert!(matches!(error, BusError::Fenced { .. }), "{error}");
+    }
+    // It comes back by itself, and does not begin again what the other has done.
+    publish(&kept, &topic, &KEYS, 3..4).await;
+    assert_eq!(by_key(&read(&mut first, 4, true).await), expected(&KEYS, 3..4));
+}

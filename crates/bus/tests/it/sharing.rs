@@ -84,3 +84,22 @@ pub(crate) async fn more_consumers_than_partitions_leave_none_without_a_reader(t
     .await;
     stop.cancel();
 }
+
+/// Another number of partitions in the settings changes nothing of a topic that is there: a key stays where it is.
+pub(crate) async fn a_topic_keeps_the_partitions_that_it_was_made_with(test: TestBus) {
+    let topic = name("kept");
+    let first = test.open();
+    publish(&first, &topic, &KEYS, 0..1).await;
+    let second = Kept::open(&bus::BusSettings { bus_partitions: 7, ..test.settings() });
+    publish(&second, &topic, &KEYS, 1..2).await;
+    let mut consumer = second.consumer(&topic, "readers");
+    let all = crate::support::read(&mut consumer, 16, true).await;
+    assert_eq!(consumer.standing().await.unwrap().partitions.len(), 4);
+    assert_eq!(crate::support::by_key(&all), expected(&KEYS, 0..2));
+    for key in KEYS {
+        let mut partitions: Vec<i32> =
+            all.iter().filter(|message| message.key.as_deref() == Some(key)).map(|message| message.partition).collect();
+        partitions.dedup();
+        assert_eq!(partitions.len(), 1, "{key}");
+    }
+}
