@@ -34,8 +34,9 @@ in
 {
   tests = rust.tests {
     nativeBuildInputs = programs.tests;
+    KAFKA_JARS = programs.kafkaJars;
     # The end-to-end tests want fixed ports and all backends: the virtual machines do what they do.
-    cargoTestExtraArgs = "--workspace --lib --bins --test it --test command_line --test garbage";
+    cargoTestExtraArgs = "--workspace --lib --bins --test it --test command_line --test garbage --test gauges";
   };
 
   # Every program checks its own file, as `make check-config` has it.

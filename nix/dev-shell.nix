@@ -14,6 +14,10 @@ rust.craneLib.devShell {
     pkgs.rust-analyzer
     pkgs.cargo-deny
     pkgs.cargo-nextest
+    pkgs.cmake
+    pkgs.pkg-config
+    pkgs.openssl
+    pkgs.zlib
 
     # Nix
     pkgs.deadnix
@@ -32,4 +36,5 @@ rust.craneLib.devShell {
 
   # `make up` then starts these instead of compiling the Go programs.
   CRYPTO_TELEMETRY_BACKENDS = "path";
+  KAFKA_JARS = programs.kafkaJars;
 }

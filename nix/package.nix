@@ -34,6 +34,15 @@ let
     inherit (manifest.workspace.package) version;
     src = sourceOf workspace;
     strictDeps = true;
+    # librdkafka is built from source, by cmake; for TLS it takes OpenSSL.
+    nativeBuildInputs = [
+      pkgs.cmake
+      pkgs.pkg-config
+    ];
+    buildInputs = [
+      pkgs.openssl
+      pkgs.zlib
+    ];
   };
   cargoArtifacts = craneLib.buildDepsOnly common;
   # Tests and lints are built without the release profile's link-time optimisation.
@@ -90,6 +99,9 @@ rec {
         CI = "true";
       }
       // arguments
+      // {
+        nativeBuildInputs = development.nativeBuildInputs ++ arguments.nativeBuildInputs or [ ];
+      }
     );
 
   checks = {

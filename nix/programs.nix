@@ -44,7 +44,12 @@ rec {
   configurationCheckers = [ (lib.getOutput "cli" pkgs.prometheus) ];
 
   # What the tests start beside the backends.
-  tests = [ pkgs.postgresql_17 ];
+  tests = [
+    pkgs.postgresql_17
+    pkgs.jdk17_headless
+  ];
+  # Where they find Kafka's jars.
+  kafkaJars = "${pkgs.apacheKafka_4_2}/libs";
   browser = [
     pkgs.chromium
     pkgs.chromedriver

@@ -7,6 +7,7 @@ use std::time::Duration;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{CONTENT_TYPE, RETRY_AFTER};
 use actix_web::{HttpResponse, ResponseError};
+use domain::pipeline::FieldError;
 use serde::{Deserialize, Serialize};
 
 use crate::{UpstreamError, UpstreamErrorKind};
@@ -22,6 +23,7 @@ pub struct Problem {
     retry_after: Option<Duration>,
     // Boxed: a problem stands in the result of every handler.
     asked_by: Option<Box<Asker>>,
+    errors: Option<Box<[FieldError]>>,
 }
 
 /// Who asked, for the log.
@@ -31,7 +33,7 @@ pub(crate) struct Asker {
     pub(crate) request_id: String,
 }
 
-/// The body of a problem, `application/problem+json` (RFC 9457 with the members `code`, `trace_id`, `upstream`).
+/// The body of a problem, `application/problem+json` (RFC 9457 with the members `code`, `trace_id`, `upstream`, `errors`).
 #[derive(Debug, Clone, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct ProblemBody {
     /// URN of the kind of problem.
@@ -52,6 +54,10 @@ pub struct ProblemBody {
     /// The outside system or service that failed, if one did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub upstream: Option<String>,
+    /// What is wrong with which field, where that is told of each.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schema(inline)]
+    pub errors: Vec<FieldError>,
 }
 
 impl ProblemBody {
@@ -81,7 +87,15 @@ impl Problem {
     /// A problem with a bounded `code` in snake case and a sentence for people.
     #[must_use]
     pub fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
-        Self { status, code: code.to_owned(), detail: detail.into(), upstream: None, retry_after: None, asked_by: None }
+        Self {
+            status,
+            code: code.to_owned(),
+            detail: detail.into(),
+            upstream: None,
+            retry_after: None,
+            asked_by: None,
+            errors: None,
+        }
     }
 
     /// A defect of ours: 500, and nothing of what went wrong.
@@ -113,6 +127,13 @@ impl Problem {
     #[must_use]
     pub fn asked_by(mut self, address: IpAddr, request_id: impl Into<String>) -> Self {
         self.asked_by = Some(Box::new(Asker { address, request_id: request_id.into() }));
+        self
+    }
+
+    /// Tells what is wrong with each field (`errors`).
+    #[must_use]
+    pub fn with_errors(mut self, errors: Vec<FieldError>) -> Self {
+        self.errors = Some(errors.into());
         self
     }
 
@@ -169,6 +190,7 @@ impl Problem {
             code: self.code.clone(),
             trace_id: telemetry::trace_id(),
             upstream: self.upstream.clone(),
+            errors: self.errors.as_deref().unwrap_or_default().to_vec(),
         })
     }
 }
@@ -259,6 +281,7 @@ fn passed_on(name: &str, status: u16, body: ProblemBody, retry_after: Option<Dur
         upstream,
         retry_after,
         asked_by: None,
+        errors: (!body.errors.is_empty()).then(|| body.errors.into()),
     })
 }
 
@@ -270,6 +293,18 @@ mod tests {
         let body = serde_json::json!({"type": kind, "title": "Error", "status": 503, "detail": "It failed.",
             "code": code, "upstream": upstream});
         ProblemBody::of_ours(body.to_string().as_bytes())
+    }
+
+    #[test]
+    fn what_is_wrong_with_each_field_is_passed_on() {
+        let body = serde_json::json!({"type": "urn:crypto-telemetry:problem:bad_pipeline", "title": "Bad Request",
+            "status": 400, "detail": "It cannot be taken.", "code": "bad_pipeline",
+            "errors": [{"field": "steps[0].name", "reason": "is missing"}]});
+        let body = ProblemBody::of_ours(body.to_string().as_bytes()).unwrap();
+        let problem = passed_on("pipeline-service", 400, body, None).unwrap();
+        assert_eq!(problem.errors.as_deref().map(|errors| errors[0].field.as_str()), Some("steps[0].name"));
+        let plain = read("urn:crypto-telemetry:problem:x", "x", "binance").unwrap();
+        assert_eq!(passed_on("binance", 503, plain, None).unwrap().errors, None);
     }
 
     #[test]

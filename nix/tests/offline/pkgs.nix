@@ -89,6 +89,7 @@ let
     chromedriver.platforms = lib.platforms.linux;
     chromium.platforms = lib.platforms.linux;
     clippy = { };
+    cmake = { };
     coreutils = { };
     curl = { };
     deadnix = { };
@@ -104,6 +105,7 @@ let
       version = "3.7.2";
     };
     inferno = { };
+    jdk17_headless.main = "java";
     jq = { };
     libiconv = { };
     lld = { };
@@ -114,6 +116,8 @@ let
       main = "otelcol-contrib";
       version = "0.151.0";
     };
+    openssl = { };
+    pkg-config = { };
     postgresql_17.main = "postgres";
     process-compose.version = "1.110.0";
     prometheus.version = "3.11.3";
@@ -135,6 +139,7 @@ let
     util-linux.platforms = lib.platforms.linux;
     valkey.main = "valkey-cli";
     writableTmpDirAsHomeHook = { };
+    zlib = { };
     zstd = { };
   };
 

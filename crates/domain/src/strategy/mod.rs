@@ -4,6 +4,7 @@
 //! sees a stale price or candles of another symbol. [`technical`] is the default and the one the others are measured
 //! by, [`random`] exists for tests. The language model's strategy needs the network and lives in decision-service.
 
+mod cross;
 pub mod figures;
 pub mod random;
 mod rsi;
@@ -12,6 +13,7 @@ pub mod technical;
 mod verdict;
 pub mod view;
 
+pub use cross::{CrossFinder, CrossKind, CrossWindowsError, Crossing};
 pub use random::RandomStrategy;
 pub use rsi::Rsi;
 pub use sma::Sma;

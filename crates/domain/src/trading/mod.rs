@@ -26,5 +26,6 @@ pub use report::{
 };
 pub use signal::{Signal, SignalAction, SignalOutcome, SignalResult, SignalSource};
 pub use signal_rules::SignalError;
+pub(crate) use signal_rules::can_be_kept;
 pub use state::{StateChange, TradingState, TradingStateError, TradingStatus};
 pub use status::{OrderStatus, OrderStatusError};

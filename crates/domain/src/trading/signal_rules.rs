@@ -66,7 +66,7 @@ impl Signal {
 }
 
 /// Whether every database keeps this time, and in order.
-pub(super) fn can_be_kept(time: DateTime<Utc>) -> bool {
+pub(crate) fn can_be_kept(time: DateTime<Utc>) -> bool {
     (1970..=9999).contains(&time.year())
 }
 

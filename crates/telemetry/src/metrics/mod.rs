@@ -4,14 +4,17 @@
 //! Collector's path and the native `/metrics` give the same names. An instrument that is used before telemetry is
 //! set up, or when it is off, does nothing.
 
+pub mod bus;
 pub mod decision;
 pub mod doctor;
 pub mod export;
 pub mod gateway;
+pub mod generator;
 pub mod http;
 mod instrument;
 pub mod market_data;
 pub mod notifier;
+pub mod pipeline;
 pub mod process;
 mod registry;
 pub mod signal;

@@ -3,12 +3,12 @@
 use std::fmt::Write as _;
 
 use super::{
-    Metric, decision, doctor, export, gateway, http, market_data, notifier, process, signal, simulator, storage,
-    trading,
+    Metric, bus, decision, doctor, export, gateway, generator, http, market_data, notifier, pipeline, process, signal,
+    simulator, storage, trading,
 };
 
 /// The groups, with the title each has in docs/METRICS.md.
-fn groups() -> [(&'static str, &'static [&'static dyn Metric]); 12] {
+fn groups() -> [(&'static str, &'static [&'static dyn Metric]); 15] {
     [
         ("HTTP, every service", http::ALL),
         ("Process, every service", process::ALL),
@@ -19,7 +19,10 @@ fn groups() -> [(&'static str, &'static [&'static dyn Metric]); 12] {
         ("notifier-service", notifier::ALL),
         ("signal-service", signal::ALL),
         ("order-service: trading", trading::ALL),
+        ("signal-generator", generator::ALL),
+        ("Pipelines", pipeline::ALL),
         ("Databases, every service that has one", storage::ALL),
+        ("Signal bus, every service that publishes or consumes", bus::ALL),
         ("simulator", simulator::ALL),
         ("crypto-telemetry doctor", doctor::ALL),
     ]

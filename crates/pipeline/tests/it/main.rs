@@ -1,0 +1,64 @@
+//! pipeline-service and the store that it shares with dispatcher and workers, on both engines.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod api;
+mod crashes;
+mod executions;
+mod matches;
+mod model;
+mod pipelines;
+mod world;
+
+use std::process::ExitCode;
+
+use storage::test;
+
+fn main() -> ExitCode {
+    storage::testing::run(&[
+        test!(pipelines::a_pipeline_is_made_changed_and_deleted),
+        test!(pipelines::a_name_is_one_pipeline_s),
+        test!(pipelines::of_two_that_take_a_name_one_has_it),
+        test!(pipelines::of_two_that_change_a_revision_one_does),
+        test!(pipelines::they_are_read_in_pages),
+        test!(pipelines::changes_are_told_in_their_order),
+        test!(pipelines::no_change_becomes_visible_behind_one_s_back),
+        test!(pipelines::what_was_loaded_once_is_not_loaded_again),
+        test!(executions::from_the_queue_to_its_end),
+        test!(executions::a_pipeline_has_one_at_a_time),
+        test!(executions::the_same_sets_off_one),
+        test!(executions::a_pipeline_of_the_past_sets_nothing_off),
+        test!(executions::one_that_is_executed_is_as_it_was),
+        test!(executions::each_is_claimed_by_one),
+        test!(executions::the_oldest_is_first),
+        test!(executions::whoever_lost_it_writes_nothing),
+        test!(executions::attempts_are_used_up),
+        test!(executions::a_step_is_written_down_and_paid_once),
+        test!(executions::a_dead_letter_is_replayed_or_thrown_away),
+        test!(executions::of_two_that_replay_two_letters_one_does),
+        test!(executions::they_are_listed_by_what_is_named),
+        test!(executions::one_that_cannot_be_read_has_failed),
+        test!(executions::what_there_is_to_do_is_counted),
+        test!(matches::a_signal_is_matched_once),
+        test!(matches::nothing_remains_of_a_signal_that_was_not_committed),
+        test!(matches::a_cache_of_the_past_sets_off_what_is_there_now),
+        test!(matches::of_two_that_take_a_signal_one_does),
+        test!(matches::what_is_old_goes),
+        test!(api::a_pipeline_from_its_making_to_its_end),
+        test!(api::names_are_taken_once),
+        test!(api::pipelines_are_listed),
+        test!(api::every_field_that_is_wrong_is_named),
+        test!(api::one_is_set_off_by_hand),
+        test!(api::the_same_request_sets_off_one),
+        test!(api::what_cannot_be_set_off_by_hand),
+        test!(api::trying_out_says_what_would_happen),
+        test!(api::dead_letters_are_listed_replayed_and_thrown_away),
+        test!(api::matches_of_a_signal_are_told),
+        test!(api::examples_are_made_once),
+        test!(api::only_names_of_this_machine_are_answered),
+        test!(api::every_route_is_described),
+        test!(crashes::killed_at_every_step_of_taking_a_signal),
+        test!(crashes::killed_at_every_step_of_a_worker_s_attempt),
+        test!(model::whatever_is_done_in_whatever_order),
+    ])
+}
