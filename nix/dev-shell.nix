@@ -14,7 +14,6 @@ rust.craneLib.devShell {
     pkgs.rust-analyzer
     pkgs.cargo-deny
     pkgs.cargo-nextest
-    pkgs.cmake
     pkgs.pkg-config
     pkgs.openssl
     pkgs.zlib

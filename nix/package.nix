@@ -34,11 +34,17 @@ let
     inherit (manifest.workspace.package) version;
     src = sourceOf workspace;
     strictDeps = true;
-    # librdkafka is built from source, by cmake; for TLS it takes OpenSSL.
-    nativeBuildInputs = [
-      pkgs.cmake
-      pkgs.pkg-config
-    ];
+    # librdkafka is built from source; its configure begins with /usr/bin/env, which there is not while Nix builds.
+    cargoVendorDir = craneLib.vendorCargoDeps {
+      src = sourceOf workspace;
+      overrideVendorCargoPackage =
+        crate: vendored:
+        if crate.name == "rdkafka-sys" then
+          vendored.overrideAttrs { postPatch = "patchShebangs librdkafka"; }
+        else
+          vendored;
+    };
+    nativeBuildInputs = [ pkgs.pkg-config ];
     buildInputs = [
       pkgs.openssl
       pkgs.zlib

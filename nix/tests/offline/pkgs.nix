@@ -89,7 +89,6 @@ let
     chromedriver.platforms = lib.platforms.linux;
     chromium.platforms = lib.platforms.linux;
     clippy = { };
-    cmake = { };
     coreutils = { };
     curl = { };
     deadnix = { };
