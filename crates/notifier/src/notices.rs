@@ -104,7 +104,7 @@ impl Notices {
 /// is edited by later notices of the same order. The same `notice_id` is told once, and pictures of an order that are
 /// older than what was told (by `revision`) are not told. Refusals by one limit of one hook's signals are one message a
 /// chat for ten minutes, which counts them. While more than twenty orders' messages wait in a chat, orders that finish and
-/// have no message yet are lines of one. What somebody waits for, an order to be confirmed and the bot's replies, goes
+/// have no message yet are lines of one. What a pipeline tells is a message of its own. What somebody waits for, an order to be confirmed and the bot's replies, goes
 /// before what else a chat is told. While the bot is off a notice is taken and not told.
 #[utoipa::path(
     tag = "notices",
@@ -134,6 +134,7 @@ pub(crate) async fn take(
         TradeEvent::Refusal { .. } => "refusal",
         TradeEvent::State { .. } => "state",
         TradeEvent::PositionDifference { .. } => "position",
+        TradeEvent::Pipeline(_) => "pipeline",
     };
     let (outcome, chats) = notices.tell(&notice).await?;
     NOTICES.add(1, &[("kind", kind), ("outcome", outcome.as_str())]);

@@ -26,7 +26,7 @@ pub enum Agent {
         /// Interval of the candles.
         #[serde(default = "one_minute")]
         interval: Interval,
-        /// How many candles, 2 to 500.
+        /// How many candles, 2 to 500; at least 250 are taken where a step after it decides, which needs them.
         #[serde(default = "sixty")]
         candles: u16,
     },
@@ -40,7 +40,7 @@ pub enum Agent {
         #[serde(default)]
         #[schema(value_type = String, example = "0.6")]
         minimum_confidence: Decimal,
-        /// Whether the last decision has to say what the signal says.
+        /// Whether the last decision has to say what the signal says; no decision says what a signal to close does.
         #[serde(default)]
         agrees_with_signal: bool,
         /// Oldest price that is acted on, in seconds, 1 to 3,600.
@@ -49,7 +49,7 @@ pub enum Agent {
     },
     /// Has order-service trade what the last decision says, or the signal where there is no decision; nothing for HOLD.
     PlaceOrder {
-        /// How much; order-service's default size when left out.
+        /// How much; order-service's default size when left out. A signal to close closes all, whatever stands here.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         size: Option<OrderSize>,
     },

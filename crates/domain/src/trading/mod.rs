@@ -18,7 +18,7 @@ mod status;
 pub use actor::{Actor, ActorError, NotCancelled, OrderCommand, StateOutcome, StateRequest};
 pub use audit::{AuditEvent, AuditEventError, RecordedEvent};
 pub use limits::{Limits, Market, Refusal, RefusalCode};
-pub use notice::{PositionDifference, TradeEvent, TradeNotice};
+pub use notice::{PipelineNotice, PositionDifference, TradeEvent, TradeNotice};
 pub use order::{Confirmation, ConfirmationState, OrderKind, Side, TradeOrder, Transition};
 pub use position::{Fill, PnlError, Position};
 pub use report::{

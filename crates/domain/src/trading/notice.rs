@@ -1,10 +1,10 @@
-//! What people are told of trading: from order-service to notifier-service.
+//! What people are told of trading: from order-service and pipelines to notifier-service.
 
 use chrono::{DateTime, Utc};
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
-use crate::Symbol;
+use crate::{DecisionId, Symbol};
 
 use super::{Refusal, Signal, StateChange, TradeOrder};
 
@@ -34,6 +34,21 @@ pub enum TradeEvent {
         /// Which.
         difference: PositionDifference,
     },
+    /// A step of a pipeline tells something.
+    Pipeline(PipelineNotice),
+}
+
+/// What a step of a pipeline tells.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct PipelineNotice {
+    /// Name of the pipeline.
+    pub pipeline: String,
+    /// Which execution of it.
+    pub execution_id: DecisionId,
+    /// Which market it is about.
+    pub symbol: Symbol,
+    /// The words, for people.
+    pub text: String,
 }
 
 /// That the exchange holds something else of a symbol than this platform counts: somebody trades on the same account, or
@@ -68,4 +83,27 @@ pub struct TradeNotice {
     pub trace_id: Option<String>,
     /// What happened.
     pub event: TradeEvent,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_pipeline_tells_is_flat() {
+        let told = PipelineNotice {
+            pipeline: "golden cross".to_owned(),
+            execution_id: DecisionId::from_bytes([7; 16]),
+            symbol: "BTCUSDT".parse().unwrap(),
+            text: "bought".to_owned(),
+        };
+        let event = TradeEvent::Pipeline(told);
+        let json = serde_json::to_value(&event).unwrap();
+        let expected = serde_json::json!({
+            "kind": "pipeline", "pipeline": "golden cross", "execution_id": "07070707070707070707070707070707",
+            "symbol": "BTCUSDT", "text": "bought",
+        });
+        assert_eq!(json, expected);
+        assert_eq!(serde_json::from_value::<TradeEvent>(json).unwrap(), event);
+    }
 }

@@ -49,17 +49,20 @@ impl fmt::Display for SignalAction {
 pub enum SignalSource {
     /// An alert of TradingView, by webhook.
     Tradingview,
+    /// A pipeline, whose name is the signal's `hook`.
+    Pipeline,
 }
 
 impl SignalSource {
     /// Every source.
-    pub const ALL: [Self; 1] = [Self::Tradingview];
+    pub const ALL: [Self; 2] = [Self::Tradingview, Self::Pipeline];
 
-    /// `tradingview`.
+    /// `tradingview` or `pipeline`.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Tradingview => "tradingview",
+            Self::Pipeline => "pipeline",
         }
     }
 }
@@ -84,7 +87,7 @@ pub struct Signal {
     pub signal_id: DecisionId,
     /// Where it comes from.
     pub source: SignalSource,
-    /// Name of the hook that it came through.
+    /// Name of the hook, or of the pipeline, that it came through.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hook: Option<String>,
     /// What is to be traded.

@@ -45,6 +45,19 @@ pub(crate) fn drafts(notice: &TradeNotice, chats: &[i64], now: DateTime<Utc>) ->
             TradeEvent::PositionDifference { difference } => {
                 Draft::new(*chat_id, None, Content::text(text::position_difference(difference))).as_notice()
             }
+            TradeEvent::Pipeline(told) => {
+                let id = &told.execution_id;
+                let words = text::pipeline(told, trace_id.as_deref());
+                let buttons = keyboard::under_refusal(&told.symbol, id, trace_id.as_deref());
+                // An execution may tell several things: each is a message, and the last one is what its id is asked about.
+                let name = format!("pipelines:{id}:{}", notice.notice_id);
+                let memory = |subject| Memory { subject, detail: json!(told), trace_id: trace_id.clone() };
+                Draft {
+                    subject: Some(Subject { name: name.clone(), rank: 1, message_id: None }),
+                    memories: vec![memory(format!("pipeline:{id}")), memory(name)],
+                    ..Draft::new(*chat_id, None, Content::new(words, buttons)).as_notice()
+                }
+            }
         })
         .collect()
 }

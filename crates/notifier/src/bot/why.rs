@@ -51,7 +51,8 @@ impl Bot {
             let words = "🤔 There was no order and no decision in this chat yet. Ask me something first.";
             return Ok(Reply::text(place, words.to_owned()).with(Outcome::Refused));
         };
-        let Some(id) = recalled.subject.split_once(':').and_then(|(_, id)| id.parse::<DecisionId>().ok()) else {
+        // What stands behind the id tells apart what was told of the same.
+        let Some(id) = recalled.subject.split(':').nth(1).and_then(|id| id.parse::<DecisionId>().ok()) else {
             return Err(StorageError::Malformed { column: "subject".to_owned() });
         };
         let found = self.while_typing(place, self.find(&id, Some(recalled))).await;
@@ -112,6 +113,7 @@ fn remembered(recalled: &Recalled) -> Option<Why> {
         "order" => serde_json::from_value(detail).map(|order| Why::Order(Box::new(order))),
         "decision" => serde_json::from_value(detail).map(|answer| Why::Decision(Box::new(answer))),
         "refusal" | "refusals" => serde_json::from_value(detail).map(|refused| Why::Refusal(Box::new(refused))),
+        "pipeline" | "pipelines" => serde_json::from_value(detail).map(|told| Why::Pipeline(Box::new(told))),
         _ => return None,
     };
     read.inspect_err(|error| tracing::warn!(error = %error, "what was told before cannot be read any more")).ok()

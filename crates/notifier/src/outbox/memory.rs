@@ -11,7 +11,7 @@ const SUBJECTS: &str = "telegram_subjects";
 /// What was said of something.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Recalled {
-    /// `decision:…`, `order:…` or `refusal:…`, and an id.
+    /// `decision:…`, `order:…`, `refusal:…` or `pipeline:…`, and an id.
     pub subject: String,
     /// All there is to say about it.
     pub detail: Value,
@@ -81,12 +81,13 @@ impl Outbox {
             QueryType::Select,
             SUBJECTS,
             "SELECT subject, detail, trace_id FROM telegram_subjects WHERE chat_id = $1 \
-             AND subject IN ($2, $3, $4) ORDER BY told_at DESC LIMIT 1",
+             AND subject IN ($2, $3, $4, $5) ORDER BY told_at DESC LIMIT 1",
         )
         .bind(chat_id)
         .bind(format!("order:{id}"))
         .bind(format!("decision:{id}"))
-        .bind(format!("refusal:{id}"));
+        .bind(format!("refusal:{id}"))
+        .bind(format!("pipeline:{id}"));
         self.recalled(statement).await
     }
 

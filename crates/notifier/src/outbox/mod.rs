@@ -139,7 +139,7 @@ pub struct Subject {
 /// What is remembered of a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Memory {
-    /// `decision:…`, `order:…` or `refusal:…`, and an id.
+    /// `decision:…`, `order:…`, `refusal:…` or `pipeline:…`, and an id.
     pub subject: String,
     /// All there is to say about it.
     pub detail: Value,

@@ -45,6 +45,7 @@ fn main() -> ExitCode {
         test!(notices::an_order_is_told_once_to_everybody_and_its_life_is_one_message),
         test!(notices::chats_that_are_named_are_told_groups_too_and_a_restart_repeats_nothing),
         test!(notices::many_refusals_are_one_message_and_hold_up_nobody),
+        test!(notices::what_a_pipeline_tells_is_a_message_of_its_own_and_remembered),
         test!(notices::a_notice_is_told_in_the_trace_that_it_came_in),
         test!(notices::a_notice_that_cannot_be_told_is_said_so),
         test!(trading::every_command_asks_order_service_and_is_answered),

@@ -185,6 +185,46 @@ pub(crate) async fn many_refusals_are_one_message_and_hold_up_nobody(database: T
     server.stop().await;
 }
 
+pub(crate) async fn what_a_pipeline_tells_is_a_message_of_its_own_and_remembered(database: TestDatabase) {
+    let telegraph = Telegraph::default();
+    let server = notifier(with_bot(&telegraph, &database, &TRADER.to_string()), &telegraph).await;
+    let said = |step: &str, text: &str| {
+        json!({
+            "notice_id": format!("{ORDER}:{step}"), "at": Utc::now(), "trace_id": TRACE,
+            "event": {
+                "kind": "pipeline", "pipeline": "golden <cross>", "execution_id": ORDER, "symbol": "BTCUSDT", "text": text,
+            },
+        })
+    };
+    for (step, text, count) in [("tell", "judge: BUY", 1), ("again", "order: filled", 2)] {
+        assert_eq!(tell(&server, &said(step, text)).await.status, 202);
+        assert_eq!(tell(&server, &said(step, "other words")).await.ok()["outcome"], "repeated");
+        let told = telegraph.text(TRADER, count).await;
+        for part in ["🧩 <b>golden &lt;cross&gt;</b> · BTCUSDT", text, ORDER, TRACE] {
+            assert!(told.contains(part), "{part} is not in {told}");
+        }
+    }
+    let sent = telegraph.calls("sendMessage");
+    assert_eq!(sent.len(), 2, "each step's words are a message");
+    let kinds: String = buttons(&sent[0].1).iter().map(|data| data[..1].to_owned()).collect();
+    assert_eq!(kinds, "wtc");
+    // Why: by its id and without one it is the last, and of a message that message.
+    for (place, question) in ["/why".to_owned(), format!("/why {ORDER}")].iter().enumerate() {
+        let text = telegraph.say(&server, TRADER, TRADER, question).await;
+        assert!(text.contains("order: filled") && text.contains(TRACE), "{place}: {text}");
+    }
+    let mut why = message(TRADER, TRADER, "/why");
+    why["message"]["message_id"] = json!(2_000);
+    why["message"]["reply_to_message"] =
+        json!({"message_id": sent[0].0, "date": 1, "chat": {"id": TRADER, "type": "private"}});
+    assert_eq!(telegraph.hand(&server, why).await.status, 200);
+    let text = telegraph.text(TRADER, 5).await;
+    assert!(text.contains("judge: BUY"), "{text}");
+    let metrics = get(&url(&server, "/metrics")).await.text;
+    assert!(metrics.contains("telegram_notices_total{kind=\"pipeline\",outcome=\"queued\""), "{metrics}");
+    server.stop().await;
+}
+
 pub(crate) async fn a_notice_is_told_in_the_trace_that_it_came_in(database: TestDatabase) {
     let telegraph = Telegraph::default();
     let server = notifier(with_bot(&telegraph, &database, &TRADER.to_string()), &telegraph).await;

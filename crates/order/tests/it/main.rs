@@ -32,6 +32,7 @@ fn main() -> ExitCode {
         test!(spans::an_order_shows_its_items_its_queries_and_what_failed),
         test!(trading::signals::a_signal_becomes_an_order_that_is_filled),
         test!(trading::signals::how_much_is_said_in_coins_or_in_money_or_not_at_all),
+        test!(trading::signals::a_pipeline_s_signal_is_traded_in_its_name),
         test!(trading::signals::two_processes_get_the_same_signal_at_once),
         test!(trading::signals::nobody_who_is_told_holds_an_order_up),
         test!(trading::signals::a_limit_order_waits_at_the_exchange),

@@ -95,7 +95,8 @@ impl Store {
         .bind(worker)
         .bind(now + lease)
         .bind(now);
-        let Some(row) = self.database.fetch_optional::<Row>(statement).await? else { return Ok(None) };
+        // Quietly: which trace it is part of is not known before it is read.
+        let Some(row) = self.database.quietly::<Row>(statement).await?.pop() else { return Ok(None) };
         match claimed(row, steps) {
             Ok(claim) => Ok(Some(claim)),
             Err(error) => {
@@ -252,6 +253,26 @@ impl Store {
         .bind(kept_text(detail))
         .bind(not_before);
         if self.database.execute(statement).await? == 1 { Ok(None) } else { Err(StoreError::Fenced) }
+    }
+
+    /// Gives an execution back that was not tried to its end, because its worker ends: it waits again from now on, and this
+    /// attempt is none of those that it has.
+    ///
+    /// # Errors
+    /// [`StoreError::Fenced`], and what databases say.
+    pub async fn hand_back(&self, claim: &Claim, detail: &str, now: DateTime<Utc>) -> Result<(), StoreError> {
+        // The attempt keeps its number, which tells its worker from the next one: there is one more instead.
+        let statement = Statement::new(
+            QueryType::Update,
+            TABLE,
+            "UPDATE executions SET status = 'queued', detail = $3, leased_until = NULL, not_before = $4, \
+             max_attempts = max_attempts + 1 WHERE number = $1 AND attempts = $2 AND status = 'running'",
+        )
+        .bind(claim.number)
+        .bind(claim.attempt())
+        .bind(kept_text(detail))
+        .bind(now);
+        if self.database.execute(statement).await? == 1 { Ok(()) } else { Err(StoreError::Fenced) }
     }
 
     /// Takes executions away from workers that are not heard of any more, at most so many of each kind: they wait again, or

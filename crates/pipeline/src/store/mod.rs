@@ -10,6 +10,7 @@ mod error;
 mod executions;
 mod letters;
 mod matches;
+mod periodic;
 mod pipelines;
 mod spending;
 mod sweep;
@@ -21,6 +22,9 @@ pub use claims::{Claim, GivenBack};
 pub use depth::Depth;
 pub use error::StoreError;
 pub use executions::{Ended, Enqueued, Filter, New};
+pub use matches::Taking;
+#[cfg(test)]
+pub(crate) use matches::is_for;
 pub use pipelines::Change;
 pub use sweep::Swept;
 

@@ -5,9 +5,11 @@
 mod api;
 mod crashes;
 mod executions;
+mod fakes;
 mod matches;
 mod model;
 mod pipelines;
+mod worker;
 mod world;
 
 use std::process::ExitCode;
@@ -60,5 +62,20 @@ fn main() -> ExitCode {
         test!(crashes::killed_at_every_step_of_taking_a_signal),
         test!(crashes::killed_at_every_step_of_a_worker_s_attempt),
         test!(model::whatever_is_done_in_whatever_order),
+        test!(worker::from_a_signal_to_an_order_and_a_message),
+        test!(worker::what_steps_decide),
+        test!(worker::an_old_price_is_not_acted_on),
+        test!(worker::another_attempt_goes_on_where_one_was),
+        test!(worker::what_is_asked_to_be_waited_is_waited),
+        test!(worker::what_can_never_work_is_not_tried_again),
+        test!(worker::attempts_are_used_up_and_a_replay_has_as_many_again),
+        test!(worker::a_budget_that_is_spent_ends_it),
+        test!(worker::an_attempt_that_takes_too_long_is_given_up),
+        test!(worker::a_worker_that_stops_gives_back_what_it_has),
+        test!(worker::a_worker_that_was_lost_writes_nothing_more),
+        test!(worker::what_a_worker_that_died_had_is_taken_up),
+        test!(worker::four_workers_do_forty_executions_each_once),
+        test!(worker::a_snapshot_is_taken_again_only_when_it_is_too_old_to_decide_on),
+        test!(worker::it_says_who_it_is),
     ])
 }

@@ -8,8 +8,8 @@ use domain::{DecisionId, SignalEvent};
 use pipeline::store::{Claim, Enqueued, New, Store};
 use rust_decimal::Decimal;
 use serde_json::{Value, json};
-use storage::Database;
 use storage::testing::TestDatabase;
+use storage::{Database, DatabaseSettings};
 use web::Background;
 use web::testing::eventually;
 
@@ -30,8 +30,11 @@ impl Drop for World {
 
 impl World {
     pub(crate) async fn open(database: &TestDatabase) -> Self {
-        let database =
-            Database::open(pipeline::store::DATABASE, &database.settings(), pipeline::store::migrations()).unwrap();
+        Self::at(&database.settings()).await
+    }
+
+    pub(crate) async fn at(settings: &DatabaseSettings) -> Self {
+        let database = Database::open(pipeline::store::DATABASE, settings, pipeline::store::migrations()).unwrap();
         let mut background = Background::new();
         background.spawn("database", |stop| database.clone().keep_up(stop));
         eventually("the database is there", async || database.ready().await.ok()).await;

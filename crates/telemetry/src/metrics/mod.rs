@@ -6,6 +6,7 @@
 
 pub mod bus;
 pub mod decision;
+pub mod dispatcher;
 pub mod doctor;
 pub mod export;
 pub mod gateway;

@@ -90,9 +90,43 @@ pub static COST_USD: CounterF64 = CounterF64::new(Spec {
     help: "What steps of pipelines have cost, in US dollars, by agent.",
 });
 
+/// Executions that a worker is at.
+pub static WORKER_BUSY: Gauge = Gauge::new(Spec {
+    name: "pipeline_worker_busy",
+    unit: "{execution}",
+    labels: &[],
+    help: "Executions that this worker is at; at most WORKER_CONCURRENCY.",
+});
+
+/// Executions that were taken from workers.
+pub static LEASES_LOST: Counter = Counter::new(Spec {
+    name: "pipeline_leases_lost_total",
+    unit: "{execution}",
+    labels: &[],
+    help: "Executions that were taken from workers that were not heard of for as long as a lease, by the worker that gave them back.",
+});
+
+/// Attempts that failed and have another one after them; `agent` is the word of the step's agent that failed.
+pub static RETRIES: Counter = Counter::new(Spec {
+    name: "pipeline_retries_total",
+    unit: "{attempt}",
+    labels: &["agent"],
+    help: "Attempts of executions that failed and are followed by another one, by the agent of the step that failed.",
+});
+
 /// All of them.
-pub static ALL: &[&dyn Metric] =
-    &[&EXECUTIONS, &EXECUTION_DURATION, &QUEUE_DEPTH, &QUEUE_OLDEST_AGE, &DEAD_LETTERS, &STEP_DURATION, &COST_USD];
+pub static ALL: &[&dyn Metric] = &[
+    &EXECUTIONS,
+    &EXECUTION_DURATION,
+    &QUEUE_DEPTH,
+    &QUEUE_OLDEST_AGE,
+    &DEAD_LETTERS,
+    &STEP_DURATION,
+    &COST_USD,
+    &WORKER_BUSY,
+    &LEASES_LOST,
+    &RETRIES,
+];
 
 #[cfg(test)]
 mod tests {

@@ -3,12 +3,12 @@
 use std::fmt::Write as _;
 
 use super::{
-    Metric, bus, decision, doctor, export, gateway, generator, http, market_data, notifier, pipeline, process, signal,
+    Metric, bus, decision, dispatcher, doctor, export, gateway, generator, http, market_data, notifier, pipeline, process, signal,
     simulator, storage, trading,
 };
 
 /// The groups, with the title each has in docs/METRICS.md.
-fn groups() -> [(&'static str, &'static [&'static dyn Metric]); 15] {
+fn groups() -> [(&'static str, &'static [&'static dyn Metric]); 16] {
     [
         ("HTTP, every service", http::ALL),
         ("Process, every service", process::ALL),
@@ -21,6 +21,7 @@ fn groups() -> [(&'static str, &'static [&'static dyn Metric]); 15] {
         ("order-service: trading", trading::ALL),
         ("signal-generator", generator::ALL),
         ("Pipelines", pipeline::ALL),
+        ("trigger-dispatcher", dispatcher::ALL),
         ("Databases, every service that has one", storage::ALL),
         ("Signal bus, every service that publishes or consumes", bus::ALL),
         ("simulator", simulator::ALL),

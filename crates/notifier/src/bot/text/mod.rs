@@ -5,6 +5,7 @@
 mod account;
 mod answers;
 mod order;
+mod pipeline;
 mod position;
 #[cfg(test)]
 pub(crate) mod samples;
@@ -24,6 +25,7 @@ use crate::question::{BUTTON_TEXT, COMMANDS, MAX_SYMBOLS};
 pub(crate) use account::{MAX_ORDERS, balance, daily, orders, profit};
 pub(crate) use answers::answers;
 pub(crate) use order::{order, order_in_a_line, refusal};
+pub(crate) use pipeline::pipeline;
 pub(crate) use position::position_difference;
 pub(crate) use state::{changed, state_change, status};
 pub(crate) use why::{Why, why};

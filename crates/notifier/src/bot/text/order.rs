@@ -1,7 +1,9 @@
 //! Orders, and why there is none.
 
 use chrono::{DateTime, Utc};
-use domain::trading::{ConfirmationState, OrderKind, OrderStatus, Refusal, Side, Signal, SignalAction, TradeOrder};
+use domain::trading::{
+    ConfirmationState, OrderKind, OrderStatus, Refusal, Side, Signal, SignalAction, SignalSource, TradeOrder,
+};
 use rust_decimal::Decimal;
 
 use super::{clock, escape, mode_mark, money, quantity, shorten, signed, trace_line};
@@ -45,7 +47,7 @@ pub(crate) fn order(order: &TradeOrder, now: DateTime<Utc>) -> String {
         lines.push(format!("💬 {}", escape(&shorten(reason, MAX_REASON))));
     }
     lines.extend(confirmation(order, now));
-    lines.push(source(order.source.as_str(), order.hook.as_deref(), order.comment.as_deref()));
+    lines.push(source(order.source, order.hook.as_deref(), order.comment.as_deref()));
     lines.push(format!("🆔 <code>{}</code>", order.id));
     lines.extend(order.trace_id.as_deref().map(trace_line));
     lines.join("\n")
@@ -71,7 +73,7 @@ pub(crate) fn refusal(signal: &Signal, refusal: &Refusal, trace_id: Option<&str>
     let mut lines = vec![
         format!("⛔ <b>{} {} refused</b>", wanted(signal), signal.symbol),
         format!("🚧 Limit <code>{}</code>: {}", refusal.code, escape(&shorten(&refusal.detail, MAX_REASON))),
-        source(signal.source.as_str(), signal.hook.as_deref(), signal.comment.as_deref()),
+        source(signal.source, signal.hook.as_deref(), signal.comment.as_deref()),
         format!("🆔 <code>{}</code>", signal.signal_id),
     ];
     lines.extend(trace_id.map(trace_line));
@@ -186,12 +188,16 @@ fn confirmation(order: &TradeOrder, now: DateTime<Utc>) -> Option<String> {
     })
 }
 
-pub(super) fn source(source: &str, hook: Option<&str>, comment: Option<&str>) -> String {
-    let hook = hook.map_or_else(String::new, |hook| format!(", hook {}", escape(&shorten(hook, MAX_NAME))));
+pub(super) fn source(source: SignalSource, hook: Option<&str>, comment: Option<&str>) -> String {
+    let hook = hook.map(|hook| escape(&shorten(hook, MAX_NAME)));
     let comment = comment
         .filter(|comment| !comment.trim().is_empty())
         .map_or_else(String::new, |comment| format!(": “{}”", escape(&shorten(comment, MAX_COMMENT))));
-    format!("📨 Signal of {source}{hook}{comment}")
+    match (source, hook) {
+        (SignalSource::Pipeline, Some(pipeline)) => format!("🧩 Pipeline {pipeline}{comment}"),
+        (_, Some(hook)) => format!("📨 Signal of {}, hook {hook}{comment}", source.as_str()),
+        (_, None) => format!("📨 Signal of {}{comment}", source.as_str()),
+    }
 }
 
 #[cfg(test)]
@@ -236,6 +242,14 @@ mod tests {
              🆔 <code>0123456789abcdef0123456789abcdef</code>\n\
              🔎 Trace <code>4bf92f3577b34da6a3ce929d0e0e4736</code>"
         );
+    }
+
+    #[test]
+    fn an_order_of_a_pipeline_names_it() {
+        let of =
+            TradeOrder { source: SignalSource::Pipeline, hook: Some("golden <cross>".to_owned()), ..samples::order() };
+        let text = order(&of, noon());
+        assert!(text.contains("\n🧩 Pipeline golden &lt;cross&gt;: “golden cross”\n"), "{text}");
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use chrono::Utc;
 use domain::Answer;
-use domain::trading::{Refusal, Signal, TradeOrder};
+use domain::trading::{PipelineNotice, Refusal, Signal, TradeOrder};
 
 use super::{MAX_LENGTH, escape, grouped, length, money, shorten, trace_line};
 use crate::bot::latency::Latency;
@@ -22,6 +22,8 @@ pub(crate) enum Why {
     Decision(Box<Answer>),
     /// A signal that became no order.
     Refusal(Box<(Signal, Refusal)>),
+    /// What a pipeline told.
+    Pipeline(Box<PipelineNotice>),
 }
 
 /// `/why`. `sorry` says, in a bounded sentence, what could not be brought up to date.
@@ -30,6 +32,7 @@ pub(crate) fn why(what: &Why, sorry: Option<&str>, latency: &Latency, trace_id: 
         Why::Order(order) => of_order(order),
         Why::Decision(answer) => of_decision(answer),
         Why::Refusal(refused) => super::order::refusal(&refused.0, &refused.1, None),
+        Why::Pipeline(told) => super::pipeline::pipeline(told, None),
     };
     let trace = trace_id.map(|id| format!("\n{}", trace_line(id))).unwrap_or_default();
     let sorry = sorry.map(|sorry| format!("\n\n{sorry}")).unwrap_or_default();

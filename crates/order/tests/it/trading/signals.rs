@@ -77,6 +77,32 @@ pub(crate) async fn how_much_is_said_in_coins_or_in_money_or_not_at_all(database
     desk.stop().await;
 }
 
+pub(crate) async fn a_pipeline_s_signal_is_traded_in_its_name(database: TestDatabase) {
+    let desk = Desk::start(&database).await;
+    let server = desk.with(&database, |_| {}).await;
+    let signal = signal_with("buy", json!({"source": "pipeline", "hook": "golden cross, twice"}));
+    let id = id_of(&signal);
+    let outcome = deliver(&server, &signal).await;
+    assert_eq!(outcome["order"]["source"], "pipeline");
+    let filled = comes_to(&server, &id, "filled").await;
+    assert_eq!((&filled["source"], &filled["hook"]), (&json!("pipeline"), &json!("golden cross, twice")));
+    assert_eq!(desk.seen(&id).await, (1, 1));
+    let trail = eventually("the trail is written", async || {
+        let trail = desk.trail(&id).await;
+        (trail.len() == 3).then_some(trail)
+    })
+    .await;
+    assert_eq!(trail[0]["actor"], "pipeline:golden_cross,_twice");
+    // What is refused is kept, and told, in its name, too.
+    let large = signal_with("buy", json!({"source": "pipeline", "hook": "golden cross, twice", "quantity": "1000"}));
+    for replayed in [false, true] {
+        let outcome = send(&server, &large).await.ok();
+        assert_eq!((&outcome["result"], &outcome["replayed"]), (&json!("refused"), &json!(replayed)), "{outcome}");
+    }
+    server.stop().await;
+    desk.stop().await;
+}
+
 pub(crate) async fn two_processes_get_the_same_signal_at_once(database: TestDatabase) {
     let desk = Desk::start(&database).await;
     let (one, other) = (desk.with(&database, |_| {}).await, desk.with(&database, |_| {}).await);
