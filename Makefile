@@ -23,7 +23,7 @@ status: ## List the processes of the stack
 
 .PHONY: test
 test: check-config ## Check all configuration and run all tests
-	@scripts/test.sh
+	cargo test --workspace --locked --no-fail-fast
 
 .PHONY: bench
 bench: backends binary ## Measure on this machine (WRITE=1: and put the table into docs/PERFORMANCE.md)

@@ -154,8 +154,8 @@ async fn rest_refuses_fails_and_talks_nonsense() {
         let reply = service.get(path).await;
         assert_eq!((reply.status, reply.code()), (status, code), "{fault}: {}", reply.body);
         assert_eq!(reply.body["upstream"], "binance", "{fault}");
-        // The stream keeps prices and candles coming all the while.
-        assert_eq!(service.price().await.source, PriceSource::Stream, "{fault}");
+        // The stream keeps prices and candles coming all the while; at first it may not have begun.
+        wait_for("the stream gives the price", async || service.price().await.source == PriceSource::Stream).await;
         simulated.well_again().await;
         wait_for("it recovers", async || service.get(path).await.status == 200).await;
     }
