@@ -126,6 +126,17 @@ impl Bus {
         })
     }
 
+    /// Names it, as `bus`, in what a service says of itself that can do its work while the bus is away: what it has to
+    /// publish waits.
+    #[must_use]
+    pub fn noted_in(&self, readiness: Readiness) -> Readiness {
+        let bus = self.clone();
+        readiness.noted_check("bus", move || {
+            let bus = bus.clone();
+            async move { bus.ready().await }
+        })
+    }
+
     /// Makes what a log has of a topic this much older. Kafka keeps its own time, so there it does nothing.
     ///
     /// # Errors

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
+use bus::BusSettings;
 use clap::Args;
 use domain::Symbol;
 use ipnet::IpNet;
@@ -27,6 +28,10 @@ pub struct Config {
     /// Where hooks and signals are kept.
     #[command(flatten)]
     pub database: DatabaseSettings,
+
+    /// Where signals are published for pipelines.
+    #[command(flatten)]
+    pub bus: BusSettings,
 
     /// Base URL of order-service, which executes the signals
     #[arg(long, env = "ORDER_URL", default_value = "http://127.0.0.1:5002", value_parser = http_url, help_heading = "Signals")]
@@ -109,12 +114,13 @@ impl AccessSettings {
 }
 
 impl Config {
-    /// For tests: a free port, a database, and where order-service is.
+    /// For tests: a free port, a database, a bus, and where order-service is.
     #[must_use]
-    pub fn ephemeral(database: DatabaseSettings, order_url: Url) -> Self {
+    pub fn ephemeral(database: DatabaseSettings, bus: BusSettings, order_url: Url) -> Self {
         Self {
             server: ServerSettings::ephemeral(),
             database,
+            bus,
             order_url,
             symbols: ["BTCUSDT", "ETHUSDT", "SOLUSDT"].iter().filter_map(|symbol| symbol.parse().ok()).collect(),
             retention_days: 90,

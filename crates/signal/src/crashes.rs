@@ -3,8 +3,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use actix_web::HttpResponse;
+use bus::{Bus, BusSettings};
 use domain::trading::Signal;
 use secrecy::SecretString;
 use serde_json::json;
@@ -19,6 +21,7 @@ use crate::error::IngestError;
 use crate::hooks::Hooks;
 use crate::ingest::{Intake, Taken};
 use crate::message::{Alert, BodyKind};
+use crate::publish::Publisher;
 use crate::queue::Queue;
 use crate::signals::Signals;
 
@@ -93,7 +96,9 @@ impl Process {
         let signals = Signals::new(database.clone());
         let queue = Queue::new(signals.clone());
         let dispatch = Dispatch::new(database.clone(), orders, signals, queue.clone());
-        let intake = Intake::new(database.clone(), dispatch.clone(), queue, Vec::new());
+        let bus = Bus::open(crate::NAME, &BusSettings::at(test.url())).unwrap();
+        let publisher = Publisher::new(database.clone(), bus, Duration::from_secs(5)).unwrap();
+        let intake = Intake::new(database.clone(), dispatch.clone(), publisher, queue, Vec::new());
         Self { hooks: Hooks::new(database.clone()), database, intake, dispatch, background }
     }
 
@@ -181,6 +186,8 @@ fn killed_at_every_step_of_taking_an_alert() {
         }
         assert_eq!(process.count("SELECT COUNT(*) FROM signals").await, i64::try_from(sent).unwrap());
         assert_eq!(process.count("SELECT signals FROM hooks").await, i64::try_from(sent).unwrap());
+        let published = "SELECT COUNT(DISTINCT key) FROM outbox_entries WHERE outbox = 'published'";
+        assert_eq!(process.count(published).await, i64::try_from(sent).unwrap(), "each is to be published");
         let stop = CancellationToken::new();
         let delivering = actix_web::rt::spawn(process.dispatch.clone().deliver(stop.clone()));
         eventually("all are executed", async || {
@@ -226,7 +233,7 @@ fn killed_at_every_step_of_handing_a_signal_on() {
             let left = Statement::new(
                 QueryType::Select,
                 "outbox_entries",
-                "SELECT COUNT(*) FROM outbox_entries WHERE order_group = $1",
+                "SELECT COUNT(*) FROM outbox_entries WHERE outbox = 'signals' AND order_group = $1",
             );
             done = process.database.fetch_one::<(i64,)>(left.bind(symbol(steps))).await.unwrap().0 == 0;
             process.end().await;
@@ -242,7 +249,7 @@ fn killed_at_every_step_of_handing_a_signal_on() {
         let delivering = actix_web::rt::spawn(process.dispatch.clone().deliver(stop.clone()));
         eventually("all are executed, and nothing is left", async || {
             let waiting = process.count("SELECT COUNT(*) FROM signals WHERE status <> 'executed'").await;
-            let left = process.count("SELECT COUNT(*) FROM outbox_entries").await;
+            let left = process.count("SELECT COUNT(*) FROM outbox_entries WHERE outbox = 'signals'").await;
             ((waiting, left) == (0, 0)).then_some(())
         })
         .await;

@@ -20,6 +20,7 @@ use crate::error::IngestError;
 use crate::hooks::{self, Known};
 use crate::keys;
 use crate::message::Alert;
+use crate::publish::Publisher;
 use crate::queue::Queue;
 use crate::signals;
 use crate::token;
@@ -49,13 +50,20 @@ pub(crate) struct Taken {
 pub(crate) struct Intake {
     database: Database,
     dispatch: Dispatch,
+    publisher: Publisher,
     queue: Queue,
     symbols: BTreeSet<Symbol>,
 }
 
 impl Intake {
-    pub(crate) fn new(database: Database, dispatch: Dispatch, queue: Queue, symbols: Vec<Symbol>) -> Self {
-        Self { database, dispatch, queue, symbols: symbols.into_iter().collect() }
+    pub(crate) fn new(
+        database: Database,
+        dispatch: Dispatch,
+        publisher: Publisher,
+        queue: Queue,
+        symbols: Vec<Symbol>,
+    ) -> Self {
+        Self { database, dispatch, publisher, queue, symbols: symbols.into_iter().collect() }
     }
 
     /// Writes an alert down, unless it was before.
@@ -78,7 +86,8 @@ impl Intake {
         signals::insert(&mut transaction, &signal, payload.to_string(), &hook.id, traceparent.as_deref()).await?;
         // Who asks is not for the sender to say: only the trace goes on.
         let context = Context::current().with_cleared_baggage();
-        self.dispatch.put(&mut transaction, &signal, payload).with_context(context).await?;
+        self.dispatch.put(&mut transaction, &signal, payload).with_context(context.clone()).await?;
+        self.publisher.put(&mut transaction, &signal).with_context(context).await?;
         transaction.commit().await?;
         let symbol = if self.symbols.contains(&signal.symbol) { signal.symbol.as_str() } else { OTHER };
         INGESTED.add(1, &[("symbol", symbol), ("action", signal.action.as_str())]);

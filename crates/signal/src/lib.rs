@@ -3,7 +3,7 @@
 //! `POST /webhooks/tradingview/{token}` knows who sends (hooks.rs, access.rs), understands what is said (message/), and
 //! writes the signal, the key that tells a repetition, and an outbox entry in one transaction (ingest.rs). Nothing of that
 //! waits for anybody outside. What is accepted is handed to order-service by the outbox, in the order of each symbol and in
-//! the trace of its alert (dispatch.rs).
+//! the trace of its alert (dispatch.rs); by another it is published on the bus, for pipelines (publish.rs).
 
 mod access;
 mod config;
@@ -16,6 +16,7 @@ mod hooks;
 mod ingest;
 mod keys;
 mod message;
+mod publish;
 mod queue;
 mod rate;
 mod retention;
@@ -24,7 +25,10 @@ mod signals;
 mod token;
 mod webhook;
 
+use std::time::Duration;
+
 use actix_web::web::Data;
+use bus::Bus;
 use storage::{Database, Migration, outbox};
 use utoipa::OpenApi as _;
 use web::{Background, Edge, Readiness, RunningServer, Service, StartError};
@@ -35,6 +39,7 @@ use dispatch::Dispatch;
 use hooks::Hooks;
 use ingest::Intake;
 pub use message::{indicator_message, strategy_message};
+use publish::Publisher;
 use queue::Queue;
 use rate::Rate;
 use signals::Signals;
@@ -60,31 +65,37 @@ fn migrations() -> Vec<Migration> {
     ]
 }
 
-/// Starts the service. Call it inside an actix system; it is ready once its database is. order-service may be away.
+/// Starts the service. Call it inside an actix system; it is ready once its database is. order-service and the bus may be away.
 ///
 /// # Errors
 /// When a setting cannot be used or the port cannot be had.
 #[expect(clippy::unused_async, reason = "every service starts this way; others have to wait for something")]
 pub async fn start(config: Config) -> Result<RunningServer, StartError> {
     let access = Access::new(&config.access)?;
+    let bus = Bus::open(NAME, &config.bus)?;
     let database = Database::open(NAME, &config.database, migrations())?;
     let mut background = Background::new();
+    background.spawn("bus", |stop| bus.clone().keep_up(stop));
     background.spawn("database", |stop| database.clone().keep_up(stop));
     let signals = Signals::new(database.clone());
     let queue = Queue::new(signals.clone());
     background.spawn("queue", |stop| queue.clone().keep_up(stop));
     let dispatch = Dispatch::new(database.clone(), &config.order_url, signals.clone(), queue.clone());
     background.spawn("outbox", |stop| dispatch.clone().deliver(stop));
+    let publish_timeout = Duration::from_millis(config.bus.bus_publish_timeout_ms);
+    let publisher = Publisher::new(database.clone(), bus.clone(), publish_timeout)
+        .map_err(|error| StartError::Setting { setting: "signal words", reason: error.to_string() })?;
+    background.spawn("publish", |stop| publisher.clone().deliver(stop));
     background.spawn("retention", |stop| {
         retention::keep_small(database.clone(), signals.clone(), dispatch.clone(), config.retention(), stop)
     });
-    let readiness = dispatch.checked_in(database.checked_in(Readiness::new()));
+    let readiness = bus.noted_in(dispatch.checked_in(database.checked_in(Readiness::new())));
     let hooks = Hooks::new(database.clone());
     let edge = Edge::new({
         let access = access.clone();
         move |request| access.client(request.peer_addr(), request.headers())
     });
-    let intake = Data::new(Intake::new(database, dispatch.clone(), queue, config.symbols));
+    let intake = Data::new(Intake::new(database, dispatch.clone(), publisher, queue, config.symbols));
     let (access, hooks, signals) = (Data::new(access), Data::new(hooks), Data::new(signals));
     let (dispatch, rate) = (Data::new(dispatch), Data::new(Rate::new(config.hook_rate_per_minute)));
     let openapi = webhook::Api::openapi().merge_from(hook_routes::Api::openapi()).merge_from(routes::Api::openapi());

@@ -65,12 +65,20 @@ impl Readiness {
     /// Adds one of our services that may be away, because its work waits for it: the report names it, `ok` or `away`, and
     /// is no worse for it.
     #[must_use]
-    pub fn noted(mut self, name: &'static str, probe: Probe) -> Self {
-        let check: Check = Arc::new(move || {
+    pub fn noted(self, name: &'static str, probe: Probe) -> Self {
+        self.noted_check(name, move || {
             let probe = probe.clone();
-            Box::pin(async move { probe.alive().await })
-        });
-        self.checks.push(Named { name, check, needed: false });
+            async move { probe.alive().await }
+        })
+    }
+
+    /// Adds anything that may be away, as [`Readiness::noted`] does with a service.
+    #[must_use]
+    pub fn noted_check<F>(mut self, name: &'static str, check: impl Fn() -> F + Send + Sync + 'static) -> Self
+    where
+        F: Future<Output = Result<(), String>> + 'static,
+    {
+        self.checks.push(Named { name, check: Arc::new(move || Box::pin(check())), needed: false });
         self
     }
 

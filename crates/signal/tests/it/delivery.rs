@@ -139,7 +139,9 @@ pub(crate) async fn a_restart_loses_nothing_that_was_accepted(database: TestData
     let report = world.get("/health/ready").await;
     assert_eq!(report.status, 200, "{}", report.text);
     let checks = report.json()["checks"].clone();
-    let found: Vec<_> = checks.as_array().unwrap().iter().map(|check| (&check["name"], &check["status"])).collect();
+    // The bus has a test of its own.
+    let checks = checks.as_array().unwrap().iter().filter(|check| check["name"] != "bus");
+    let found: Vec<_> = checks.map(|check| (&check["name"], &check["status"])).collect();
     let (ok, away) = (json!("ok"), json!("away"));
     let (database, outbox, orders) = (json!("database"), json!("outbox"), json!("order-service"));
     assert_eq!(found, [(&database, &ok), (&outbox, &ok), (&orders, &away)]);

@@ -5,6 +5,7 @@
 mod delivery;
 mod flood;
 mod hooks;
+mod published;
 mod spans;
 mod webhook;
 mod world;
@@ -33,6 +34,8 @@ fn main() -> ExitCode {
         test!(delivery::what_failed_is_handed_on_again_when_somebody_says_so),
         test!(delivery::order_service_away_is_made_up_for_in_order),
         test!(delivery::a_restart_loses_nothing_that_was_accepted),
+        test!(published::an_alert_is_published_once_in_its_trace),
+        test!(published::the_bus_away_holds_up_no_order_and_is_made_up_for),
         test!(spans::an_alert_its_repetition_and_its_delivery_are_seen),
         test!(spans::no_token_and_no_key_is_seen_anywhere),
         test!(spans::a_database_that_is_held_is_on_the_span_and_loses_nothing),

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
 use actix_web::HttpResponse;
+use bus::BusSettings;
 use serde_json::{Value, json};
 use signal::Config;
 use storage::testing::TestDatabase;
@@ -149,7 +150,7 @@ impl World {
     pub(crate) async fn start_with(database: &TestDatabase, change: impl FnOnce(&mut Config)) -> Self {
         telemetry::testing::init();
         let orders = Orders::default();
-        let mut config = Config::ephemeral(database.settings(), orders.start());
+        let mut config = Config::ephemeral(database.settings(), BusSettings::at(database.url()), orders.start());
         change(&mut config);
         let server = signal::start(config.clone()).await.unwrap();
         ready(&server).await;
