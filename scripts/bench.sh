@@ -68,7 +68,7 @@ row "ask: log line found after the reply" "$(until_found log_line "$trace_id") m
 note "idle for 20 s, then memory"
 sleep 20
 total=0
-for process in market-data-service decision-service notifier-service api-gateway user-service order-service audit-service signal-service simulator; do
+for process in market-data-service decision-service notifier-service api-gateway user-service order-service audit-service signal-service pipeline-service pipeline-worker trigger-dispatcher signal-generator simulator; do
   mib=$(memory_mib "$process" Rss)
   row "idle memory of $process: resident (its share, where pages are shared)" "$mib MiB ($(memory_mib "$process" Pss) MiB)" "20 MB"
   total=$(awk -v a="$total" -v b="$mib" 'BEGIN { print a + b }')

@@ -41,7 +41,8 @@ for program in alertmanager prometheus tempo loki otelcol grafana crypto-telemet
 mkdir -p "$scratch/share/grafana/conf" && touch "$scratch/share/grafana/conf/defaults.ini"
 
 processes=(alertmanager prometheus tempo loki otelcol grafana simulator market-data-service decision-service notifier-service
-  audit-service order-service user-service signal-service api-gateway)
+  audit-service order-service user-service signal-service pipeline-service pipeline-worker
+  trigger-dispatcher signal-generator api-gateway)
 
 # with <scenario> [NAME=value…]: starts everything with these variables and waits until each process has written.
 with() {
@@ -117,13 +118,17 @@ has notifier-service TELEGRAM_ALLOWED_USER_IDS=7
 has decision-service LLM_API_KEY
 
 has user-service "DATABASE_URL=sqlite://$scratch/data/services/"
+has trigger-dispatcher "BUS_URL=sqlite://$scratch/data/services/"
+has pipeline-service PIPELINE_EXAMPLES_ORDERS=true
 
 with database-by-url DATABASE_URL=postgres://somebody:db-password@127.0.0.1/crypto API_KEYS_FILE=/a/keys
-only db-password user-service order-service audit-service notifier-service signal-service
+with_database=(user-service order-service audit-service notifier-service signal-service pipeline-service pipeline-worker
+  trigger-dispatcher signal-generator)
+only db-password "${with_database[@]}"
 only /a/keys api-gateway
 
 with database-by-file DATABASE_URL_FILE=/a/database-url
-only /a/database-url user-service order-service audit-service notifier-service signal-service
+only /a/database-url "${with_database[@]}"
 has order-service DATABASE_URL
 
 with real-exchange TRADING_MODE=live BINGX_API_URL=https://open-api.bingx.com BINGX_API_KEY_FILE=/a/bingx-key BINGX_SECRET_KEY=bingx-secret
@@ -140,6 +145,24 @@ has order-service BINGX_API_URL=http://127.0.0.1:8090
 with hooks-from-elsewhere SIGNAL_ADMIN_KEY=admin-key SIGNAL_ADMIN_KEY_FILE=/a/admin-key
 only admin-key signal-service
 only /a/admin-key signal-service
+
+with another-bus BUS_URL=kafka://bus-host:9092 BUS_KAFKA_SASL_PASSWORD_FILE=/a/sasl-password
+only bus-host signal-service trigger-dispatcher signal-generator
+only /a/sasl-password signal-service trigger-dispatcher signal-generator
+
+with bus-by-file BUS_URL_FILE=/a/bus-url
+only /a/bus-url signal-service trigger-dispatcher signal-generator
+has signal-generator BUS_URL
+
+with a-cache REDIS_URL=redis://:cache-password@127.0.0.1:6379
+only cache-password market-data-service user-service signal-service trigger-dispatcher
+
+with a-cloud AWS_SECRET_ACCESS_KEY=aws-secret
+only aws-secret otelcol tempo loki
+
+# What pipelines order is filled by the simulator, or not ordered by examples at all.
+with no-real-examples BINGX_API_URL=https://open-api.bingx.com
+has pipeline-service PIPELINE_EXAMPLES_ORDERS=false
 
 with real-telegram-without-token TELEGRAM_API_URL=https://api.telegram.org
 has notifier-service TELEGRAM_BOT_TOKEN

@@ -22,9 +22,9 @@ swapped=$(OTELCOL_PROM_PORT=8888 OTELCOL_SELF_PORT=8889 scripts/render-prometheu
 [ "$swapped" = '127.0.0.1:8888 ' ] || fail "the job applications got $swapped, want 127.0.0.1:8888"
 
 got=$(MARKET_DATA_PORT=1 DECISION_PORT=2 NOTIFIER_PORT=3 SIMULATOR_PORT=4 PROMETHEUS_PORT=5 GATEWAY_PORT=6 USER_PORT=7 \
-  ORDER_PORT=8 AUDIT_PORT=9 ALERTMANAGER_PORT=10 SIGNAL_PORT=11 \
+  ORDER_PORT=8 AUDIT_PORT=9 ALERTMANAGER_PORT=10 SIGNAL_PORT=11 PIPELINE_PORT=12 WORKER_PORT=13 GENERATOR_PORT=14 DISPATCHER_PORT=15 \
   scripts/render-prometheus.sh prometheus/native-scrape.yml | targets)
-want='127.0.0.1:1 127.0.0.1:10 127.0.0.1:11 127.0.0.1:2 127.0.0.1:3 127.0.0.1:4 127.0.0.1:5 127.0.0.1:6 127.0.0.1:7 127.0.0.1:8 127.0.0.1:9 '
+want='127.0.0.1:1 127.0.0.1:10 127.0.0.1:11 127.0.0.1:12 127.0.0.1:13 127.0.0.1:14 127.0.0.1:15 127.0.0.1:2 127.0.0.1:3 127.0.0.1:4 127.0.0.1:5 127.0.0.1:6 127.0.0.1:7 127.0.0.1:8 127.0.0.1:9 '
 [ "$got" = "$want" ] || fail "native-scrape.yml: got $got, want $want"
 
 intervals=$(PROMETHEUS_SCRAPE_INTERVAL=2s scripts/render-prometheus.sh prometheus/prometheus.yml | grep -c '_interval: 2s$')

@@ -50,6 +50,14 @@ pub(crate) enum Command {
     AuditService(ServiceArgs<audit::Config>),
     /// Service, port 8000: TradingView's alerts in, signals out
     SignalService(ServiceArgs<signal::Config>),
+    /// Service, port 8003: signals of its own, from crossings of moving averages
+    SignalGenerator(ServiceArgs<generator::Config>),
+    /// Service, port 8001: pipelines, what set them off, and what came of it
+    PipelineService(ServiceArgs<pipeline::api::Config>),
+    /// Service, port 8004: which pipelines a signal sets off
+    TriggerDispatcher(ServiceArgs<pipeline::dispatch::DispatcherConfig>),
+    /// Service, port 8002: executes pipelines; any number of them share the work
+    PipelineWorker(ServiceArgs<pipeline::work::WorkerConfig>),
     /// Service, port 8090: Binance, Telegram and an LLM in their own wire formats, for running offline
     Simulator(ServiceArgs<simulator::Config>),
     #[command(flatten)]

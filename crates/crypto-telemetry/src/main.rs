@@ -44,6 +44,18 @@ fn main() -> ExitCode {
         Command::SignalService(args) => {
             serve::service(&ports::SIGNAL, args, |config| &mut config.server, signal::start)
         }
+        Command::SignalGenerator(args) => {
+            serve::service(&ports::GENERATOR, args, |config| &mut config.server, generator::start)
+        }
+        Command::PipelineService(args) => {
+            serve::service(&ports::PIPELINE, args, |config| &mut config.server, pipeline::api::start)
+        }
+        Command::TriggerDispatcher(args) => {
+            serve::service(&ports::DISPATCHER, args, |config| &mut config.server, pipeline::dispatch::start)
+        }
+        Command::PipelineWorker(args) => {
+            serve::service(&ports::WORKER, args, |config| &mut config.server, pipeline::work::start)
+        }
         Command::Simulator(args) => {
             serve::service(&ports::SIMULATOR, args, |config| &mut config.server, simulator::start)
         }

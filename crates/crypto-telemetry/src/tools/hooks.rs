@@ -275,7 +275,7 @@ mod tests {
     async fn a_hook_is_made_listed_and_revoked() {
         let database = storage::testing::TestDatabase::sqlite();
         let orders = fake(|_, _| async { actix_web::HttpResponse::Ok().finish() });
-        let mut config = signal::Config::ephemeral(database.settings(), orders);
+        let mut config = signal::Config::ephemeral(database.settings(), bus::BusSettings::at(database.url()), orders);
         let key = SecretString::from("a-key-for-this-test");
         config.access.admin_key = Some(key.clone());
         let server = signal::start(config).await.unwrap();

@@ -56,6 +56,10 @@ ports! {
     ORDER = "ORDER_PORT", 5002, "order-service", "its API";
     AUDIT = "AUDIT_PORT", 5003, "audit-service", "its API";
     SIGNAL = "SIGNAL_PORT", 8000, "signal-service", "TradingView's alerts, and its API";
+    GENERATOR = "GENERATOR_PORT", 8003, "signal-generator", "its API";
+    PIPELINE = "PIPELINE_PORT", 8001, "pipeline-service", "its API";
+    DISPATCHER = "DISPATCHER_PORT", 8004, "trigger-dispatcher", "its API";
+    WORKER = "WORKER_PORT", 8002, "pipeline-worker", "its API";
     NOTIFIER = "NOTIFIER_PORT", 9000, "notifier-service", "its API";
     SIMULATOR = "SIMULATOR_PORT", 8090, "simulator", "the simulated outside world";
 }

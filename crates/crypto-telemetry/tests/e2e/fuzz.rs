@@ -15,7 +15,7 @@ const CHAIN: [&str; 4] = ["GATEWAY_PORT", "USER_PORT", "ORDER_PORT", "AUDIT_PORT
 
 pub(crate) fn no_server_errors(stack: &Stack) {
     no_server_errors_of_the_chain(stack);
-    at(stack, &["MARKET_DATA_PORT", "DECISION_PORT", "NOTIFIER_PORT", "SIGNAL_PORT"]);
+    at(stack, &["MARKET_DATA_PORT", "DECISION_PORT", "NOTIFIER_PORT", "SIGNAL_PORT", "PIPELINE_PORT", "WORKER_PORT"]);
 }
 
 pub(crate) fn no_server_errors_of_the_chain(stack: &Stack) {

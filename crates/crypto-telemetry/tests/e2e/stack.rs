@@ -14,7 +14,7 @@ use crate::wait::until;
 
 /// Every port of process-compose.yaml, moved out of the way of a developer's own stack and below the range from
 /// which the kernel hands out ports.
-const PORTS: [(&str, u16); 22] = [
+const PORTS: [(&str, u16); 26] = [
     ("OTELCOL_GRPC_PORT", 24317),
     ("OTELCOL_HTTP_PORT", 24318),
     ("OTELCOL_PROM_PORT", 28889),
@@ -31,6 +31,10 @@ const PORTS: [(&str, u16); 22] = [
     ("MARKET_DATA_PORT", 28081),
     ("DECISION_PORT", 28082),
     ("SIGNAL_PORT", 28000),
+    ("PIPELINE_PORT", 28001),
+    ("WORKER_PORT", 28002),
+    ("GENERATOR_PORT", 28003),
+    ("DISPATCHER_PORT", 28004),
     ("NOTIFIER_PORT", 29000),
     ("GATEWAY_PORT", 28080),
     ("USER_PORT", 25001),
@@ -341,6 +345,10 @@ fn health(process: &str) -> (&'static str, &'static str) {
         "audit-service" => ("AUDIT_PORT", "/health/ready"),
         "market-data-service" => ("MARKET_DATA_PORT", "/health/ready"),
         "signal-service" => ("SIGNAL_PORT", "/health/ready"),
+        "pipeline-service" => ("PIPELINE_PORT", "/health/ready"),
+        "pipeline-worker" => ("WORKER_PORT", "/health/ready"),
+        "signal-generator" => ("GENERATOR_PORT", "/health/ready"),
+        "trigger-dispatcher" => ("DISPATCHER_PORT", "/health/ready"),
         "notifier-service" => ("NOTIFIER_PORT", "/health/ready"),
         "simulator" => ("SIMULATOR_PORT", "/health/ready"),
         other => panic!("no health address for {other}"),

@@ -74,8 +74,8 @@ fn mark_of(what: &Why) -> Option<Mark> {
     match what {
         Why::Order(order) => Some(of_order(order)),
         Why::Decision(answer) => Some(of_decision(answer)),
-        // Nothing happened, so there is nothing to point at.
-        Why::Refusal(_) => None,
+        // Nothing happened that could be pointed at.
+        Why::Refusal(_) | Why::Pipeline(_) => None,
     }
 }
 

@@ -55,6 +55,10 @@ pub(super) async fn check(args: &Args, stack: &Stack) -> Vec<Component> {
         ("audit-service", Skippable::AuditService, &stack.audit),
         ("order-service", Skippable::OrderService, &stack.order),
         ("signal-service", Skippable::SignalService, &stack.signal),
+        ("signal-generator", Skippable::SignalGenerator, &stack.generator),
+        ("pipeline-service", Skippable::PipelineService, &stack.pipeline),
+        ("trigger-dispatcher", Skippable::TriggerDispatcher, &stack.dispatcher),
+        ("pipeline-worker", Skippable::PipelineWorker, &stack.worker),
         ("user-service", Skippable::UserService, &stack.user),
         ("api-gateway", Skippable::ApiGateway, &stack.gateway),
     ];

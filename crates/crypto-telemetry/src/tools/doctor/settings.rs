@@ -47,6 +47,10 @@ pub(super) enum Skippable {
     AuditService,
     OrderService,
     SignalService,
+    SignalGenerator,
+    PipelineService,
+    TriggerDispatcher,
+    PipelineWorker,
     UserService,
     ApiGateway,
     Alertmanager,
@@ -108,6 +112,18 @@ struct Addresses {
     /// signal-service [port: SIGNAL_PORT, 8000]
     #[arg(long, env = "SIGNAL_URL", value_parser = ports::http_url)]
     signal_url: Option<Url>,
+    /// signal-generator [port: GENERATOR_PORT, 8003]
+    #[arg(long, env = "GENERATOR_URL", value_parser = ports::http_url)]
+    generator_url: Option<Url>,
+    /// pipeline-service [port: PIPELINE_PORT, 8001]
+    #[arg(long, env = "PIPELINE_URL", value_parser = ports::http_url)]
+    pipeline_url: Option<Url>,
+    /// trigger-dispatcher [port: DISPATCHER_PORT, 8004]
+    #[arg(long, env = "DISPATCHER_URL", value_parser = ports::http_url)]
+    dispatcher_url: Option<Url>,
+    /// pipeline-worker [port: WORKER_PORT, 8002]
+    #[arg(long, env = "WORKER_URL", value_parser = ports::http_url)]
+    worker_url: Option<Url>,
     /// user-service [port: USER_PORT, 5001]
     #[arg(long, env = "USER_URL", value_parser = ports::http_url)]
     user_url: Option<Url>,
@@ -136,6 +152,10 @@ pub(super) struct Stack {
     pub(super) audit: Url,
     pub(super) order: Url,
     pub(super) signal: Url,
+    pub(super) generator: Url,
+    pub(super) pipeline: Url,
+    pub(super) dispatcher: Url,
+    pub(super) worker: Url,
     pub(super) user: Url,
     pub(super) gateway: Url,
 }
@@ -165,6 +185,10 @@ impl Args {
             audit: ports::AUDIT.url(given.audit_url.as_ref())?,
             order: ports::ORDER.url(given.order_url.as_ref())?,
             signal: ports::SIGNAL.url(given.signal_url.as_ref())?,
+            generator: ports::GENERATOR.url(given.generator_url.as_ref())?,
+            pipeline: ports::PIPELINE.url(given.pipeline_url.as_ref())?,
+            dispatcher: ports::DISPATCHER.url(given.dispatcher_url.as_ref())?,
+            worker: ports::WORKER.url(given.worker_url.as_ref())?,
             user: ports::USER.url(given.user_url.as_ref())?,
             gateway: ports::GATEWAY.url(given.gateway_url.as_ref())?,
         })
