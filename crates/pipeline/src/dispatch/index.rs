@@ -188,10 +188,7 @@ impl Index {
     }
 
     fn words(&self, signal: &SignalEvent) -> (Option<Word>, Option<Word>) {
-        (
-            self.types.get(signal.signal_type.as_str()).copied(),
-            self.tickers.get(signal.symbol.as_str()).copied(),
-        )
+        (self.types.get(signal.signal_type.as_str()).copied(), self.tickers.get(signal.symbol.as_str()).copied())
     }
 
     /// The pipelines that a signal sets off, each once.

@@ -286,11 +286,17 @@ fn pass_by((partition, offset): (i32, i64), poison: &Poison, counted: &mut Count
 /// Whether it is the signal that cannot be written, and never will be; not the database that is not as it should be.
 fn is_about_the_signal(error: &StoreError) -> bool {
     match error {
-        StoreError::Storage(StorageError::Rejected { .. } | StorageError::Conflict { .. }) | StoreError::Json(_) => true,
+        StoreError::Storage(StorageError::Rejected { .. } | StorageError::Conflict { .. }) | StoreError::Json(_) => {
+            true
+        }
         // A value that PostgreSQL (22, 54) or SQLite (too big, of another type) does not take.
         StoreError::Storage(StorageError::Query { code, .. }) => {
             let is_sqlite = code.len() < 5;
-            if is_sqlite { matches!(code.as_str(), "18" | "20") } else { code.starts_with("22") || code.starts_with("54") }
+            if is_sqlite {
+                matches!(code.as_str(), "18" | "20")
+            } else {
+                code.starts_with("22") || code.starts_with("54")
+            }
         }
         _ => false,
     }

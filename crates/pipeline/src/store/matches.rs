@@ -260,7 +260,14 @@ impl Store {
         signal_id: &DecisionId,
         query: &PageQuery,
     ) -> Result<Option<Page<SignalMatch>>, StoreError> {
-        let limit = query.limit()?;
+        let (limit, before) = (query.limit()?, query.before()?);
+        // First: whoever sees that the signal has been here sees what it did, too.
+        let statement =
+            Statement::new(QueryType::Select, MATCHED, "SELECT pipelines FROM signals_matched WHERE signal_id = $1");
+        let known: Option<(i64,)> = self.database.fetch_optional(statement.bind(signal_id.as_str())).await?;
+        if known.is_none() {
+            return Ok(None);
+        }
         let statement = Statement::new(
             QueryType::Select,
             MATCHES,
@@ -268,20 +275,9 @@ impl Store {
              WHERE signal_id = $1 AND position < $2 ORDER BY position DESC LIMIT $3",
         )
         .bind(signal_id.as_str())
-        .bind(query.before()?)
+        .bind(before)
         .bind(i64::from(limit) + 1);
         let page = Page::of(self.database.fetch_all::<Row>(statement).await?, limit, |row| row.position);
-        if page.items.is_empty() {
-            let statement = Statement::new(
-                QueryType::Select,
-                MATCHED,
-                "SELECT pipelines FROM signals_matched WHERE signal_id = $1",
-            );
-            let known: Option<(i64,)> = self.database.fetch_optional(statement.bind(signal_id.as_str())).await?;
-            if known.is_none() {
-                return Ok(None);
-            }
-        }
         let items = page.items.into_iter().map(SignalMatch::try_from).collect::<Result<_, _>>()?;
         Ok(Some(Page { items, next_cursor: page.next_cursor, trace_id: None }))
     }

@@ -334,7 +334,7 @@ impl Worker {
         let claimed = &held.claim.execution;
         let Some(kept) = self.store().execution(&claimed.execution_id).await? else { return Ok(None) };
         let ours = kept.attempts == claimed.attempts && kept.worker == claimed.worker && kept.status == status;
-        Ok(ours.then(|| Ended {
+        Ok(ours.then_some(Ended {
             execution_id: kept.execution_id,
             pipeline_id: kept.pipeline_id,
             trigger_mode: kept.trigger_mode,

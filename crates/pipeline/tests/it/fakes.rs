@@ -39,6 +39,8 @@ pub(crate) enum Failure {
     Lost,
     /// It never comes.
     Never,
+    /// It is done, and the answer never comes.
+    Silent,
 }
 
 /// Everybody whom a worker asks. Clones are the same.
@@ -60,6 +62,8 @@ struct State {
     /// Orders by their ids: what a signal was when it came first, and how often it came.
     orders: BTreeMap<DecisionId, (Signal, SignalOutcome, usize)>,
     notices: BTreeMap<String, TradeNotice>,
+    /// How often something was done and not answered.
+    silent: usize,
 }
 
 impl Everybody {
@@ -78,6 +82,7 @@ impl Everybody {
             decided: Vec::new(),
             orders: BTreeMap::new(),
             notices: BTreeMap::new(),
+            silent: 0,
         })))
     }
 
@@ -123,6 +128,11 @@ impl Everybody {
         self.state().asked.get(&asked).copied().unwrap_or_default()
     }
 
+    /// How often something was done and not answered.
+    pub(crate) fn silent(&self) -> usize {
+        self.state().silent
+    }
+
     /// The traces of which calls were part.
     pub(crate) fn traces(&self) -> Vec<String> {
         self.state().traces.clone()
@@ -165,6 +175,11 @@ impl Everybody {
         };
         match failure {
             Some(Failure::Never) => std::future::pending().await,
+            Some(Failure::Silent) => {
+                let _ = self.do_it(asked, request, body);
+                self.state().silent += 1;
+                std::future::pending().await
+            }
             Some(Failure::Status(status, code, retry_after)) => problem(status, code, retry_after),
             Some(Failure::Lost) => {
                 let _ = self.do_it(asked, request, body);

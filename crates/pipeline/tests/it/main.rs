@@ -4,6 +4,7 @@
 
 mod api;
 mod crashes;
+mod dispatcher;
 mod executions;
 mod fakes;
 mod matches;
@@ -62,6 +63,21 @@ fn main() -> ExitCode {
         test!(crashes::killed_at_every_step_of_taking_a_signal),
         test!(crashes::killed_at_every_step_of_a_worker_s_attempt),
         test!(model::whatever_is_done_in_whatever_order),
+        test!(dispatcher::a_signal_sets_off_what_it_matches_in_one_trace),
+        test!(dispatcher::what_is_no_signal_is_passed_by),
+        test!(dispatcher::signals_of_other_versions_are_taken),
+        test!(dispatcher::what_runs_or_is_too_dear_is_passed_by),
+        test!(dispatcher::changes_of_pipelines_are_heeded_while_it_runs),
+        test!(dispatcher::everything_is_read_anew_now_and_then),
+        test!(dispatcher::a_clock_sets_pipelines_off),
+        test!(dispatcher::two_dispatchers_take_each_signal_once),
+        test!(dispatcher::one_that_cannot_be_taken_takes_no_other_with_it),
+        test!(dispatcher::what_is_in_the_way_is_waited_for),
+        test!(dispatcher::a_database_that_goes_away_is_waited_for).only_postgres(),
+        test!(dispatcher::without_pipelines_nothing_is_read),
+        test!(dispatcher::its_standing_is_told),
+        test!(dispatcher::what_a_signal_did_is_told_whole),
+        test!(dispatcher::a_bus_that_is_none_is_told),
         test!(worker::from_a_signal_to_an_order_and_a_message),
         test!(worker::what_steps_decide),
         test!(worker::an_old_price_is_not_acted_on),
