@@ -17,6 +17,7 @@ pub mod market_data;
 pub mod notifier;
 pub mod pipeline;
 pub mod process;
+pub mod redis;
 mod registry;
 pub mod signal;
 pub mod simulator;

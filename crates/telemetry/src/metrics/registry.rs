@@ -3,12 +3,12 @@
 use std::fmt::Write as _;
 
 use super::{
-    Metric, bus, decision, dispatcher, doctor, export, gateway, generator, http, market_data, notifier, pipeline, process, signal,
-    simulator, storage, trading,
+    Metric, bus, decision, dispatcher, doctor, export, gateway, generator, http, market_data, notifier, pipeline,
+    process, redis, signal, simulator, storage, trading,
 };
 
 /// The groups, with the title each has in docs/METRICS.md.
-fn groups() -> [(&'static str, &'static [&'static dyn Metric]); 16] {
+fn groups() -> [(&'static str, &'static [&'static dyn Metric]); 17] {
     [
         ("HTTP, every service", http::ALL),
         ("Process, every service", process::ALL),
@@ -24,6 +24,7 @@ fn groups() -> [(&'static str, &'static [&'static dyn Metric]); 16] {
         ("trigger-dispatcher", dispatcher::ALL),
         ("Databases, every service that has one", storage::ALL),
         ("Signal bus, every service that publishes or consumes", bus::ALL),
+        ("Shared cache, every service that is given one", redis::ALL),
         ("simulator", simulator::ALL),
         ("crypto-telemetry doctor", doctor::ALL),
     ]
