@@ -60,8 +60,8 @@ fn migrations() -> Vec<Migration> {
     ]
 }
 
-/// Starts the service. Call it inside an actix system; it is ready once its database and the bus are. market-data-service
-/// may be away.
+/// Starts the service. Call it inside an actix system; it is ready once its database is. The bus and market-data-service
+/// may be away: what is to be published waits, and so do candles.
 ///
 /// # Errors
 /// When a setting cannot be used or the port cannot be had.
@@ -70,7 +70,7 @@ pub async fn start(config: Config) -> Result<RunningServer, StartError> {
     let bus = Bus::open(NAME, &config.bus)?;
     let mut background = Background::new();
     background.spawn("bus", |stop| bus.clone().keep_up(stop));
-    let readiness = bus.checked_in(Readiness::new());
+    let readiness = bus.noted_in(Readiness::new());
     let stop = background.token();
     // Nobody would stop the tasks of a service that never came to be.
     run(config, publish::on(bus), background, readiness).inspect_err(|_| stop.cancel())

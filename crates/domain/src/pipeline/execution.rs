@@ -163,7 +163,7 @@ pub struct StepRun {
     pub cost_usd: Decimal,
     /// What it found or did, in a sentence for people.
     pub summary: String,
-    /// What it hands to the steps after it.
+    /// What it hands to the steps after it; of one that has failed, `error`: a word for why.
     #[serde(default, skip_serializing_if = "serde_json::Value::is_null")]
     #[schema(value_type = Object)]
     pub output: serde_json::Value,

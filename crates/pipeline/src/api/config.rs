@@ -24,13 +24,19 @@ pub struct Config {
     /// Make the example pipelines on the first start; those that somebody deletes do not come back
     #[arg(long, env = "PIPELINE_EXAMPLES", default_value_t = true, action = clap::ArgAction::Set, num_args = 0..=1, default_missing_value = "true", help_heading = "Pipelines")]
     pub examples: bool,
+
+    /// Of the example pipelines, have the one that orders enabled when they are made: on paper, unless order-service trades
+    /// live
+    #[arg(long, env = "PIPELINE_EXAMPLES_ORDERS", default_value_t = false, action = clap::ArgAction::Set, num_args = 0..=1, default_missing_value = "true", help_heading = "Pipelines")]
+    pub examples_orders: bool,
 }
 
 impl Config {
     /// For tests: a free port, a database, and no examples.
     #[must_use]
     pub fn ephemeral(database: DatabaseSettings) -> Self {
-        Self { server: ServerSettings::ephemeral(), database, retention_days: 90, examples: false }
+        let server = ServerSettings::ephemeral();
+        Self { server, database, retention_days: 90, examples: false, examples_orders: false }
     }
 
     pub(crate) const fn retention(&self) -> Duration {

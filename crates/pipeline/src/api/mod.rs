@@ -43,7 +43,7 @@ pub async fn start(config: Config) -> Result<RunningServer, StartError> {
     background.spawn("gauges", |stop| gauges::keep_up(store.clone(), stop));
     background.spawn("retention", |stop| retention::keep_small(store.clone(), config.retention(), stop));
     if config.examples {
-        background.spawn("examples", |stop| examples::load(store.clone(), stop));
+        background.spawn("examples", |stop| examples::load(store.clone(), config.examples_orders, stop));
     }
     let readiness = database.checked_in(Readiness::new());
     let store = Data::new(store);

@@ -79,7 +79,11 @@ impl Store {
         now: DateTime<Utc>,
     ) -> Result<Option<Claim>, StoreError> {
         // Before the claim, which takes it only as it was then: a claim is whole, or is not.
-        let steps = if attempts == 0 { Vec::new() } else { self.steps(number).await? };
+        let steps = match if attempts == 0 { Ok(Vec::new()) } else { self.steps(number).await } {
+            // As whatever else of it cannot be read: it is claimed, and set aside.
+            Err(error @ StoreError::Kept(_)) => Err(error),
+            steps => Ok(steps?),
+        };
         let statement = Statement::new(
             QueryType::Update,
             TABLE,
@@ -97,7 +101,7 @@ impl Store {
         .bind(now);
         // Quietly: which trace it is part of is not known before it is read.
         let Some(row) = self.database.quietly::<Row>(statement).await?.pop() else { return Ok(None) };
-        match claimed(row, steps) {
+        match steps.and_then(|steps| claimed(row, steps)) {
             Ok(claim) => Ok(Some(claim)),
             Err(error) => {
                 // It would stand before all others for ever.

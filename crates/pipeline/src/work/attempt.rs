@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use domain::pipeline::{Agent, ExecutionStatus, Step, StepRun, StepStatus};
 use rust_decimal::Decimal;
 use rust_decimal::prelude::ToPrimitive as _;
+use serde_json::json;
 use storage::outbox::restore_context;
 use telemetry::metrics::pipeline::{COST_USD, RETRIES, STEP_DURATION};
 use tracing::field::Empty;
@@ -15,7 +16,7 @@ use web::CancellationToken;
 use super::Worker;
 use super::agents::{self, SoFar, snapshot};
 use super::board::Seat;
-use super::failure::StepError;
+use super::failure::{STALE_PRICE, StepError};
 use super::lease::{Held, Lost};
 use crate::count;
 use crate::store::{Ended, StoreError, now};
@@ -118,8 +119,8 @@ impl Worker {
         Verdict::Through(None)
     }
 
-    /// What an earlier attempt has done of a step. A snapshot has no effect: one that is too old to be decided on is taken
-    /// again where a step that reads it is still to be done.
+    /// What an earlier attempt has done of a step. A snapshot has no effect: one that is too old for a step that reads it, or
+    /// was so when that step was tried, is taken again where the step is still to be done.
     fn done_before<'a>(&self, held: &'a Held, place: usize, step: &Step) -> Option<&'a StepRun> {
         let claim = &held.claim;
         let runs = &claim.execution.steps;
@@ -128,9 +129,13 @@ impl Worker {
         let run = runs.iter().rev().find(|run| run.name == step.name && run.status != StepStatus::Failed)?;
         if matches!(step.agent, Agent::MarketSnapshot { .. }) {
             let after = claim.pipeline.steps.get(place + 1..).unwrap_or_default();
-            let mut readers = after.iter().take_while(|other| !matches!(other.agent, Agent::MarketSnapshot { .. }));
-            let is_read = readers.any(|other| snapshot::is_read_by(other) && !is_done(other));
-            if is_read && !snapshot::is_fresh(run, now()) {
+            let readers = after.iter().take_while(|other| !matches!(other.agent, Agent::MarketSnapshot { .. }));
+            let was_too_old = |reader: &Step| {
+                let mut tried = runs.iter().filter(|tried| tried.name == reader.name && tried.attempt >= run.attempt);
+                tried.any(|tried| tried.status == StepStatus::Failed && tried.output["error"] == STALE_PRICE)
+            };
+            let mut waiting = readers.filter(|reader| snapshot::is_read_by(reader) && !is_done(reader));
+            if waiting.any(|reader| was_too_old(reader) || !snapshot::is_good_for(run, reader, now())) {
                 return None;
             }
         }
@@ -200,6 +205,7 @@ impl Worker {
                 Err(error) => {
                     telemetry::record_exception(error.label, &error);
                     run.summary.clone_from(&error.detail);
+                    run.output = json!({"error": error.label});
                     Some(error)
                 }
             };

@@ -7,6 +7,9 @@ use web::{UpstreamError, UpstreamErrorKind};
 use super::agents::services::DECISION;
 use crate::store::StoreError;
 
+/// What decision-service calls a price that is too old for it.
+pub(super) const STALE_PRICE: &str = "stale_price";
+
 /// Why a step could not be done.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{detail}")]
@@ -41,7 +44,8 @@ impl From<UpstreamError> for StepError {
                 let code = problem.as_ref().map(|problem| problem.code.clone());
                 let words = problem.map(|problem| format!(" ({}): {}", problem.code, problem.detail));
                 // The snapshot's price was old: the next attempt takes another one.
-                let is_old = upstream == DECISION && code.as_deref() == Some("stale_price");
+                let is_old = upstream == DECISION && code.as_deref() == Some(STALE_PRICE);
+                let label = if is_old { STALE_PRICE } else { label };
                 let is_refusal = matches!(status, 400..=499) && !matches!(status, 408 | 409 | 425 | 429) && !is_old;
                 let detail = format!("{upstream} answered {status}{}", words.unwrap_or_default());
                 Self { retry_after, is_final: is_refusal, ..Self::passing(label, detail) }

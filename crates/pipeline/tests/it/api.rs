@@ -390,34 +390,51 @@ pub(crate) async fn matches_of_a_signal_are_told(database: TestDatabase) {
 
 pub(crate) async fn examples_are_made_once(database: TestDatabase) {
     telemetry::testing::init();
-    let begin = async || {
+    let begin = async |with_orders| {
         let mut config = pipeline::api::Config::ephemeral(database.settings());
         config.examples = true;
+        config.examples_orders = with_orders;
         let server = pipeline::api::start(config).await.unwrap();
         ready(&server).await;
         server
     };
-    let server = begin().await;
+    let server = begin(false).await;
     let list = url(&server, "/v1/pipelines");
     let examples = eventually("the examples are there", async || {
         let items = get(&list).await.ok()["items"].as_array().unwrap().clone();
         (!items.is_empty()).then_some(items)
     })
     .await;
-    assert_eq!(examples.len(), 3);
     let enabled: Vec<bool> = examples.iter().rev().map(|example| example["enabled"].as_bool().unwrap()).collect();
-    assert_eq!(enabled, [true, false, false]);
+    assert_eq!(enabled, [true, false, false, false]);
     for example in &examples {
         let address = url(&server, &format!("/v1/pipelines/{}", example["pipeline_id"].as_str().unwrap()));
         assert_eq!(send("DELETE", &address, &[("if-match", "*")], None).await.status, 204);
     }
     server.stop().await;
-    let server = begin().await;
+    let server = begin(true).await;
     // The next start knows that they have been made, and so does whoever asks the store.
     let world = World::open(&database).await;
     let loaded = world.store.load_once("examples", &[crate::world::request("late")], t(0)).await.unwrap();
     assert_eq!(loaded, None);
     assert_eq!(get(&url(&server, "/v1/pipelines")).await.ok()["items"], json!([]));
+    server.stop().await;
+}
+
+pub(crate) async fn the_example_that_orders_is_enabled_by_who_asks_for_it(database: TestDatabase) {
+    telemetry::testing::init();
+    let mut config = pipeline::api::Config::ephemeral(database.settings());
+    (config.examples, config.examples_orders) = (true, true);
+    let server = pipeline::api::start(config).await.unwrap();
+    ready(&server).await;
+    let list = url(&server, "/v1/pipelines?enabled=true");
+    let enabled = eventually("the examples are there", async || {
+        let items = get(&list).await.ok()["items"].as_array().unwrap().clone();
+        (!items.is_empty()).then_some(items)
+    })
+    .await;
+    let names: Vec<&str> = enabled.iter().rev().map(|example| example["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["example: golden cross", "example: golden cross with paper orders"]);
     server.stop().await;
 }
 

@@ -368,6 +368,29 @@ pub(crate) async fn one_that_cannot_be_read_has_failed(database: TestDatabase) {
     assert_eq!(store.claim("w", LEASE, t(3)).await.unwrap(), None);
 }
 
+/// It would stand before all others for ever.
+pub(crate) async fn one_whose_steps_cannot_be_read_has_failed(database: TestDatabase) {
+    let world = World::open(&database).await;
+    let store = &world.store;
+    let broken = world.queued(&world.pipeline("one").await, t(0)).await;
+    let claim = world.claim("w", t(0)).await;
+    store.record_step(&claim, &step("look", 1, "0"), t(0)).await.unwrap();
+    store.retry_later(&claim, "later", t(0), t(0)).await.unwrap();
+    let sound = world.queued(&world.pipeline("two").await, t(1)).await;
+    let statement = Statement::new(
+        QueryType::Update,
+        "execution_steps",
+        "UPDATE execution_steps SET status = 'of a later version'",
+    );
+    store.database().execute(statement).await.unwrap();
+    assert_eq!(world.claim("w", t(2)).await.execution.execution_id, sound);
+    assert_eq!(store.claim("w", LEASE, t(3)).await.unwrap(), None);
+    let failed = Filter { status: Some(ExecutionStatus::Failed), ..Filter::default() };
+    let failed = store.executions(&PageQuery::default(), &failed).await.unwrap().items;
+    let ends: Vec<_> = failed.iter().map(|one| (&one.execution_id, one.detail.as_deref())).collect();
+    assert_eq!(ends, [(&broken, Some("a step's status in the database is none"))]);
+}
+
 pub(crate) async fn what_there_is_to_do_is_counted(database: TestDatabase) {
     let world = World::open(&database).await;
     let store = &world.store;

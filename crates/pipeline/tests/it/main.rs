@@ -41,6 +41,7 @@ fn main() -> ExitCode {
         test!(executions::of_two_that_replay_two_letters_one_does),
         test!(executions::they_are_listed_by_what_is_named),
         test!(executions::one_that_cannot_be_read_has_failed),
+        test!(executions::one_whose_steps_cannot_be_read_has_failed),
         test!(executions::what_there_is_to_do_is_counted),
         test!(matches::a_signal_is_matched_once),
         test!(matches::nothing_remains_of_a_signal_that_was_not_committed),
@@ -58,6 +59,7 @@ fn main() -> ExitCode {
         test!(api::dead_letters_are_listed_replayed_and_thrown_away),
         test!(api::matches_of_a_signal_are_told),
         test!(api::examples_are_made_once),
+        test!(api::the_example_that_orders_is_enabled_by_who_asks_for_it),
         test!(api::only_names_of_this_machine_are_answered),
         test!(api::every_route_is_described),
         test!(crashes::killed_at_every_step_of_taking_a_signal),
@@ -92,6 +94,8 @@ fn main() -> ExitCode {
         test!(worker::what_a_worker_that_died_had_is_taken_up),
         test!(worker::four_workers_do_forty_executions_each_once),
         test!(worker::a_snapshot_is_taken_again_only_when_it_is_too_old_to_decide_on),
+        test!(worker::a_snapshot_that_was_too_old_for_a_decision_is_taken_again),
+        test!(worker::a_snapshot_that_is_too_old_for_a_check_is_taken_again),
         test!(worker::it_says_who_it_is),
     ])
 }

@@ -491,11 +491,7 @@ pub(crate) async fn four_workers_do_forty_executions_each_once(database: TestDat
 }
 
 /// An execution of which a snapshot was taken so long ago, and which waits for its next attempt.
-async fn with_snapshot(floor: &Floor, taken_at: DateTime<Utc>) -> DecisionId {
-    let steps_of = json!([
-        {"name": "look", "agent": "market_snapshot"}, {"name": "judge", "agent": "technical_analysis"},
-        {"name": "tell", "agent": "notify"},
-    ]);
+async fn with_snapshot(floor: &Floor, steps_of: Value, taken_at: DateTime<Utc>) -> DecisionId {
     // As one that was executed has it.
     let like = floor.executed(steps_of.clone(), |_| {}, None).await;
     let pipeline = floor.pipeline(&uuid::Uuid::new_v4().to_string(), steps_of, |_| {}).await;
@@ -510,8 +506,12 @@ async fn with_snapshot(floor: &Floor, taken_at: DateTime<Utc>) -> DecisionId {
 
 pub(crate) async fn a_snapshot_is_taken_again_only_when_it_is_too_old_to_decide_on(database: TestDatabase) {
     let floor = Floor::open(&database).await;
+    let steps_of = json!([
+        {"name": "look", "agent": "market_snapshot"}, {"name": "judge", "agent": "technical_analysis"},
+        {"name": "tell", "agent": "notify"},
+    ]);
     for (age, looks) in [(0, 0), (31, 1)] {
-        let id = with_snapshot(&floor, now() - TimeDelta::seconds(age)).await;
+        let id = with_snapshot(&floor, steps_of.clone(), now() - TimeDelta::seconds(age)).await;
         let (prices, decisions) = (floor.everybody.asked(Asked::Price), floor.everybody.decided().len());
         let worker = floor.worker().await;
         let ended = floor.comes_to(&id, ExecutionStatus::Success).await;
@@ -521,6 +521,46 @@ pub(crate) async fn a_snapshot_is_taken_again_only_when_it_is_too_old_to_decide_
         let request = floor.everybody.decided().remove(decisions);
         assert!(request.price.age_ms < 30_000, "its age is what it is by now: {}", request.price.age_ms);
     }
+}
+
+/// decision-service may be told to take no price that is as old as others bear.
+pub(crate) async fn a_snapshot_that_was_too_old_for_a_decision_is_taken_again(database: TestDatabase) {
+    let floor = Floor::open(&database).await;
+    floor.everybody.fail(Asked::Decision, &[Failure::Status(422, "stale_price", None)]);
+    let steps_of = json!([
+        {"name": "look", "agent": "market_snapshot"}, {"name": "judge", "agent": "technical_analysis"},
+        {"name": "tell", "agent": "notify"},
+    ]);
+    let ended = floor.executed(steps_of, |_| {}, None).await;
+    assert_eq!(ended.status, ExecutionStatus::Success);
+    assert_eq!(
+        steps(&ended),
+        [
+            ("look", "success", 1),
+            ("judge", "failed", 1),
+            ("look", "success", 2),
+            ("judge", "success", 2),
+            ("tell", "success", 2)
+        ]
+    );
+    assert_eq!(ended.steps[1].output, json!({"error": "stale_price"}));
+}
+
+/// Only because an attempt before has failed, nothing is too old for a check that would have been passed.
+pub(crate) async fn a_snapshot_that_is_too_old_for_a_check_is_taken_again(database: TestDatabase) {
+    let floor = Floor::open(&database).await;
+    let steps_of = json!([
+        {"name": "look", "agent": "market_snapshot"},
+        {"name": "limits", "agent": "risk_check", "maximum_price_age_seconds": 5},
+        {"name": "tell", "agent": "notify"},
+    ]);
+    let id = with_snapshot(&floor, steps_of, now() - TimeDelta::seconds(6)).await;
+    let worker = floor.worker().await;
+    let ended = floor.comes_to(&id, ExecutionStatus::Success).await;
+    worker.stop().await;
+    assert_eq!(ended.detail, None, "nothing has stopped it");
+    let expected = [("look", "success", 1), ("look", "success", 2), ("limits", "success", 2), ("tell", "success", 2)];
+    assert_eq!(steps(&ended), expected);
 }
 
 pub(crate) async fn it_says_who_it_is(database: TestDatabase) {

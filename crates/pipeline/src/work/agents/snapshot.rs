@@ -39,9 +39,15 @@ impl Snapshot {
     }
 }
 
-/// Whether a snapshot that an earlier attempt has taken is still good for the steps after it.
-pub(in crate::work) fn is_fresh(run: &StepRun, now: DateTime<Utc>) -> bool {
-    Snapshot::read(run).is_ok_and(|snapshot| snapshot.age(now) <= FRESH_FOR)
+/// Whether a snapshot that an earlier attempt has taken is still good for a step that reads it.
+pub(in crate::work) fn is_good_for(run: &StepRun, reader: &Step, now: DateTime<Utc>) -> bool {
+    let most = match &reader.agent {
+        Agent::RiskCheck { maximum_price_age_seconds, .. } => {
+            FRESH_FOR.min(Duration::from_secs(u64::from(*maximum_price_age_seconds)))
+        }
+        _ => FRESH_FOR,
+    };
+    Snapshot::read(run).is_ok_and(|snapshot| snapshot.age(now) <= most)
 }
 
 /// Whether a step reads the last snapshot.
