@@ -98,6 +98,8 @@ pub struct Lease {
     key: String,
     /// Tells this holder from a later one.
     token: i64,
+    /// When the key, and what is kept of it, is forgotten.
+    expires_at: DateTime<Utc>,
 }
 
 #[derive(FromRow)]
@@ -153,6 +155,7 @@ impl IdempotencyKeys {
     /// Takes a key that is new, has expired, or was left by a request that did not end.
     async fn take(&self, key: &str, request_hash: &str, now: DateTime<Utc>) -> Result<Option<Lease>, StorageError> {
         let token: i64 = rand::random();
+        let expires_at = now + self.kept_for;
         let statement = Statement::new(
             QueryType::Insert,
             TABLE,
@@ -167,10 +170,10 @@ impl IdempotencyKeys {
         .bind(request_hash)
         .bind(token)
         .bind(now + self.lease)
-        .bind(now + self.kept_for)
+        .bind(expires_at)
         .bind(now);
         let taken = self.database.execute(statement).await? > 0;
-        Ok(taken.then(|| Lease { key: key.to_owned(), token }))
+        Ok(taken.then(|| Lease { key: key.to_owned(), token, expires_at }))
     }
 
     /// Does the work of a key and renews the lease meanwhile, three times in the time that it lasts. A lease that is lost
@@ -214,16 +217,19 @@ impl IdempotencyKeys {
         Ok(self.database.execute(statement).await? > 0)
     }
 
-    /// Keeps the answer for repetitions. When the lease was lost and another request has the key, that is logged: the
-    /// work is done, and its answer is as good as the other one's, which is the one that is kept.
+    /// Keeps the answer for repetitions, and tells until when. When the lease was lost and another request has the key,
+    /// that is logged, and it is none: the work is done, and its answer is as good as the other one's, which is the one that
+    /// is kept.
     ///
     /// # Errors
     /// As [`StorageError`] says.
-    pub async fn complete(&self, lease: Lease, response: &Value) -> Result<(), StorageError> {
+    pub async fn complete(&self, lease: Lease, response: &Value) -> Result<Option<DateTime<Utc>>, StorageError> {
+        let expires_at = lease.expires_at;
         if self.database.execute(lease.completion(response)).await? == 0 {
             tracing::warn!("an answer is not kept: the lease of its idempotency key was lost");
+            return Ok(None);
         }
-        Ok(())
+        Ok(Some(expires_at))
     }
 
     /// Gives the key back after a failure: the next try of the same request does the work. Another request does not get

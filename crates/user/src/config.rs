@@ -1,5 +1,6 @@
 //! Settings of user-service.
 
+use cache::CacheSettings;
 use clap::Args;
 use storage::DatabaseSettings;
 use url::Url;
@@ -16,6 +17,10 @@ pub struct Config {
     #[command(flatten)]
     pub database: DatabaseSettings,
 
+    /// Where instances share answers.
+    #[command(flatten)]
+    pub cache: CacheSettings,
+
     /// What comes behind; left out, order-service at http://127.0.0.1:5002.
     #[command(flatten)]
     pub chain: ChainSettings,
@@ -25,6 +30,11 @@ impl Config {
     /// For tests: a free port, a database, and what comes behind.
     #[must_use]
     pub fn ephemeral(database: DatabaseSettings, next: Option<Url>) -> Self {
-        Self { server: ServerSettings::ephemeral(), database, chain: ChainSettings::to(next) }
+        Self {
+            server: ServerSettings::ephemeral(),
+            database,
+            cache: CacheSettings::none(),
+            chain: ChainSettings::to(next),
+        }
     }
 }

@@ -2,8 +2,10 @@
 //!
 //! `POST /process` writes down who asks, puts what is known of them into the request's context, hands it to the next
 //! service, and answers with its own part before those of the services behind. With an idempotency key the whole answer
-//! is kept, and a repetition gets that answer again and has no further effect.
+//! is kept, and a repetition gets that answer again and has no further effect; from a cache that instances share, where
+//! there is one (answers.rs).
 
+mod answers;
 mod config;
 mod error;
 mod process;
@@ -13,11 +15,13 @@ mod users;
 use std::time::Duration;
 
 use actix_web::web::Data;
+use cache::Cache;
 use storage::idempotency::{self, IdempotencyKeys};
 use storage::{Database, Migration};
 use utoipa::OpenApi as _;
 use web::{Background, LocalNames, Readiness, RunningServer, Service, StartError};
 
+use answers::Answers;
 pub use config::Config;
 use process::Processor;
 use users::Users;
@@ -53,16 +57,20 @@ fn migrations() -> Vec<Migration> {
 #[expect(clippy::unused_async, reason = "every service starts this way; others have to wait for something")]
 pub async fn start(config: Config) -> Result<RunningServer, StartError> {
     let database = Database::open(NAME, &config.database, migrations())?;
+    let cache = Cache::open(&config.cache)?;
     let next = config.chain.link_within(Some(USUAL_NEXT), NEXT_WAIT);
     let mut background = Background::new();
     background.spawn("database", |stop| database.clone().keep_up(stop));
+    background.spawn("cache", |stop| cache.clone().keep_up(stop));
     background.spawn("idempotency-keys", |stop| IdempotencyKeys::new(database.clone()).keep_clean(stop));
-    let mut readiness = database.checked_in(Readiness::new());
+    let mut readiness = cache.noted_in(database.checked_in(Readiness::new()));
     if let Some(next) = &next {
         readiness = next.checked_in(readiness);
     }
     let users = Users::new(database.clone());
-    let processor = Data::new(Processor::new(users.clone(), database, next, config.chain.trace_personal_data));
+    let answers = Answers::new(cache);
+    let processor = Processor::new(users.clone(), database, answers, next, config.chain.trace_personal_data);
+    let processor = Data::new(processor);
     let users = Data::new(users);
     // No page of others in this machine's browser makes requests in somebody's name.
     let names = LocalNames::everywhere();

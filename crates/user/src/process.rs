@@ -10,6 +10,7 @@ use tracing::field::Empty;
 use web::{HandedOn, NextLink, Processed, Work};
 
 use crate::NAME;
+use crate::answers::Answers;
 use crate::error::UserError;
 use crate::users::Users;
 
@@ -17,13 +18,20 @@ use crate::users::Users;
 pub(crate) struct Processor {
     users: Users,
     keys: IdempotencyKeys,
+    answers: Answers,
     next: Option<NextLink>,
     trace_personal_data: bool,
 }
 
 impl Processor {
-    pub(crate) fn new(users: Users, database: Database, next: Option<NextLink>, trace_personal_data: bool) -> Self {
-        Self { users, keys: IdempotencyKeys::new(database), next, trace_personal_data }
+    pub(crate) fn new(
+        users: Users,
+        database: Database,
+        answers: Answers,
+        next: Option<NextLink>,
+        trace_personal_data: bool,
+    ) -> Self {
+        Self { users, keys: IdempotencyKeys::new(database), answers, next, trace_personal_data }
     }
 
     /// Works on a request once: with an idempotency key, a repetition gets the answer that the first one got.
@@ -37,6 +45,7 @@ impl Processor {
             order.action = request.action.as_str(),
             decision.id = request.decision_id.as_ref().map(domain::DecisionId::as_str),
             idempotency.replayed = Empty,
+            idempotency.shared = Empty,
         );
         web::observed(span, Box::pin(self.once(request))).await
     }
@@ -46,7 +55,15 @@ impl Processor {
             // Nobody has asked twice: what the links behind repeat was another attempt of this very call.
             return Ok(Processed { replayed: false, ..self.work(request).await? });
         };
-        let lease = match self.keys.begin(&key, &web::fingerprint(&request)?).await? {
+        let fingerprint = web::fingerprint(&request)?;
+        if let Some(reply) = self.answers.find(&key, &fingerprint).await
+            // One that is no answer is as none: the database has it too.
+            && let Ok(reply) = serde_json::from_value(reply)
+        {
+            Span::current().record("idempotency.shared", true);
+            return Ok(Processed { reply, replayed: true });
+        }
+        let lease = match self.keys.begin(&key, &fingerprint).await? {
             Begun::New(lease) => lease,
             Begun::Replay(reply) => return Ok(Processed { reply: serde_json::from_value(reply)?, replayed: true }),
             Begun::InProgress { retry_after } => return Err(UserError::KeyInProgress { retry_after }),
@@ -56,8 +73,12 @@ impl Processor {
             Ok(processed) => {
                 // The work is done: an answer that could not be kept is still the answer. The services behind know the
                 // key too, so that a repetition does nothing twice.
-                if let Err(error) = self.keys.complete(lease, &serde_json::to_value(&processed.reply)?).await {
-                    tracing::warn!(error = %error, "the answer could not be kept for repetitions");
+                let reply = serde_json::to_value(&processed.reply)?;
+                match self.keys.complete(lease, &reply).await {
+                    Ok(Some(until)) => self.answers.put(&key, fingerprint, &reply, until).await,
+                    // Another try of the same request was quicker, and its answer is the one that counts.
+                    Ok(None) => {}
+                    Err(error) => tracing::warn!(error = %error, "the answer could not be kept for repetitions"),
                 }
                 Ok(processed)
             }

@@ -5,6 +5,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use actix_web::HttpResponse;
+use cache::CacheSettings;
+use cache::testing::Server;
 use serde_json::{Value, json};
 use storage::testing::TestDatabase;
 use tokio::sync::Notify;
@@ -23,6 +25,11 @@ struct Next {
 
 impl Next {
     async fn behind(&self, database: &TestDatabase) -> RunningServer {
+        self.behind_with(database, &CacheSettings::none()).await
+    }
+
+    /// With a cache, which is connected when this returns.
+    async fn behind_with(&self, database: &TestDatabase, cache: &CacheSettings) -> RunningServer {
         telemetry::testing::init();
         let next = self.clone();
         let address = fake(move |request, _body| {
@@ -48,10 +55,22 @@ impl Next {
                 }]}))
             }
         });
-        let server = user::start(user::Config::ephemeral(database.settings(), Some(address))).await.unwrap();
+        let config =
+            user::Config { cache: cache.clone(), ..user::Config::ephemeral(database.settings(), Some(address)) };
+        let server = user::start(config).await.unwrap();
         ready(&server).await;
+        if cache.redis_url.is_some() {
+            eventually("its cache is there", async || (cache_status(&server).await == "ok").then_some(())).await;
+        }
         server
     }
+}
+
+/// What the service says of its cache.
+async fn cache_status(server: &RunningServer) -> String {
+    let checks = get(&url(server, "/health/ready")).await.json()["checks"].take();
+    let cache = checks.as_array().unwrap().iter().find(|check| check["name"] == "cache").unwrap();
+    cache["status"].as_str().unwrap().to_owned()
 }
 
 fn keyed(key: &str) -> Value {
@@ -164,5 +183,86 @@ pub(crate) async fn what_a_service_behind_repeats_is_a_repetition(database: Test
     // Whoever sends no key repeats nothing: only the link has tried more than once.
     let answer = process(&server, &json!({"user_id": 7, "action": "purchase"})).await;
     assert_eq!((answer.status, answer.header("idempotent-replayed")), (200, ""), "{}", answer.text);
+    server.stop().await;
+}
+
+/// Two instances with one database and one cache: the second one answers from the cache, as is seen from what was changed
+/// there alone.
+pub(crate) async fn an_answer_is_shared_and_the_database_is_asked_without_it(database: TestDatabase) {
+    let Some(redis) = Server::start() else { return };
+    let next = Next::default();
+    let one = next.behind_with(&database, &redis.settings()).await;
+    let other = next.behind_with(&database, &redis.settings()).await;
+    let first = process(&one, &keyed("k")).await;
+    assert_eq!((first.status, first.header("idempotent-replayed")), (200, ""), "{}", first.text);
+    assert_eq!(redis.keys(), ["crypto-telemetry:user-answers:k"]);
+    let again = process(&other, &keyed("k")).await;
+    assert_eq!((again.header("idempotent-replayed"), again.ok()), ("true", first.ok()));
+    // It was the cache that answered: what stands there is what comes.
+    let kept: String = redis.ask(&["GET", "crypto-telemetry:user-answers:k"]);
+    redis.spoil(&kept.replace("stand-in", "shared"));
+    assert_eq!(process(&other, &keyed("k")).await.ok()["parts"][1]["service"], "shared");
+    // The key is for one request, whatever the cache holds.
+    let mut different = keyed("k");
+    different["user_id"] = json!(8);
+    process(&other, &different).await.problem(422, "key_mismatch");
+    // Garbage, an answer that is none, and nothing at all: the database has the answer.
+    for garbage in ["garbage".to_owned(), kept.replace("parts", "bits"), kept.replace("\"until\":", "\"until\":-")] {
+        redis.spoil(&garbage);
+        let again = process(&other, &keyed("k")).await;
+        assert_eq!((again.header("idempotent-replayed"), again.ok()), ("true", first.ok()), "{garbage}");
+    }
+    let _: String = redis.ask(&["FLUSHALL"]);
+    let again = process(&other, &keyed("k")).await;
+    assert_eq!((again.header("idempotent-replayed"), again.ok()), ("true", first.ok()));
+    assert_eq!(next.calls.load(Ordering::SeqCst), 1);
+    assert_eq!(get(&url(&one, "/users/7")).await.ok()["request_count"], 1);
+    one.stop().await;
+    other.stop().await;
+}
+
+pub(crate) async fn a_cache_that_dies_changes_no_answer(database: TestDatabase) {
+    let Some(redis) = Server::start() else { return };
+    let next = Next::default();
+    let server = next.behind_with(&database, &redis.settings()).await;
+    let first = process(&server, &keyed("k")).await.ok();
+    redis.crash();
+    assert_eq!(process(&server, &keyed("k")).await.ok(), first);
+    let during = process(&server, &keyed("during")).await.ok();
+    // The service is ready all the same.
+    let ready = get(&url(&server, "/health/ready")).await;
+    assert_eq!((ready.status, cache_status(&server).await.as_str()), (200, "away"), "{}", ready.text);
+    redis.start_again();
+    eventually("the cache is back", async || (cache_status(&server).await == "ok").then_some(())).await;
+    assert_eq!(process(&server, &keyed("k")).await.ok(), first);
+    assert_eq!(process(&server, &keyed("during")).await.ok(), during);
+    let after = process(&server, &keyed("after")).await.ok();
+    assert_eq!(process(&server, &keyed("after")).await.ok(), after);
+    assert_eq!(next.calls.load(Ordering::SeqCst), 3);
+    assert_eq!(redis.keys(), ["crypto-telemetry:user-answers:after"]);
+    server.stop().await;
+}
+
+/// What failed is no answer, and nothing is put into the cache before it is in the database.
+pub(crate) async fn only_what_is_kept_is_shared(database: TestDatabase) {
+    let Some(redis) = Server::start() else { return };
+    let next = Next::default();
+    let server = next.behind_with(&database, &redis.settings()).await;
+    next.failing.store(1, Ordering::SeqCst);
+    assert_eq!(process(&server, &keyed("k")).await.status, 502);
+    assert!(redis.keys().is_empty());
+    next.held.store(true, Ordering::SeqCst);
+    let address = url(&server, "/process");
+    let first = actix_web::rt::spawn(async move { post(&address, &keyed("k")).await });
+    eventually("it is being worked on", async || (next.calls.load(Ordering::SeqCst) == 2).then_some(())).await;
+    process(&server, &keyed("k")).await.problem(409, "key_in_progress");
+    assert!(redis.keys().is_empty());
+    next.held.store(false, Ordering::SeqCst);
+    next.release.notify_waiters();
+    first.await.unwrap().ok();
+    assert_eq!(redis.keys().len(), 1);
+    // Without a key there is nothing to know it again by.
+    process(&server, &json!({"user_id": 7, "action": "purchase"})).await.ok();
+    assert_eq!(redis.keys().len(), 1);
     server.stop().await;
 }
