@@ -40,8 +40,11 @@ rec {
     pkgs.util-linux
   ];
 
-  # promtool is an output of its own.
-  configurationCheckers = [ (lib.getOutput "cli" pkgs.prometheus) ];
+  # promtool is an output of its own. Python stands in for AWS (scripts/test-otelcol-aws.py).
+  configurationCheckers = [
+    (lib.getOutput "cli" pkgs.prometheus)
+    pkgs.python3
+  ];
 
   # What the tests start beside the backends.
   tests = [

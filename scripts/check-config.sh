@@ -26,7 +26,7 @@ every_alert_is_whole() {
 }
 
 # The files' own defaults are checked here, whatever this shell has set.
-for name in $(compgen -e | grep -E '_PORT$|^(ALERT|ALERTMANAGER|PROMETHEUS|TEMPO|LOKI|OTELCOL)_'); do unset "$name"; done
+for name in $(compgen -e | grep -E '_PORT$|^(ALERT|ALERTMANAGER|AWS|PROMETHEUS|TEMPO|LOKI|OTELCOL)_'); do unset "$name"; done
 
 # What process-compose.yaml sets instead of those defaults, as NAME=value.
 mapfile -t development < <(sed -nE 's/^ *- "((TEMPO|LOKI|OTELCOL)_[A-Z_]+)=\$\{\1:-([^{}]*)\}"$/\1=\3/p' process-compose.yaml)
@@ -36,6 +36,58 @@ export OTELCOL_DATA_DIR=$scratch/otelcol TEMPO_DATA_DIR=$scratch/tempo LOKI_DATA
 check 'Collector' otelcol validate --config otel-collector/config.yaml
 check 'Collector with debug output' otelcol validate --config otel-collector/config.yaml --config otel-collector/debug.yaml
 check 'Collector as in development' env "${development[@]}" otelcol validate --config otel-collector/config.yaml
+
+# To AWS: with invented credentials, and those of this machine out of reach.
+aws=(
+  AWS_CONFIG_FILE=/dev/null AWS_SHARED_CREDENTIALS_FILE=/dev/null AWS_EC2_METADATA_DISABLED=true AWS_ACCESS_KEY_ID=invented
+  AWS_SECRET_ACCESS_KEY=invented AWS_REGION=eu-central-1 AWS_AMP_WORKSPACE_ID=ws-0123 OTELCOL_OVERLAY=otel-collector/aws.yaml
+)
+aws_only=OTELCOL_OVERLAY='otel-collector/aws.yaml otel-collector/aws-only.yaml'
+check 'Collector with AWS' env "${aws[@]}" scripts/start-otelcol.sh validate
+check 'Collector with AWS and debug output' env "${aws[@]}" OTELCOL_DEBUG_CONFIG=otel-collector/debug.yaml scripts/start-otelcol.sh validate
+check 'Collector with AWS only' env "${aws[@]}" "$aws_only" scripts/start-otelcol.sh validate
+# refuses <part of the sentence> <command…>
+# shellcheck disable=SC2317,SC2329 # called through check
+refuses() {
+  local sentence=$1 said
+  shift
+  if said=$("$@" 2>&1); then echo "it does not refuse: $said"; return 1; fi
+  grep -F -- "$sentence" <<<"$said" || { echo "it does not say '$sentence', but: $said"; return 1; }
+}
+check 'AWS without a region is refused' refuses 'wants AWS_REGION' env "${aws[@]}" AWS_REGION= scripts/start-otelcol.sh validate
+check 'AWS without a workspace is refused' refuses 'wants AWS_AMP_WORKSPACE_ID' env "${aws[@]}" AWS_AMP_WORKSPACE_ID= scripts/start-otelcol.sh validate
+check 'AWS only, without AWS, is refused' refuses 'goes after' env OTELCOL_OVERLAY=otel-collector/aws-only.yaml scripts/start-otelcol.sh validate
+check 'an overlay that is not there is refused' refuses 'there is no' env OTELCOL_OVERLAY=otel-collector/asw.yaml scripts/start-otelcol.sh validate
+for unset in AWS_REGION AWS_AMP_WORKSPACE_ID; do
+  check "the Collector itself refuses AWS without $unset" refuses 'failed to create' env "${aws[@]}" env -u "$unset" \
+    otelcol validate --config otel-collector/config.yaml --config otel-collector/aws.yaml
+done
+# lists <file>: what stands in service, an item a line, after the pipeline and the kind of list that it is of.
+# shellcheck disable=SC2317,SC2329 # called through check
+lists() {
+  awk '/^[a-z]/ { in_service = $1 == "service:" }
+    in_service && /^    [a-z].*:$/ { pipeline = $1 }
+    in_service && /: \[.*\]$/ {
+      kind = $1
+      items = $0
+      gsub(/^[^[]*\[|\].*$/, "", items)
+      count = split(items, item, /, */)
+      for (i = 1; i <= count; i++) print (kind == "extensions:" ? "" : pipeline), kind, item[i]
+    }' "$1" | LC_ALL=C sort
+}
+# The overlay's lists replace those of config.yaml: whatever config.yaml has in a list that they say again, they have, too.
+# shellcheck disable=SC2317,SC2329 # called through check
+overlay_only_adds() {
+  local said lost
+  said=$(lists "$1" | sed 's/[^ ]*$//' | sort -u)
+  [ "$(wc -l <<<"$said")" -gt 4 ] || { echo "the lists of $1 are no longer found"; return 1; }
+  lost=$(comm -23 <(lists otel-collector/config.yaml) <(lists "$1") | grep -F "$said") || return 0
+  echo "$1 loses: $lost"
+  return 1
+}
+check 'AWS is beside what config.yaml sends to' overlay_only_adds otel-collector/aws.yaml
+check 'the Collector sends to AWS, signed, and loses nothing' scripts/test-otelcol-aws.py
+
 tempo=(tempo -config.file=tempo/tempo.yaml -config.expand-env=true -config.verify=true)
 check 'Tempo' "${tempo[@]}"
 check 'Tempo as in development' env "${development[@]}" "${tempo[@]}"

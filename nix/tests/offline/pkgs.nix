@@ -125,6 +125,7 @@ let
       version = "0.31.1";
     };
     prometheus-node-exporter.main = "node_exporter";
+    python3 = { };
     redis.main = "redis-cli";
     removeReferencesTo = { };
     rsync = { };
