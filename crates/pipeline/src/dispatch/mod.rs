@@ -22,6 +22,7 @@ use std::sync::Arc;
 use actix_web::web::Data;
 use bus::Bus;
 use storage::Database;
+use telemetry::metrics::dispatcher::{POISON, REPEATED, SKIPPED_BUDGET, SKIPPED_RUNNING};
 use utoipa::OpenApi as _;
 use web::{Background, LocalNames, Readiness, RunningServer, Service, StartError};
 
@@ -49,6 +50,10 @@ const GROUP: &str = NAME;
 /// When a setting cannot be used or the port cannot be had.
 #[expect(clippy::unused_async, reason = "every service starts this way; others have to wait for something")]
 pub async fn start(config: DispatcherConfig) -> Result<RunningServer, StartError> {
+    // A counter that begins with the first that it counts has not risen by it.
+    for counter in [&SKIPPED_RUNNING, &SKIPPED_BUDGET, &POISON, &REPEATED] {
+        counter.add(0, &[]);
+    }
     let settings = config.dispatcher;
     let bus = Bus::open(NAME, &config.bus)?;
     let database = Database::open(store::DATABASE, &config.database, store::migrations())?;

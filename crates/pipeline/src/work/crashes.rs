@@ -167,7 +167,7 @@ async fn killed_before_the_row(database: TestDatabase) {
         let before = everybody.asked(asked);
         everybody.fail(asked, &[Failure::Silent]);
         tokio::select! {
-            () = eventually("it is done", async || (everybody.silent() == number + 1).then_some(())) => {}
+            () = eventually("it is done", async || (everybody.silent().len() == number + 1).then_some(())) => {}
             ended = victim.turn() => panic!("{asked:?}: {ended:?}"),
         }
         drop(victim);

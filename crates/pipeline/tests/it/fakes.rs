@@ -62,8 +62,8 @@ struct State {
     /// Orders by their ids: what a signal was when it came first, and how often it came.
     orders: BTreeMap<DecisionId, (Signal, SignalOutcome, usize)>,
     notices: BTreeMap<String, TradeNotice>,
-    /// How often something was done and not answered.
-    silent: usize,
+    /// What was done and not answered.
+    silent: Vec<Value>,
 }
 
 impl Everybody {
@@ -82,7 +82,7 @@ impl Everybody {
             decided: Vec::new(),
             orders: BTreeMap::new(),
             notices: BTreeMap::new(),
-            silent: 0,
+            silent: Vec::new(),
         })))
     }
 
@@ -128,9 +128,9 @@ impl Everybody {
         self.state().asked.get(&asked).copied().unwrap_or_default()
     }
 
-    /// How often something was done and not answered.
-    pub(crate) fn silent(&self) -> usize {
-        self.state().silent
+    /// The bodies of the calls that were done and not answered.
+    pub(crate) fn silent(&self) -> Vec<Value> {
+        self.state().silent.clone()
     }
 
     /// The traces of which calls were part.
@@ -177,7 +177,7 @@ impl Everybody {
             Some(Failure::Never) => std::future::pending().await,
             Some(Failure::Silent) => {
                 let _ = self.do_it(asked, request, body);
-                self.state().silent += 1;
+                self.state().silent.push(serde_json::from_slice(body).unwrap_or_default());
                 std::future::pending().await
             }
             Some(Failure::Status(status, code, retry_after)) => problem(status, code, retry_after),

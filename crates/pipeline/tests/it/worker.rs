@@ -396,7 +396,7 @@ pub(crate) async fn a_worker_that_stops_gives_back_what_it_has(database: TestDat
     let worker = floor.worker().await;
     let at_work = eventually("it is at its order", async || {
         let report = get(&url(&worker, "/v1/worker")).await.ok();
-        (report["executions"][0]["step"] == "order" && floor.everybody.silent() == 1).then_some(report)
+        (report["executions"][0]["step"] == "order" && floor.everybody.silent().len() == 1).then_some(report)
     })
     .await;
     assert_eq!(at_work["executions"][0]["execution_id"], id.as_str());
