@@ -93,6 +93,14 @@ impl Cache {
         }
     }
 
+    /// Waits until the cache has been looked for once, about a second at most where [`Cache::keep_up`] runs: for what is
+    /// done at the start of a service, when the connection is hardly made.
+    pub async fn looked_for(&self) {
+        let Some(inner) = &self.inner else { return };
+        // Where it takes longer the cache is away.
+        let _ = tokio::time::timeout(CONNECT_TIMEOUT + inner.timeout, inner.health.known()).await;
+    }
+
     /// For health checks: whether the cache answers now.
     ///
     /// # Errors

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use redis::aio::MultiplexedConnection;
 use telemetry::metrics::redis::CONNECTED;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 
 use crate::error::CacheError;
 
@@ -17,6 +17,8 @@ pub(crate) struct Health {
     state: Mutex<State>,
     /// Wakes whoever looks for the cache again.
     pub(crate) went_down: Notify,
+    /// Whether it has been looked for.
+    known: watch::Sender<bool>,
 }
 
 struct State {
@@ -46,7 +48,7 @@ impl Health {
             said: false,
             refusal_said: None,
         };
-        Self { state: Mutex::new(state), went_down: Notify::new() }
+        Self { state: Mutex::new(state), went_down: Notify::new(), known: watch::Sender::new(false) }
     }
 
     /// The connection.
@@ -74,6 +76,7 @@ impl Health {
         }
         CONNECTED.set(0.0, &[]);
         drop(state);
+        self.known.send_replace(true);
         self.went_down.notify_one();
     }
 
@@ -96,6 +99,14 @@ impl Health {
             let away_ms = i64::try_from(state.since.elapsed().as_millis()).unwrap_or(i64::MAX);
             tracing::info!(away_ms, "the shared cache is back");
         }
+        drop(state);
+        self.known.send_replace(true);
+    }
+
+    /// Waits until the cache has been looked for once.
+    pub(crate) async fn known(&self) {
+        // The sender lives as long as this.
+        let _ = self.known.subscribe().wait_for(|known| *known).await;
     }
 
     /// The number of the connection that is the one, or was the last.

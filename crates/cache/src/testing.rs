@@ -189,17 +189,6 @@ impl Server {
         }
     }
 
-    /// How often the server was asked for this, in lower case: `get`.
-    ///
-    /// # Panics
-    /// When it does not answer.
-    #[must_use]
-    pub fn calls(&self, command: &str) -> u64 {
-        let figures: String = self.ask(&["INFO", "commandstats"]);
-        let line = figures.lines().find_map(|line| line.strip_prefix(&format!("cmdstat_{command}:calls=")));
-        line.and_then(|line| line.split(',').next()?.parse().ok()).unwrap_or(0)
-    }
-
     fn order(&self, order: &str) {
         let mut supervisor = self.supervisor.lock().unwrap_or_else(PoisonError::into_inner);
         let orders = supervisor.orders.as_mut().expect("the server runs");

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use binance::{RestSettings, StreamSettings};
+use cache::CacheSettings;
 use clap::Args;
 use domain::Symbol;
 use url::Url;
@@ -18,6 +19,10 @@ pub struct Config {
     /// HTTP server.
     #[command(flatten)]
     pub server: ServerSettings,
+
+    /// Where instances share prices and candles.
+    #[command(flatten)]
+    pub cache: CacheSettings,
 
     /// Binance's REST API, or a simulator's
     #[arg(long, env = "BINANCE_REST_URL", default_value = "https://data-api.binance.vision")]
@@ -90,6 +95,7 @@ impl Config {
         let flags = ["test", "--binance-rest-url", rest_url, "--binance-ws-url", ws_url];
         let mut config = <Program as clap::Parser>::try_parse_from(flags)?.config;
         config.server = ServerSettings::ephemeral();
+        config.cache = CacheSettings::none();
         Ok(config)
     }
 
@@ -123,6 +129,11 @@ impl Config {
             backoff_cap: Duration::from_millis(self.binance_stream_backoff_max_ms),
             ..StreamSettings::new(self.binance_ws_url.clone(), symbols)
         }
+    }
+
+    /// Which exchange it is: what instances share is of the same one.
+    pub(crate) fn exchange(&self) -> String {
+        format!("{}|{}", web::shown_url(&self.binance_rest_url), web::shown_url(&self.binance_ws_url))
     }
 
     pub(crate) const fn max_price_age(&self) -> Duration {

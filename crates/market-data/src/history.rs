@@ -12,6 +12,7 @@ use tokio::sync::Mutex;
 use crate::Market;
 use crate::error::ApiError;
 use crate::series::FULL_DEPTH;
+use crate::shared::SharedCandles;
 
 #[derive(Debug)]
 struct Cached {
@@ -110,15 +111,26 @@ impl Market {
         {
             return Ok(newest(&cached.candles, limit));
         }
+        let keep = self.history.keep;
+        if let Some((shared, age)) = Box::pin(self.shared_candles(symbol, interval, limit, keep)).await {
+            let answer = newest(&shared.candles, limit);
+            let SharedCandles { limit, candles, .. } = shared;
+            // A clock that has run for less than that cannot say so: then it is asked for again.
+            *cached = Instant::now().checked_sub(age).map(|read_at| Cached { read_at, limit, candles });
+            return Ok(answer);
+        }
         let query = KlinesQuery { symbol: symbol.clone(), interval, limit };
+        let read_at = self.store.exchange_time(Utc::now());
         let outcome = self.rest.klines(&query).await;
         self.link.note_rest(&outcome);
         let klines = outcome?;
         // REST does not say which candle is final; one that has a successor is.
         let last = klines.len().saturating_sub(1);
         let candles: Vec<Candle> = klines.iter().enumerate().map(|(index, kline)| kline.candle(index < last)).collect();
-        let answer = candles.clone();
-        *cached = Some(Cached { read_at: Instant::now(), limit, candles });
+        let (read, came_at) = (SharedCandles { read_at, limit, candles }, Instant::now());
+        Box::pin(self.share_candles(symbol, interval, &read, keep)).await;
+        let answer = read.candles.clone();
+        *cached = Some(Cached { read_at: came_at, limit, candles: read.candles });
         Ok(answer)
     }
 }

@@ -3,10 +3,10 @@
 //! A WebSocket stream keeps the store up to date; REST fills it at the start, fills what the stream missed, and
 //! brings prices while the stream is down. Every price knows when the exchange stated it: one that is too old is an
 //! error, never an answer. Requests are answered from the store; only candles it does not have cost a call to the
-//! exchange.
+//! exchange. Instances share what they have by a cache, where there is one (shared.rs).
 //!
 //! Tasks beside the server: `stream` (feed.rs), `candles` (fill.rs), `prices` (poll.rs), `survey` (survey.rs: the
-//! exchange's clock and symbols), `observe` (gauges).
+//! exchange's clock and symbols), `observe` (gauges), `cache` and `share`.
 
 mod config;
 mod error;
@@ -20,6 +20,7 @@ mod price;
 mod readiness;
 mod routes;
 mod series;
+mod shared;
 mod store;
 mod survey;
 
@@ -28,6 +29,7 @@ use std::time::Duration;
 
 use actix_web::web::Data;
 use binance::{MarketStream, RestClient};
+use cache::Cache;
 use utoipa::OpenApi as _;
 use web::{Background, RunningServer, Service, StartError};
 
@@ -36,6 +38,7 @@ use events::Listeners;
 use fill::{FillQueue, FillReason};
 use history::History;
 use link::Link;
+use shared::Shared;
 use store::Store;
 
 /// The service's one word: subcommand, process, `service.name`.
@@ -52,6 +55,7 @@ struct Market {
     fills: FillQueue,
     history: History,
     listeners: Listeners,
+    shared: Shared,
 }
 
 /// Starts the service. Call it inside an actix system; it is ready once every symbol has a price.
@@ -69,6 +73,7 @@ pub async fn start(config: Config) -> Result<RunningServer, StartError> {
             reason: format!("{} is no http:// or https:// address", web::shown_url(&config.binance_rest_url)),
         });
     }
+    let cache = Cache::open(&config.cache)?;
     let mut background = Background::new();
     let market = Arc::new(Market {
         store: Store::new(symbols, config.max_price_age()),
@@ -81,17 +86,20 @@ pub async fn start(config: Config) -> Result<RunningServer, StartError> {
             Duration::from_millis(config.stream_heartbeat_ms),
             background.token(),
         ),
+        shared: Shared::new(cache.clone(), config.exchange()),
     });
     let service = Service {
         name: NAME,
         default_port: DEFAULT_PORT,
         openapi: routes::Api::openapi(),
-        readiness: readiness::checks(&market),
+        readiness: cache.noted_in(readiness::checks(&market)),
     };
     for symbol in market.store.symbols() {
         market.fills.request(symbol, FillReason::Start);
     }
     let poll_interval = Duration::from_millis(config.poll_interval_ms);
+    background.spawn("cache", |cancel| cache.keep_up(cancel));
+    background.spawn("share", |cancel| shared::run(Arc::clone(&market), cancel));
     background.spawn("stream", |cancel| feed::run(Arc::clone(&market), stream, cancel));
     background.spawn("candles", |cancel| fill::run(Arc::clone(&market), cancel));
     background.spawn("prices", |cancel| poll::run(Arc::clone(&market), poll_interval, cancel));

@@ -24,6 +24,11 @@ const OBSERVE_EVERY: Duration = Duration::from_secs(1);
 /// Polls until cancelled: at once when the stream is lost, then at every interval for as long as it is needed.
 pub(crate) async fn run(market: Arc<Market>, every: Duration, cancel: CancellationToken) {
     let mut unlisted = BTreeMap::new();
+    tokio::select! {
+        () = cancel.cancelled() => return,
+        // The first poll is the one that others are most likely to have made.
+        () = market.shared.cache().looked_for() => {}
+    }
     let mut ticks = interval(every);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -34,7 +39,7 @@ pub(crate) async fn run(market: Arc<Market>, every: Duration, cancel: Cancellati
         }
         tokio::select! {
             () = cancel.cancelled() => return,
-            () = market.poll(&mut unlisted) => {}
+            () = market.poll(every, &mut unlisted) => {}
         }
     }
 }
@@ -60,8 +65,9 @@ pub(crate) async fn observe(market: Arc<Market>, cancel: CancellationToken) {
 }
 
 impl Market {
-    /// One round: every symbol whose price or candles the stream does not keep fresh.
-    async fn poll(&self, unlisted: &mut BTreeMap<Symbol, Instant>) {
+    /// One round: every symbol whose price or candles the stream does not keep fresh. What another instance has polled less
+    /// than half of `every` ago is taken from it: so one of them polls, and the others follow.
+    async fn poll(&self, every: Duration, unlisted: &mut BTreeMap<Symbol, Instant>) {
         let now = self.store.exchange_time(Utc::now());
         unlisted.retain(|_, since| since.elapsed() < UNLISTED_PAUSE);
         let stream_up = self.link.stream_is_up();
@@ -76,6 +82,12 @@ impl Market {
             if confirmed.is_some_and(|confirmed| (now - confirmed).to_std().unwrap_or_default() > old) {
                 self.fills.request(symbol, FillReason::Quiet);
             }
+        }
+        if !due.is_empty() && self.shared.cache().is_on() {
+            self.take_shared_prices(&self.shared.cache().quietly(), &due).await;
+            let fresh = if stream_up { old } else { every / 2 };
+            let now = self.store.exchange_time(Utc::now());
+            due.retain(|symbol| self.store.newest_price(symbol).is_none_or(|stated| stated.age(now) > fresh));
         }
         if due.is_empty() {
             return;
@@ -99,6 +111,8 @@ impl Market {
                 unlisted.insert(symbol.clone(), Instant::now());
             }
         }
+        // At once: others are about to poll.
+        self.share_prices().await;
     }
 
     async fn read_price(&self, symbol: &Symbol) -> Result<(), RestError> {

@@ -3,7 +3,6 @@
 
 use actix_web::HttpResponse;
 use actix_web::web::{Data, Json, Path, Query, ServiceConfig, get};
-use chrono::Utc;
 use domain::{CandleSeries, Interval, PriceQuote, PriceSource, Symbol, SymbolList};
 use serde::Deserialize;
 use tracing::Span;
@@ -55,11 +54,8 @@ async fn price(market: Data<Market>, path: Path<String>) -> Result<Json<PriceQuo
     let symbol = served(&market, &path)?;
     let span = Span::current();
     span.record("crypto.symbol", symbol.as_str());
-    let mut quote = market.store.quote(&symbol, Utc::now()).map_err(|why| ApiError::NoPrice {
-        symbol,
-        why,
-        cause: market.skew(),
-    })?;
+    let quote = Box::pin(market.quote(&symbol)).await;
+    let mut quote = quote.map_err(|why| ApiError::NoPrice { symbol, why, cause: market.skew() })?;
     // Signed: an unsigned number would reach the trace as text.
     span.record("price.age_ms", i64::try_from(quote.age_ms).unwrap_or(i64::MAX));
     span.record(

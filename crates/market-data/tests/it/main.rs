@@ -8,6 +8,7 @@
 mod exchange;
 mod failures;
 mod prices;
+mod shared;
 mod simulated;
 mod sse;
 mod stream;
