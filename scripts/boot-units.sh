@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # Starts the units that NixOS would have, as the last proof rendered them, under a real systemd in namespaces of its own, and
-# asks them: with every restriction in force, with credentials, dynamic users, state folders and, where the machine has them,
-# PostgreSQL over its socket or the whole observability stack. What is not NixOS here: the root file system (NIX_ROOT, a
-# Debian), PostgreSQL's own unit, the backends' units, which nix/tests/offline/options makes after NixOS's modules, and the
-# programs: the binary was built by cargo, the backends by Go. There is no Grafana.
+# asks them: with every restriction in force, with credentials, dynamic users, state folders, the bus that three of them share
+# and, where the machine has them, PostgreSQL or Valkey over their sockets or the whole observability stack. What is not NixOS
+# here: the root file system (NIX_ROOT, a Debian), PostgreSQL's own unit, the units of Valkey and of the backends, which
+# nix/tests/offline/options makes after NixOS's modules, and the programs: the binary was built by cargo, the backends by Go,
+# PostgreSQL and Valkey by Debian. There is no Grafana.
 #
 #   NIX_ROOT=… scripts/boot-units.sh BINARY MACHINE…      machines of nix/tests/offline/cases.nix, such as offline-sqlite
 #
@@ -12,7 +13,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 proven=$PWD/nix/tests/offline/proven
 
-[ $# -ge 2 ] || { sed -n '2,11p' "$0" | cut -c3- >&2; exit 64; }
+[ $# -ge 2 ] || { sed -n '2,13p' "$0" | cut -c3- >&2; exit 64; }
 binary=$(realpath "$1")
 shift
 root=${NIX_ROOT:?is the folder that scripts/nix-root.sh makes}
@@ -72,6 +73,8 @@ for path in $programs; do
   case ${path##*/} in
     crypto-telemetry) from=$binary ;;
     otelcol-contrib) from=$repository/.build/bin/otelcol ;;
+    # Valkey answers to both names.
+    redis-server) ln -s /usr/bin/valkey-server ".$path"; continue ;;
     *) from=$repository/.build/bin/${path##*/} ;;
   esac
   cp "$(realpath "$from")" ".$path"
@@ -127,15 +130,41 @@ stop_machine() {
   init=
 }
 
-# What NixOS's postgresql module does: a cluster, roles and databases named alike, peer authentication on the socket.
+# of_machine <jq path>: what the machine has beside its units, as the last proof has it.
+of_machine() { jq -r --arg machine "$machine" ".beside[\$machine]$1" "$proven/evaluation.json"; }
+
+# Groups and folders that units share.
+make_shared() {
+  local group
+  for group in $(of_machine '.groups[]'); do inside groupadd --system "$group"; done
+  of_machine '.tmpfiles[]' | inside sh -c 'cat >/etc/tmpfiles.d/shared.conf && systemd-tmpfiles --create /etc/tmpfiles.d/shared.conf'
+}
+
+# What NixOS's redis module does beside the unit: its user, and the script before the start, which leaves the configuration.
+prepare_redis() {
+  local unit=$1 script
+  inside useradd --system --user-group --no-create-home "$unit"
+  of_machine ".redis[\"${unit#redis-}\"] | to_entries[] | \"\(.key) \(if .value == true then \"yes\" elif .value == false then \"no\" else .value end)\"" |
+    inside sh -c "cat >/etc/$unit.conf"
+  script=$(sed -nE 's/^ExecStartPre="?\+([^ "]+)"?.*/\1/p' "$units/$unit.service")
+  inside sh -c "mkdir -p '${script%/*}' && cat >'$script' && chmod +x '$script'" <<PREPARE
+#!/bin/sh
+exec install -o $unit -g $unit -m 0600 /etc/$unit.conf /var/lib/$unit/redis.conf
+PREPARE
+}
+
+# What NixOS's postgresql module does: a cluster, roles and databases named alike, who is let in at the socket as whom.
 start_postgresql() {
+  of_machine .postgresql.authentication | inside sh -c 'cat >/etc/test-pg_hba.conf'
+  of_machine .postgresql.identMap | inside sh -c 'cat >/etc/test-pg_ident.conf'
   inside sh -c 'cat >/etc/test-postgres-setup' <<'SETUP'
 set -eu
 install -d -o postgres -g postgres -m 0755 /run/postgresql
 cluster=$(ls -d /usr/lib/postgresql/*/bin | sort -V | tail -n 1)
 install -d -o postgres -g postgres -m 0700 /var/lib/postgresql/test
 runuser -u postgres -- "$cluster/initdb" -D /var/lib/postgresql/test --auth=peer >/dev/null
-runuser -u postgres -- "$cluster/pg_ctl" -D /var/lib/postgresql/test -w -o "-c listen_addresses= -c unix_socket_directories=/run/postgresql" -l /var/lib/postgresql/test.log start >/dev/null
+runuser -u postgres -- "$cluster/pg_ctl" -D /var/lib/postgresql/test -w -o "-c listen_addresses= -c unix_socket_directories=/run/postgresql -c hba_file=/etc/test-pg_hba.conf -c ident_file=/etc/test-pg_ident.conf -c max_connections=$1" -l /var/lib/postgresql/test.log start >/dev/null
+shift
 for name in "$@"; do
   runuser -u postgres -- psql -q -h /run/postgresql -c "CREATE ROLE \"$name\" LOGIN" -c "CREATE DATABASE \"$name\" OWNER \"$name\""
 done
@@ -146,11 +175,13 @@ Description=PostgreSQL
 Requires=test-postgresql.service
 After=test-postgresql.service
 TARGET
-  inside sh -c 'cat >/etc/systemd/system/test-postgresql.service' <<'SERVICE'
+  # As many databases as roles, by the same names.
+  [ "$(of_machine '.postgresql.databases | sort | tostring')" = "$(of_machine '.postgresql.roles | sort | tostring')" ] || die "$machine: roles and databases are not alike"
+  inside sh -c 'cat >/etc/systemd/system/test-postgresql.service' <<SERVICE
 [Service]
 Type=oneshot
 RemainAfterExit=true
-ExecStart=/bin/sh /etc/test-postgres-setup crypto-telemetry-user crypto-telemetry-order crypto-telemetry-audit crypto-telemetry-notifier crypto-telemetry-signal
+ExecStart=/bin/sh /etc/test-postgres-setup $(of_machine .postgresql.connections) $(of_machine '.postgresql.roles | join(" ")')
 SERVICE
   inside systemctl daemon-reload
 }
@@ -176,6 +207,21 @@ order_is_done() {
   grep -q '"status":"done"' <<<"$answer"
 }
 with_key=(-H "X-API-Key: $api_key")
+# signal <key>: one by hand, of the kind that sets the first example off; its id.
+signal() {
+  call --fail-with-body -H 'Content-Type: application/json' -H "Idempotency-Key: $1" http://127.0.0.1:8003/v1/signals \
+    -d '{"symbol": "BTCUSDT", "action": "buy", "signal_type": "golden_cross"}' | jq -er .signal.signal_id
+}
+# What the signal set off is at its end: it went over the bus, was matched, and worked on.
+# shellcheck disable=SC2317,SC2329 # called through within
+signal_is_done() {
+  local matches execution
+  matches=$(call --fail-with-body "http://127.0.0.1:8001/v1/signals/$1/matches") || { echo "$matches"; return 1; }
+  execution=$(jq -er '.items[0].execution_id' <<<"$matches") || { echo "$matches"; return 1; }
+  call --fail-with-body "http://127.0.0.1:8001/v1/executions/$execution" >"$scratch/execution"
+  cat "$scratch/execution"
+  jq -e '.status == "success"' "$scratch/execution" >/dev/null
+}
 orders() { call --fail-with-body "${with_key[@]}" 'http://127.0.0.1:8080/api/v1/orders?limit=100' | jq '.items | length'; }
 
 for machine in "$@"; do
@@ -188,9 +234,9 @@ for machine in "$@"; do
   watched=
   if grep -q '^Environment="TELEMETRY_ENABLED=true"' "$units"/*.service; then
     watched=yes
-    cp "$proven"/backends/*.service "$units/"
-    rm -f "$units/grafana.service"
   fi
+  [ ! -d "$proven/backends/$machine" ] || cp "$proven/backends/$machine"/*.service "$units/"
+  rm -f "$units/grafana.service"
   mapfile -t all < <(cd "$units" && find . -name '*.service' -printf '%f\n' | LC_ALL=C sort)
   mapfile -t names < <(printf '%s\n' "${all[@]}" | grep '^crypto-telemetry-')
   start_machine "$units"
@@ -198,6 +244,8 @@ for machine in "$@"; do
   inside mkdir -m 0700 /run/keys
   printf 'tests:%s\n' "$(printf '%s' "$api_key" | sha256sum | cut -d ' ' -f 1)" | inside sh -c 'umask 077; cat >/run/keys/api-keys'
   printf '%s\n' "$bot_token" | inside sh -c 'umask 077; cat >/run/keys/bot-token'
+  make_shared
+  if [ -e "$units/redis-crypto-telemetry.service" ]; then prepare_redis redis-crypto-telemetry; fi
   if grep -q 'postgresql.target' "$units"/*.service; then start_postgresql; fi
 
   inside systemctl start --no-block "${all[@]}"
@@ -209,6 +257,10 @@ for machine in "$@"; do
   echo "ok      $machine: an order goes through the chain"
   order refused | head -n 1 | grep -q ' 401' || die "$machine: a request without a key is not refused"
   echo "ok      $machine: nobody is served without a key"
+
+  id=$(signal first) || die "$machine: signal-generator makes no signal"
+  within 30 "$machine: a signal does not come to its end" signal_is_done "$id"
+  echo "ok      $machine: a signal goes over the bus and sets a pipeline off"
 
   if [ -n "$watched" ]; then
     # All that the virtual machine is asked, by its own script.
@@ -236,16 +288,33 @@ for machine in "$@"; do
   done
   echo "ok      $machine: secrets are readable by their service only"
 
-  # Each has a user of its own, with no capability, behind a system call filter; nothing listens but on loopback.
+  # Each has a user of its own, those of pipelines one, with no capability, behind a system call filter; nothing listens but
+  # on loopback.
+  : >"$scratch/users"
   for name in "${names[@]}"; do
     pid=$(inside systemctl show -P MainPID "$name")
     inside grep -qE '^Seccomp:\s+2' "/proc/$pid/status" || die "$machine: $name runs without its system call filter"
     inside grep -qE '^CapEff:\s+0+$' "/proc/$pid/status" || die "$machine: $name has capabilities"
     user=$(inside stat -c %u "/proc/$pid")
     if [ "$user" -lt 61184 ] || [ "$user" -gt 65519 ]; then die "$machine: $name runs as user $user, which is no dynamic one"; fi
+    case $name in *-pipeline-worker.service | *-trigger-dispatcher.service) name=crypto-telemetry-pipeline-service.service ;; esac
+    echo "$user $name" >>"$scratch/users"
   done
+  [ "$(sort -u "$scratch/users" | wc -l)" -eq $((${#names[@]} - 2)) ] || die "$machine: the units of pipelines are not one user: $(cat "$scratch/users")"
+  [ "$(cut -d ' ' -f 1 "$scratch/users" | sort -u | wc -l)" -eq $((${#names[@]} - 2)) ] || die "$machine: two services are one user: $(cat "$scratch/users")"
   if inside ss -Htln | awk '{print $4}' | grep -vE '^(127\.|\[::1\])'; then die "$machine: something listens beyond loopback"; fi
   echo "ok      $machine: own users, no capabilities, system calls filtered, loopback only"
+
+  # The bus is for who has it, and nobody else.
+  for name in signal-service signal-generator trigger-dispatcher; do
+    [ "$(call "http://127.0.0.1:$(sed -nE 's/^Environment="PORT=([0-9]+)"$/\1/p' "$units/crypto-telemetry-$name.service")/health/ready" | jq -r '.checks[] | select(.name == "bus") | .status')" = ok ] || die "$machine: $name has no bus"
+  done
+  if [ -n "$(of_machine '.groups[]')" ]; then
+    if inside runuser -u nobody -- cat /var/lib/crypto-telemetry-bus/bus.db >/dev/null 2>&1; then die "$machine: anybody reads the bus"; fi
+  else
+    if inside runuser -u nobody -- psql -h /run/postgresql -U crypto-telemetry-bus crypto-telemetry-bus -c 'select 1' >/dev/null 2>&1; then die "$machine: anybody reads the bus"; fi
+  fi
+  echo "ok      $machine: three services share the bus, and nobody else"
 
   # Killed: they come back by themselves, with what they had.
   before=$(orders)
@@ -255,6 +324,11 @@ for machine in "$@"; do
   answer=$(order first "${with_key[@]}")
   grep -qi '^idempotent-replayed: true' <<<"$answer" || die "$machine: the repetition is worked on anew: $answer"
   [ "$(orders)" = "$before" ] || die "$machine: the repetition made an order"
+  signal_is_done "$id" >"$scratch/said" || die "$machine: what the signal set off is lost: $(cat "$scratch/said")"
+  [ "$(signal first)" = "$id" ] || die "$machine: the repetition made a signal"
+  # Whoever read the bus is dead for as long as its place may be kept, then another reads on.
+  id=$(signal second) || die "$machine: signal-generator makes no signal after the kill"
+  within 60 "$machine: a signal does not come to its end after the kill" signal_is_done "$id"
   echo "ok      $machine: what is killed comes back with what it had"
 
   inside systemctl stop "${all[@]}"

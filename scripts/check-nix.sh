@@ -114,13 +114,18 @@ check 'every unit has an exposure of 2.0 or lower' units_are_shut_in
 # shellcheck disable=SC2317,SC2329 # called through check
 walls_are_right() {
   local unit
-  for unit in smallest/{market-data,notifier} everything/{decision,order} database-elsewhere/{user,order,audit,signal} telemetry-elsewhere/{user,order,decision}; do
-    if grep -q '^IPAddressDeny' "$proven/units/${unit%/*}/crypto-telemetry-${unit#*/}-service.service"; then
+  for unit in smallest/{market-data,notifier}-service everything/{decision,order}-service telemetry-elsewhere/{user,order,decision,pipeline}-service \
+    database-elsewhere/{user-service,order-service,audit-service,signal-service,signal-generator,pipeline-service,pipeline-worker,trigger-dispatcher} \
+    bus-elsewhere/{signal-service,signal-generator,trigger-dispatcher} worker/{pipeline-worker,trigger-dispatcher}; do
+    if grep -q '^IPAddressDeny' "$proven/units/${unit%/*}/crypto-telemetry-${unit#*/}.service"; then
       echo "$unit cannot reach what it is for"
       return 1
     fi
   done
-  for unit in everything/api-gateway smallest/{api-gateway,user-service,order-service,audit-service,decision-service,signal-service,simulator} offline-postgresql/{market-data-service,notifier-service,user-service,simulator} offline-sqlite/order-service; do
+  for unit in everything/{api-gateway,pipeline-worker,trigger-dispatcher} \
+    smallest/{api-gateway,user-service,order-service,audit-service,decision-service,signal-service,signal-generator,pipeline-service,pipeline-worker,trigger-dispatcher,simulator} \
+    offline-postgresql/{market-data-service,notifier-service,user-service,signal-generator,trigger-dispatcher,simulator} offline-sqlite/order-service \
+    kafka-here/{signal-generator,pipeline-worker}; do
     grep -qx 'IPAddressDeny=any' "$proven/units/${unit%/*}/crypto-telemetry-${unit#*/}.service" || {
       echo "$unit reaches the world, with nothing to do there"
       return 1
@@ -215,7 +220,7 @@ check 'alertmanager.yml is the same on NixOS' diff alertmanager/alertmanager.yml
 check 'alertmanager.yml is the same on NixOS, with every integration' same_receivers
 check "$proven/alertmanager-everything.yml" amtool check-config "$proven/alertmanager-everything.yml"
 
-for process in api-gateway user-service order-service audit-service market-data-service decision-service notifier-service signal-service simulator; do
+for process in api-gateway user-service order-service audit-service market-data-service decision-service notifier-service signal-service signal-generator pipeline-service trigger-dispatcher pipeline-worker simulator; do
   check "$process has the same variables" same_variables "$process"
 done
 # shellcheck disable=SC2317,SC2329 # called through check

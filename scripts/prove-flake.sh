@@ -78,11 +78,13 @@ while IFS=$'\t' read -r machine unit; do
   mkdir -p "$proven/units/$machine"
   write ".machines[\"$machine\"].units[\"$unit\"]" "units/$machine/$unit.service"
 done < <(jq -r '.machines | to_entries[] | .key as $m | .value.units | keys[] | [$m, .] | @tsv' "$work/sorted.json")
-# NixOS's own units, for the machine that is started with them.
-mkdir -p $proven/backends
-while read -r unit; do
-  write ".machines[\"offline-watched\"].backends[\"$unit\"]" "backends/$unit.service"
-done < <(jq -r '.machines["offline-watched"].backends | keys[]' "$work/sorted.json")
+# NixOS's own units, for the machines that are started with them.
+for machine in offline-watched offline-cache; do
+  mkdir -p "$proven/backends/$machine"
+  while read -r unit; do
+    write ".machines[\"$machine\"].backends[\"$unit\"]" "backends/$machine/$unit.service"
+  done < <(jq -r --arg machine "$machine" '.machines[$machine].backends | keys[]' "$work/sorted.json")
+done
 for script in stack full; do write ".scripts.$script" "scripts/$script.sh"; done
 while read -r test; do write ".vmTests[\"$test\"]" "tests/$test.py"; done < <(jq -r '.vmTests | keys[]' "$work/sorted.json")
 for machine in everything other-ports parts-off watched; do
@@ -90,7 +92,7 @@ for machine in everything other-ports parts-off watched; do
   [ "$machine" = parts-off ] || write ".machines[\"$machine\"].alertmanager" "alertmanager-$machine.yml"
 done
 jq '{environments: (.machines | map_values(.environments)), caddy: .machines.everything.caddy,
-  openPorts: (.machines | map_values(.openPorts)), warnings: (.machines | map_values(.warnings)), outputs}' \
+  beside: (.machines | map_values(.beside)), openPorts: (.machines | map_values(.openPorts)), warnings: (.machines | map_values(.warnings)), outputs}' \
   "$work/sorted.json" >$proven/evaluation.json
 # New files count, too, once they are known to git.
 git add --intent-to-add $proven

@@ -18,10 +18,6 @@ let
 
   enabled = filter (name: cfg.services.${name}.enable) facts.names;
 
-  # A password between the user and the host of a URL.
-  hasPassword =
-    url: builtins.match "[a-z]+://[^/]*:[^/]*@.*" url != null || lib.hasInfix "password=" url;
-
   usedPorts = lib.filterAttrs (
     variable: _:
     let
@@ -40,9 +36,9 @@ let
       option = "${at}.services.${name}";
       known = facts.secretsOf name;
     in
-    lib.mapAttrsToList (
-      secret: file: notInStore "${option}.credentials.${secret}" file
-    ) service.credentials
+    lib.mapAttrsToList (secret: file: notInStore "${option}.credentials.${secret}" file) (
+      removeAttrs service.credentials facts.publicFiles
+    )
     ++ map (secret: {
       assertion = lib.elem secret known;
       message = "${option}.credentials.${secret}: ${name} takes no such secret; it takes ${lib.concatStringsSep ", " known}.";
@@ -58,7 +54,7 @@ let
           assertion =
             !lib.elem variable facts.secrets
             || (variable == "TELEGRAM_BOT_TOKEN" && value == facts.simulatedBotToken)
-            || (variable == "DATABASE_URL" && !hasPassword value);
+            || (lib.elem variable facts.urls && !facts.hasPassword value);
           message = "${option}.environment.${variable} is a secret, and a unit's environment can be read by everybody. Put it into a file and name that in ${option}.credentials.${variable}.";
         }
         {
@@ -75,6 +71,25 @@ let
         }
       ]
     ) (lib.attrNames service.environment)
+    # Who works on another's tables has nothing to do where those are empty for ever.
+    ++ optionals (facts.tablesOf name != name) [
+      {
+        assertion =
+          cfg.services.${facts.tablesOf name}.enable
+          || service.credentials ? DATABASE_URL
+          || !lib.elem (service.environment.DATABASE_URL or "") [
+            (facts.sqliteUrlOf name)
+            (facts.postgresUrlOf (facts.userOf name))
+          ];
+        message = "${name} works in the database of ${facts.tablesOf name}, which is off here, and that database is this machine's: enable ${at}.services.${facts.tablesOf name}, say in ${at}.database where the other machine's is, or switch ${name} off as well.";
+      }
+    ]
+    ++ optionals (lib.elem name facts.withBus) [
+      {
+        assertion = service.credentials ? BUS_URL || service.environment ? BUS_URL;
+        message = "${name} has no bus: the database is elsewhere, and ${at}.database.urlFile does not say where; set that, ${at}.bus.url or ${at}.bus.urlFile.";
+      }
+    ]
     # Whoever calls a service that is off would only fail when asked.
     ++ lib.mapAttrsToList (variable: callee: {
       assertion = cfg.services.${callee}.enable || service.settings.${variable} or null != null;
@@ -94,6 +109,9 @@ in
             "telegram.webhookSecretFile"
             "llm.apiKeyFile"
             "apiKeysFile"
+            "bus.kafka.passwordFile"
+            "bus.urlFile"
+            "cache.urlFile"
             "database.urlFile"
             "telemetry.headersFile"
             "trading.apiKeyFile"
@@ -104,7 +122,47 @@ in
         assertion = false;
         message = "${at}.ports: ${lib.concatStringsSep " and " variables} are both ${port}.";
       }) takenTwice
+      ++
+        concatMap
+          (
+            what:
+            let
+              inherit (cfg.${what}) url urlFile;
+            in
+            [
+              {
+                assertion = url != null -> !facts.hasPassword url;
+                message = "${at}.${what}.url holds a password, which everybody could read in the store: put the whole URL into a file, and name that in ${at}.${what}.urlFile.";
+              }
+              {
+                assertion = url == null || urlFile == null;
+                message = "${at}.${what}.url and ${what}.urlFile are both set: say it in one of them.";
+              }
+            ]
+          )
+          [
+            "bus"
+            "cache"
+          ]
       ++ [
+        {
+          assertion = cfg.cache.enable -> cfg.cache.url == null && cfg.cache.urlFile == null;
+          message = "${at}.cache.enable runs a cache on this machine, and cache.url or cache.urlFile names another: take one of them away.";
+        }
+        {
+          assertion = cfg.cache.caFile != null -> cfg.cache.url != null || cfg.cache.urlFile != null;
+          message = "${at}.cache.caFile is for a cache elsewhere, and neither cache.url nor cache.urlFile says where.";
+        }
+        {
+          assertion = (cfg.bus.kafka.username != null) == (cfg.bus.kafka.passwordFile != null);
+          message = "${at}.bus.kafka: username and passwordFile go together.";
+        }
+        {
+          assertion =
+            lib.any (value: value != null) (lib.attrValues cfg.bus.kafka)
+            -> cfg.bus.urlFile != null || lib.hasPrefix "kafka://" (toString cfg.bus.url);
+          message = "${at}.bus.kafka is set, and ${at}.bus.url does not name a Kafka (kafka://HOST:9092).";
+        }
         {
           assertion =
             cfg.services.notifier-service.enable && cfg.telegram.enable
@@ -195,6 +253,26 @@ in
           "tempo"
           "loki"
         ]
+      ++
+        # Tables in SQLite, which nobody else reaches.
+        map
+          (
+            name:
+            "${at}.services.${name} is off, and pipeline-service's database is a file of this machine, so that no other can do its work: signals set nothing off, or what they set off waits for ever."
+          )
+          (
+            filter
+              (
+                name:
+                cfg.database.engine == "sqlite"
+                && cfg.services.pipeline-service.enable
+                && !cfg.services.${name}.enable
+              )
+              [
+                "trigger-dispatcher"
+                "pipeline-worker"
+              ]
+          )
       ++
         optionals
           (

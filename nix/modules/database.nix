@@ -1,4 +1,4 @@
-# Where the business chain keeps its tables.
+# Where the services keep their tables.
 {
   config,
   lib,
@@ -10,6 +10,7 @@ let
   cfg = config.services.crypto-telemetry;
 
   names = lib.filter (name: cfg.services.${name}.enable) facts.withDatabase;
+  users = lib.unique (map facts.userOf names);
   isLocalPostgres = cfg.database.engine == "postgresql" && cfg.database.createLocally;
 in
 {
@@ -17,7 +18,7 @@ in
     (mkIf (cfg.database.engine == "sqlite") {
       # A URL without a password is no secret. The state folder is the unit's own (see services.nix).
       services.crypto-telemetry.services = lib.genAttrs facts.withDatabase (name: {
-        environment.DATABASE_URL = mkDefault "sqlite:///var/lib/${facts.unitOf name}/";
+        environment.DATABASE_URL = mkDefault (facts.sqliteUrlOf name);
       });
     })
 
@@ -32,20 +33,18 @@ in
     (mkIf isLocalPostgres {
       services.postgresql = {
         enable = true;
-        # A role and a database a service, named like the user it runs as, so that the socket's peer authentication of
-        # NixOS's defaults lets each into its own, and nobody into another's.
-        ensureDatabases = map facts.userOf names;
+        # A role and a database a user, named like it, so that the socket's peer authentication of NixOS's defaults lets
+        # each into its own, and nobody into another's.
+        ensureDatabases = users;
         ensureUsers = map (name: {
-          name = facts.userOf name;
+          inherit name;
           ensureDBOwnership = true;
-        }) names;
+        }) users;
+        # Each service keeps up to 8 connections, and up to 4 to the bus: close to the 100 that there are otherwise.
+        settings.max_connections = mkDefault 200;
       };
       services.crypto-telemetry.services = lib.genAttrs facts.withDatabase (name: {
-        environment.DATABASE_URL =
-          let
-            user = facts.userOf name;
-          in
-          mkDefault "postgres://${user}@localhost/${user}?host=/run/postgresql";
+        environment.DATABASE_URL = mkDefault (facts.postgresUrlOf (facts.userOf name));
       });
       systemd.services = lib.listToAttrs (
         map (

@@ -3,6 +3,8 @@
 {
   imports = [
     ./assertions.nix
+    ./bus.nix
+    ./cache.nix
     ./database.nix
     ./observability
     ./options.nix

@@ -221,14 +221,75 @@ in
         type = types.bool;
         default = true;
         description = ''
-          With `postgresql`: run a PostgreSQL on this machine, with a role and a database for each service, reached over
-          its socket as the service's own user, so that there is no password at all.
+          With `postgresql`: run a PostgreSQL on this machine, with a role and a database for each service (one for the
+          three of pipelines), reached over its socket as the service's own user, so that there is no password at all.
         '';
       };
       urlFile = secretFile ''
         With `postgresql` that is not created locally: its URL, postgres://USER:PASSWORD@HOST/DATABASE?sslmode=verify-full
         (a schema a service in it).
       '';
+    };
+
+    bus = {
+      url = mkOption {
+        type = types.nullOr (types.strMatching "(kafka|postgres|postgresql)://.+");
+        default = null;
+        example = "kafka://kafka-1.example.com:9092,kafka-2.example.com:9092";
+        description = ''
+          The bus, on which signals travel to pipelines: Kafka, or a PostgreSQL. No password in it. Without this and
+          `urlFile` it is a log in a database: a file that its users share, or a database of its own in the PostgreSQL of
+          this machine, or the schema `bus` in the one elsewhere that `database.urlFile` names.
+        '';
+      };
+      urlFile = secretFile "The URL of the bus, where a password is in it.";
+      kafka = {
+        securityProtocol = mkOption {
+          type = types.nullOr (
+            types.enum (facts.valuesOf (lib.head facts.withBus) "BUS_KAFKA_SECURITY_PROTOCOL")
+          );
+          default = null;
+          example = "sasl_ssl";
+          description = "How connections to Kafka are secured; plaintext where nothing is said.";
+        };
+        saslMechanism = mkOption {
+          type = types.nullOr (
+            types.enum (facts.valuesOf (lib.head facts.withBus) "BUS_KAFKA_SASL_MECHANISM")
+          );
+          default = null;
+          description = "How one signs in, with the sasl_ protocols; SCRAM-SHA-512 where nothing is said.";
+        };
+        username = mkOption {
+          type = types.nullOr types.str;
+          default = null;
+          description = "Kafka's user, with the sasl_ protocols.";
+        };
+        passwordFile = secretFile "That user's password.";
+        caFile = mkOption {
+          type = types.nullOr types.path;
+          default = null;
+          description = "Certificates (PEM) that Kafka's are checked against; those of the system where nothing is said.";
+        };
+      };
+    };
+
+    cache = {
+      enable = mkEnableOption ''
+        a cache that services share (Redis or Valkey, as `services.redis.package` says), on this machine and reached over
+        its socket by those services alone. What is lost with it is asked for again
+      '';
+      url = mkOption {
+        type = types.nullOr (types.strMatching "(redis|rediss|unix)://.+");
+        default = null;
+        example = "rediss://cache.example.com";
+        description = "A Redis or Valkey elsewhere. No password in it.";
+      };
+      urlFile = secretFile "Its URL, where a password is in it: rediss://USER:PASSWORD@HOST.";
+      caFile = mkOption {
+        type = types.nullOr types.path;
+        default = null;
+        description = "Certificates (PEM) that its are checked against, with rediss://; Mozilla's where nothing is said.";
+      };
     };
 
     telemetry = {

@@ -11,6 +11,9 @@ let
   hardening = import ./hardening.nix;
   cfg = config.services.crypto-telemetry;
 
+  # What doctor does not look for.
+  isOff = lib.filter (name: !cfg.services.${name}.enable) facts.names;
+
   portOf = name: cfg.ports.${facts.services.${name}.port};
   urlOf = name: "http://127.0.0.1:${toString (portOf name)}";
   simulatorUrl = urlOf "simulator";
@@ -43,12 +46,24 @@ let
   isLocal =
     environment:
     let
-      addresses = lib.filter (value: lib.hasInfix "://" value && !lib.hasPrefix "sqlite://" value) (
-        lib.attrValues (removeAttrs environment told)
+      isAddress =
+        value:
+        lib.hasInfix "://" value && !lib.hasPrefix "sqlite://" value && !lib.hasPrefix "unix://" value;
+      addresses = lib.concatMap hostsOf (
+        lib.filter isAddress (lib.attrValues (removeAttrs environment told))
       );
+      # Kafka's brokers are several.
+      hostsOf =
+        value:
+        let
+          rest = lib.concatStringsSep "://" (lib.tail (lib.splitString "://" value));
+        in
+        if lib.hasPrefix "kafka://" value then lib.splitString "," rest else [ rest ];
       isLoopback =
         value:
-        builtins.match "[a-z]+://([^@/]*@)?(127\\.0\\.0\\.1|localhost|\\[::1])([:/].*)?" value != null;
+        builtins.match "([^@/]*@)?(127\\.0\\.0\\.1|localhost|\\[::1])([:/?].*)?" value != null
+        # PostgreSQL's parameter goes before the host of the URL; a path is a socket.
+        && builtins.match ".*[?&]host(addr)?=[^/%].*" value == null;
       host = environment.HOST or "127.0.0.1";
     in
     lib.all isLoopback addresses && (lib.hasPrefix "127." host || host == "::1");
@@ -70,10 +85,10 @@ let
         lib.mapAttrs (_: lib.replaceStrings [ "%" ] [ "%%" ]) environment
         # %d is the folder that LoadCredential fills for this unit.
         // lib.mapAttrs' (secret: _: lib.nameValuePair "${secret}_FILE" "%d/${secret}") credentials;
-      # A database's URL in a file may name any machine.
+      # A URL in a file may name any machine.
       local =
         isLocal environment
-        && !(credentials ? DATABASE_URL)
+        && !lib.any (url: credentials ? ${url}) facts.urls
         # The real Telegram, where nothing else is said.
         && !(
           name == "notifier-service" && credentials ? TELEGRAM_BOT_TOKEN && !(environment ? TELEGRAM_API_URL)
@@ -115,7 +130,7 @@ let
           })
           # The simulator keeps the paper account.
           (mkIf (keepsTables && cfg.database.engine == "sqlite" || name == "simulator") {
-            StateDirectory = facts.unitOf name;
+            StateDirectory = facts.stateOf name;
             StateDirectoryMode = "0700";
           })
         ];
@@ -135,7 +150,7 @@ in
             // {
               CRYPTO_TELEMETRY_UP = "journalctl --priority=warning --lines=50";
             }
-            // lib.optionalAttrs (!cfg.services.simulator.enable) { DOCTOR_SKIP = "simulator"; };
+            // lib.optionalAttrs (isOff != [ ]) { DOCTOR_SKIP = lib.concatStringsSep "," isOff; };
         };
 
         services.crypto-telemetry.services = mkMerge [
@@ -202,6 +217,15 @@ in
                 credentials.BINGX_SECRET_KEY = mkDefault cfg.trading.secretKeyFile;
               })
             ];
+
+            # Its example orders by itself, which is for paper alone.
+            pipeline-service =
+              lib.optionalAttrs (facts.settingsOf "pipeline-service" ? PIPELINE_EXAMPLES_ORDERS)
+                {
+                  settings.PIPELINE_EXAMPLES_ORDERS = mkDefault (
+                    cfg.trading.mode == "paper" && cfg.services.simulator.enable
+                  );
+                };
 
             signal-service = mkMerge [
               (mkIf (cfg.signals.adminKeyFile != null) {

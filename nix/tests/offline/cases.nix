@@ -132,6 +132,73 @@ in
     offline-watched = crypto (with' offline (keys // { observability.enable = true; }));
     offline-sqlite = crypto (with' offline keys);
     offline-postgresql = crypto (with' offline (keys // { database.engine = "postgresql"; }));
+    offline-cache = crypto (with' offline (keys // { cache.enable = true; }));
+    # Several machines: tables, bus and cache are elsewhere, and so are other services.
+    bus-elsewhere = crypto (
+      with' bot {
+        database = {
+          engine = "postgresql";
+          createLocally = false;
+          urlFile = "/run/keys/database-url";
+        };
+        bus = {
+          url = "kafka://127.0.0.1:9092,kafka-2.example.com:9092";
+          kafka = {
+            securityProtocol = "sasl_ssl";
+            username = "crypto";
+            passwordFile = "/run/keys/kafka";
+            caFile = "/etc/ssl/kafka.pem";
+          };
+        };
+        cache = {
+          urlFile = "/run/keys/redis-url";
+          caFile = "/etc/ssl/redis.pem";
+        };
+      }
+    );
+    # Local tables, Kafka on the same machine, a cache without a password in the next room.
+    kafka-here = crypto (
+      with' bot {
+        bus.url = "kafka://127.0.0.1:9092,localhost:9093";
+        cache.url = "rediss://cache.example.com:6380/1";
+      }
+    );
+    # A further machine that works on pipelines, as docs/NIXOS.md has it.
+    worker = crypto {
+      enable = true;
+      telegram.enable = false;
+      trading.mode = "off";
+      database = {
+        engine = "postgresql";
+        createLocally = false;
+        urlFile = "/run/keys/database-url";
+      };
+      services =
+        lib.genAttrs
+          [
+            "api-gateway"
+            "user-service"
+            "order-service"
+            "audit-service"
+            "market-data-service"
+            "decision-service"
+            "notifier-service"
+            "signal-service"
+            "signal-generator"
+            "pipeline-service"
+          ]
+          (_: {
+            enable = false;
+          })
+        // {
+          pipeline-worker.settings = {
+            MARKET_DATA_URL = "http://10.0.0.5:8081";
+            DECISION_URL = "http://10.0.0.5:8082";
+            ORDER_URL = "http://10.0.0.5:5002";
+            NOTIFIER_URL = "http://10.0.0.5:9000";
+          };
+        };
+    };
     database-elsewhere = crypto (
       with' bot {
         database = {
@@ -168,7 +235,11 @@ in
             "market-data-service"
             "decision-service"
             "notifier-service"
+            "pipeline-service"
+            "pipeline-worker"
+            "signal-generator"
             "signal-service"
+            "trigger-dispatcher"
           ]
           (_: {
             enable = false;
@@ -183,6 +254,10 @@ in
           order-service.enable = false;
           audit-service.enable = false;
           signal-service.enable = false;
+          signal-generator.enable = false;
+          pipeline-service.enable = false;
+          pipeline-worker.enable = false;
+          trigger-dispatcher.enable = false;
         };
       }
     );
@@ -348,6 +423,119 @@ in
     database-url-unread = {
       machine = crypto (with' bot { database.urlFile = "/run/keys/database-url"; });
       says = "nobody would read it";
+    };
+    bus-nowhere = {
+      machine = crypto (
+        with' bot {
+          database = {
+            engine = "postgresql";
+            createLocally = false;
+          };
+          services =
+            lib.genAttrs
+              [
+                "user-service"
+                "order-service"
+                "audit-service"
+                "notifier-service"
+                "signal-service"
+                "signal-generator"
+                "pipeline-service"
+                "pipeline-worker"
+                "trigger-dispatcher"
+              ]
+              (_: {
+                credentials.DATABASE_URL = "/run/keys/database-url";
+              });
+        }
+      );
+      says = "signal-generator has no bus";
+    };
+    password-of-the-bus = {
+      machine = crypto (with' bot { bus.url = "postgres://me:secret@db.example.com/bus"; });
+      says = "services.crypto-telemetry.bus.url holds a password";
+    };
+    password-of-the-cache = {
+      machine = crypto (with' bot { cache.url = "redis://:secret@cache.example.com"; });
+      says = "services.crypto-telemetry.cache.url holds a password";
+    };
+    bus-of-no-kind = {
+      machine = crypto (with' bot { bus.url = "amqp://broker.example.com"; });
+      says = "services.crypto-telemetry.bus.url' is not of type";
+    };
+    two-buses = {
+      machine = crypto (
+        with' bot {
+          bus = {
+            url = "kafka://kafka.example.com:9092";
+            urlFile = "/run/keys/bus-url";
+          };
+        }
+      );
+      says = "services.crypto-telemetry.bus.url and bus.urlFile are both set";
+    };
+    kafka-without-password = {
+      machine = crypto (
+        with' bot {
+          bus.url = "kafka://kafka.example.com:9092";
+          bus.kafka.username = "crypto";
+        }
+      );
+      says = "services.crypto-telemetry.bus.kafka: username and passwordFile go together";
+    };
+    kafka-nobody-speaks-to = {
+      machine = crypto (with' bot { bus.kafka.securityProtocol = "ssl"; });
+      says = "does not name a Kafka";
+    };
+    kafka-password-in-the-store = {
+      machine = crypto (
+        with' bot {
+          bus.url = "kafka://kafka.example.com:9092";
+          bus.kafka = {
+            username = "crypto";
+            passwordFile = "${./cases.nix}";
+          };
+        }
+      );
+      says = "services.crypto-telemetry.bus.kafka.passwordFile is ";
+    };
+    two-caches = {
+      machine = crypto (
+        with' bot {
+          cache = {
+            enable = true;
+            url = "redis://cache.example.com";
+          };
+        }
+      );
+      says = "services.crypto-telemetry.cache.enable runs a cache on this machine";
+    };
+    certificates-of-no-cache = {
+      machine = crypto (
+        with' bot {
+          cache = {
+            enable = true;
+            caFile = "/etc/ssl/redis.pem";
+          };
+        }
+      );
+      says = "services.crypto-telemetry.cache.caFile is for a cache elsewhere";
+    };
+    worker-on-nobodys-tables = {
+      machine = crypto (with' bot { services.pipeline-service.enable = false; });
+      says = "pipeline-worker works in the database of pipeline-service, which is off here";
+    };
+    worker-without-orders = {
+      machine = crypto (
+        with' bot {
+          services.order-service.enable = false;
+          services.signal-service.enable = false;
+          services.user-service.enable = false;
+          services.audit-service.enable = false;
+          services.api-gateway.enable = false;
+        }
+      );
+      says = "pipeline-worker calls order-service, which is off";
     };
     half-of-remote-write = {
       machine = crypto (

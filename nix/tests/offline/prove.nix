@@ -47,6 +47,7 @@ let
       "loki"
       "opentelemetry-collector"
       "prometheus"
+      "redis-crypto-telemetry"
       "tempo"
     ];
   # Store paths differ with every change: what is committed has their names only.
@@ -56,6 +57,45 @@ let
       parts = builtins.split "/nix/store/[0-9a-z]{32}-" text;
     in
     lib.concatStrings (map (part: if lib.isList part then "/nix/store/" else part) parts);
+
+  # What units lean on beside themselves, as scripts/boot-units.sh makes it.
+  besideUnits = config: {
+    groups = lib.filter isOurs (lib.attrNames config.users.groups);
+    tmpfiles = lib.concatLists (
+      lib.mapAttrsToList
+        (
+          path: kinds:
+          lib.mapAttrsToList (
+            _: rule: "${rule.type} ${path} ${rule.mode} ${rule.user} ${rule.group} ${rule.age} ${rule.argument}"
+          ) kinds
+        )
+        (
+          lib.concatMapAttrs (_: paths: paths) (
+            lib.filterAttrs (name: _: isOurs name) config.systemd.tmpfiles.settings
+          )
+        )
+    );
+    postgresql =
+      let
+        own = config.services.postgresql;
+      in
+      if own.enable then
+        {
+          databases = own.ensureDatabases;
+          roles = map (user: user.name) own.ensureUsers;
+          connections = own.settings.max_connections;
+          inherit (own) authentication identMap;
+        }
+      else
+        null;
+    # redis.conf, by server.
+    redis = lib.mapAttrs (_: server: server.settings) config.services.redis.servers;
+    # What login shells have.
+    variables = lib.filterAttrs (
+      name: _:
+      lib.hasSuffix "_PORT" name || lib.hasPrefix "CRYPTO_TELEMETRY_" name || name == "DOCTOR_SKIP"
+    ) config.environment.variables;
+  };
 
   described =
     { config, ... }:
@@ -78,6 +118,7 @@ let
         else
           null;
       caddy = lib.mapAttrs (_: host: host.extraConfig) config.services.caddy.virtualHosts;
+      beside = besideUnits config;
       openPorts = config.networking.firewall.allowedTCPPorts;
       inherit (config) warnings;
     };

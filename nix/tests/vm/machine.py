@@ -44,8 +44,29 @@ def parts(answer: dict[str, object]) -> list[object]:
 def wait_until_ready() -> None:
     for unit in BACKENDS + UNITS:
         machine.wait_for_unit(unit)
-    for variable in ["GATEWAY_PORT", "USER_PORT", "ORDER_PORT", "AUDIT_PORT", "NOTIFIER_PORT", "SIGNAL_PORT"]:
+    for variable in ["GATEWAY_PORT", "USER_PORT", "ORDER_PORT", "AUDIT_PORT", "NOTIFIER_PORT", "SIGNAL_PORT",
+                     "GENERATOR_PORT", "PIPELINE_PORT", "DISPATCHER_PORT", "WORKER_PORT"]:
         machine.wait_until_succeeds(f"curl -sf http://127.0.0.1:{PORTS[variable]}/health/ready", timeout=180)
+
+
+def signal(key: str) -> str:
+    """A signal by hand, of the kind that sets the first example off; its id."""
+    body = json.dumps({"symbol": "BTCUSDT", "action": "buy", "signal_type": "golden_cross"})
+    answer = machine.succeed(
+        f"curl -sf -X POST http://127.0.0.1:{PORTS['GENERATOR_PORT']}/v1/signals"
+        f" -H 'Content-Type: application/json' -H 'Idempotency-Key: {key}' -d '{body}'"
+    )
+    return str(json.loads(answer)["signal"]["signal_id"])
+
+
+def wait_until_worked_on(signal_id: str) -> None:
+    """It went over the bus, was matched, and what it set off is at its end."""
+    pipelines = f"http://127.0.0.1:{PORTS['PIPELINE_PORT']}/v1"
+    machine.wait_until_succeeds(
+        f"id=$(curl -sf {pipelines}/signals/{signal_id}/matches | jq -er '.items[0].execution_id')"
+        f" && curl -sf {pipelines}/executions/$id | jq -e '.status == \"success\"'",
+        timeout=120,
+    )
 
 
 start_all()
@@ -91,6 +112,9 @@ with subtest("nothing listens but on loopback"):
     outside = [address for address in listening if not address.startswith(("127.", "[::1]"))]
     assert outside == [], f"reached from outside: {outside}"
 
+with subtest("a signal goes over the bus and sets a pipeline off"):
+    wait_until_worked_on(signal("before-the-kill"))
+
 first = order("before-the-kill")
 orders = count("orders")
 
@@ -103,6 +127,8 @@ with subtest("what is killed comes back, and nothing is lost or doubled"):
     assert count("orders") == orders, "the repetition made a second order"
     # But for the gateway's part, which is about this request.
     assert parts(again) == parts(first), f"{again} is not the answer to {first}"
+    wait_until_worked_on(signal("before-the-kill"))
+    wait_until_worked_on(signal("after-the-kill"))
     smoke()
 
 with subtest("a reboot loses nothing"):
@@ -115,6 +141,7 @@ with subtest("a reboot loses nothing"):
     wait_until_ready()
     assert count("orders") == orders, "orders are missing after the reboot"
     assert count("audit") >= audit, "audit rows are missing after the reboot"
+    wait_until_worked_on(signal("after-the-reboot"))
     machine.wait_until_succeeds(trace, timeout=180)
     smoke()
 
@@ -122,6 +149,8 @@ if ENGINE == "postgresql":
     with subtest("each service has its own database, and nobody else's"):
         machine.succeed("runuser -u postgres -- psql -lqt | grep -q crypto-telemetry-audit")
         machine.fail("runuser -u nobody -- psql -h /run/postgresql -U crypto-telemetry-audit crypto-telemetry-audit -c 'select 1'")
+        machine.fail("runuser -u nobody -- psql -h /run/postgresql -U crypto-telemetry-bus crypto-telemetry-bus -c 'select 1'")
         machine.succeed("systemctl restart postgresql.service")
         machine.wait_until_succeeds(f"curl -sf http://127.0.0.1:{PORTS['AUDIT_PORT']}/health/ready", timeout=60)
         order("after-the-database-was-away")
+        wait_until_worked_on(signal("after-the-database-was-away"))
