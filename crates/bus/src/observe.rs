@@ -43,8 +43,11 @@ pub(crate) async fn published(
     .instrument(span)
     .await;
     PUBLISH_DURATION.record(started.elapsed().as_secs_f64(), &[]);
-    let counter = if result.is_ok() { &PUBLISH_SUCCESS } else { &PUBLISH_FAILURE };
-    counter.add(u64::try_from(count).unwrap_or(u64::MAX), &[]);
+    let count = u64::try_from(count).unwrap_or(u64::MAX);
+    let (sent, failed) = if result.is_ok() { (count, 0) } else { (0, count) };
+    // Both are there from the first on: a counter that begins with its first failure has not risen by it.
+    PUBLISH_SUCCESS.add(sent, &[]);
+    PUBLISH_FAILURE.add(failed, &[]);
     result
 }
 

@@ -149,7 +149,7 @@ mod tests {
     fn every_service_has_its_port() {
         let document = document(&Cli::command());
         let services = document["services"].as_object().unwrap();
-        assert_eq!(services.len(), 9);
+        assert_eq!(services.len(), 13);
         assert_eq!(services["order-service"]["port"], "ORDER_PORT");
         assert_eq!(document["ports"]["ORDER_PORT"]["default"], 5002);
     }

@@ -5,7 +5,7 @@
 //! after the others, one by one; the last one stops the stack and looks for what is left.
 //!
 //! There are two stacks, one after the other: as it comes, with SQLite, and, for trials of the business chain
-//! (`postgresql::…`), on PostgreSQL with a service of somebody else in the chain. A stack that no chosen trial is about is
+//! (`postgresql::…`), on PostgreSQL, Kafka and Redis with a service of somebody else in the chain. A stack that no chosen trial is about is
 //! not started.
 
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
@@ -21,6 +21,7 @@ mod doctor;
 mod fraud_check;
 mod fuzz;
 mod outage;
+mod pipelines;
 mod signals;
 mod stack;
 mod telegram;
@@ -41,7 +42,7 @@ const FUZZ: &str = "random_requests_cause_no_server_error";
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
-    let beside: [(&str, Check); 20] = [
+    let beside: [(&str, Check); 24] = [
         ("an_ask_is_one_trace_over_three_services", ask::one_trace),
         ("several_symbols_are_one_trace", ask::several_symbols),
         ("the_command_prints_the_answer_and_the_tree", ask::command_line),
@@ -62,8 +63,12 @@ fn main() -> ExitCode {
         ("an_alert_that_comes_again_is_one_order", trading::retried_alert),
         ("the_metrics_of_requirement_2_are_there", trading::metrics),
         ("what_the_dashboards_ask_prometheus_has", trading::dashboards_have_data),
+        ("a_signal_becomes_an_order_and_a_message_in_one_trace", pipelines::signal_to_order_and_message),
+        ("an_alert_sets_off_pipelines_too", pipelines::alert_sets_off_pipelines),
+        ("crossings_of_the_recorded_prices_become_paper_orders", pipelines::crossings_become_orders),
+        ("the_metrics_of_pipelines_are_there", pipelines::metrics),
     ];
-    let alone: [(&str, Check); 18] = [
+    let alone: [(&str, Check); 19] = [
         ("doctor_says_all_is_well", doctor::all_well),
         ("doctor_names_tempo", doctor::tempo_stopped),
         ("doctor_names_loki", doctor::loki_stopped),
@@ -81,6 +86,7 @@ fn main() -> ExitCode {
         ("killed_services_send_no_order_twice_and_lose_none", trading::killed_services),
         ("messages_outlive_an_outage_of_telegram", trading::telegram_away),
         ("each_alert_of_trading_reaches_its_receiver", trading::alerts_reach_their_receivers),
+        ("killed_signals_and_pipelines_lose_and_double_nothing", pipelines::killed_processes),
         // The last one: the bot has much to say afterwards.
         ("ten_thousand_webhooks_are_each_one_outcome", trading::ten_thousand_webhooks),
     ];
@@ -93,15 +99,17 @@ fn main() -> ExitCode {
     let chat: [(&str, Check); 2] =
         [("the_chat_in_a_browser", browser::chat), ("texts_are_no_code_in_a_browser", browser::texts_are_no_code)];
     let fuzz: [(&str, Check); 1] = [(FUZZ, fuzz::no_server_errors)];
-    let on_postgres: [(&str, Check); 8] = [
+    let on_postgres: [(&str, Check); 10] = [
         ("postgresql::the_documented_requests_go_through_the_chain", chain::documented_requests),
         ("postgresql::a_service_of_somebody_else_stands_in_the_chain", chain::another_service),
         ("postgresql::a_repetition_has_no_second_effect", chain::repetition),
         ("postgresql::an_alert_becomes_an_order_and_a_message_in_one_trace", trading::alert_to_order_and_message),
+        ("postgresql::a_signal_becomes_an_order_and_a_message_in_one_trace", pipelines::signal_to_order_and_message),
         ("postgresql::random_requests_cause_no_server_error", fuzz::no_server_errors_of_the_chain),
         ("postgresql::an_order_stands_while_audit_is_away", chain::audit_away),
         ("postgresql::killed_services_lose_and_double_nothing", chain::chain_killed),
         ("postgresql::killed_services_send_no_order_twice_and_lose_none", trading::killed_services),
+        ("postgresql::killed_signals_and_pipelines_lose_and_double_nothing", pipelines::killed_processes),
     ];
     let names = |checks: &[(&'static str, Check)]| checks.iter().map(|(name, _)| *name).collect::<Vec<_>>();
     let on_sqlite: Vec<&str> =
@@ -126,7 +134,7 @@ fn main() -> ExitCode {
     }
     if on_postgres.iter().any(|(name, _)| is_chosen(&arguments, name)) {
         if Cluster::is_possible() {
-            let (together, in_turn) = on_postgres.split_at(4);
+            let (together, in_turn) = on_postgres.split_at(5);
             failed |= play(&arguments, Stack::start_on_postgres(), "postgresql::", together, in_turn, is_skipped);
         } else {
             let missing = |(name, _): (&str, Check)| Trial::test(name, || Err(MISSING.into()));

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::Mutex;
 
+use bus::testing::Kafka;
 use storage::testing::Cluster;
 
 use crate::alerts::{self, Receiver};
@@ -65,29 +66,46 @@ pub(crate) struct Stack {
     /// What it is started with beside what every stack is.
     variables: Vec<(&'static str, String)>,
     // Ended after process-compose, and with it the services that need them.
-    _cluster: Option<Cluster>,
-    _fraud_check: Option<FraudCheck>,
+    _engines: Option<Engines>,
+}
+
+/// What a stack uses that is none of it.
+struct Engines {
+    _cluster: Cluster,
+    _kafka: Option<Kafka>,
+    _redis: Option<cache::testing::Server>,
+    _fraud_check: FraudCheck,
 }
 
 impl Stack {
-    /// As it comes: an SQLite file a service.
+    /// As it comes: an SQLite file a service, and the bus in another.
     pub(crate) fn start() -> Self {
-        Self::up("sqlite", CHAIN.to_vec(), Vec::new(), None, None)
+        Self::up("sqlite", CHAIN.to_vec(), Vec::new(), None)
     }
 
-    /// With its databases in a PostgreSQL of its own, and with a service of somebody else between user- and
-    /// order-service, put there as docs/CHAIN.md says.
+    /// With its databases in a PostgreSQL, its bus in a Kafka and its cache in a Redis of its own, and with a service of
+    /// somebody else between user- and order-service, put there as docs/CHAIN.md says. Outside of CI, where Kafka or Redis
+    /// is missing, the bus is in PostgreSQL, or there is no cache, and it says so.
     pub(crate) fn start_on_postgres() -> Self {
         provide_crypto();
         let cluster = Cluster::start();
         let fraud_check = FraudCheck::start(&url("ORDER_PORT", ""));
-        let variables = vec![
+        let may_miss = std::env::var_os("CI").is_none();
+        let kafka = (!may_miss || Kafka::is_possible()).then(Kafka::start);
+        if kafka.is_none() {
+            eprintln!("NOT RUN with Kafka: {}", bus::testing::MISSING);
+        }
+        let redis = cache::testing::Server::start();
+        let mut variables = vec![
             ("DATABASE_URL", cluster.database()),
+            ("BUS_URL", kafka.as_ref().map_or_else(|| cluster.database(), Kafka::url)),
             ("USER_NEXT_SERVICE_URL", fraud_check.url().to_owned()),
             ("USER_NEXT_SERVICE_NAME", "fraud-check".to_owned()),
         ];
+        variables.extend(redis.as_ref().map(|redis| ("REDIS_URL", redis.url())));
         let parts = vec!["api-gateway", "user-service", "fraud-check", "order-service", "audit-service"];
-        Self::up("postgresql", parts, variables, Some(cluster), Some(fraud_check))
+        let engines = Engines { _cluster: cluster, _kafka: kafka, _redis: redis, _fraud_check: fraud_check };
+        Self::up("postgresql", parts, variables, Some(engines))
     }
 
     /// Starts everything and waits until it is ready. A taken port or a missing program is a sentence.
@@ -95,8 +113,7 @@ impl Stack {
         engine: &'static str,
         parts: Vec<&'static str>,
         variables: Vec<(&'static str, String)>,
-        cluster: Option<Cluster>,
-        fraud_check: Option<FraudCheck>,
+        engines: Option<Engines>,
     ) -> Self {
         let name = format!("e2e-{engine}-{}", std::process::id());
         let data = Path::new(env!("CARGO_TARGET_TMPDIR")).join(&name);
@@ -119,8 +136,7 @@ impl Stack {
             parts,
             alerts,
             variables,
-            _cluster: cluster,
-            _fraud_check: fraud_check,
+            _engines: engines,
         };
         let preflight = stack.command("crypto-telemetry").arg("preflight").output().unwrap();
         assert!(preflight.status.success(), "the stack cannot start:\n{}", text(&preflight));
@@ -148,6 +164,10 @@ impl Stack {
                 ("ORDER_PORT", "/health/ready"),
                 ("AUDIT_PORT", "/health/ready"),
                 ("SIGNAL_PORT", "/health/ready"),
+                ("PIPELINE_PORT", "/health/ready"),
+                ("WORKER_PORT", "/health/ready"),
+                ("GENERATOR_PORT", "/health/ready"),
+                ("DISPATCHER_PORT", "/health/ready"),
                 ("OTELCOL_HEALTH_PORT", "/"),
                 ("PROMETHEUS_PORT", "/-/ready"),
                 ("ALERTMANAGER_PORT", "/-/ready"),
@@ -157,6 +177,30 @@ impl Stack {
             paths.iter().all(|(port, path)| stack.is_ok(&stack.url(port, path))).then_some(())
         });
         stack
+    }
+
+    /// A service beside those of the stack, with its database and its bus, on a port that nobody asks.
+    pub(crate) fn beside(&self, service: &str, variables: &[(&str, String)]) -> Beside {
+        let folder = format!("sqlite://{}/services/", self.data.display());
+        let log =
+            File::create(self.data.join(format!("logs/beside-{service}-{:08x}.log", rand::random::<u32>()))).unwrap();
+        let mut command = self.command("crypto-telemetry");
+        command
+            .arg(service)
+            // Before what the stack has been given: that wins.
+            .env("DATABASE_URL", &folder)
+            .env("BUS_URL", &folder)
+            .envs(self.variables.iter().map(|(name, value)| (name, value)))
+            .env("PORT", "0")
+            .env("TELEMETRY_ENABLED", "true")
+            .env("TELEMETRY_OTLP_ENDPOINT", self.url("OTELCOL_GRPC_PORT", ""))
+            .env("MARKET_DATA_URL", self.url("MARKET_DATA_PORT", ""))
+            .env("DECISION_URL", self.url("DECISION_PORT", ""))
+            .env("ORDER_URL", self.url("ORDER_PORT", ""))
+            .envs(variables.iter().map(|(name, value)| (name, value)))
+            .stdout(log.try_clone().unwrap())
+            .stderr(log);
+        Beside(command.spawn().unwrap())
     }
 
     /// The folder of this stack's data.
@@ -195,7 +239,7 @@ impl Stack {
             command.env_remove(name);
         }
         // Nobody's own database is written to.
-        for name in ["DATABASE_URL", "DATABASE_URL_FILE"] {
+        for name in ["DATABASE_URL", "DATABASE_URL_FILE", "BUS_URL", "BUS_URL_FILE", "REDIS_URL", "REDIS_URL_FILE"] {
             command.env_remove(name);
         }
         command
@@ -211,6 +255,11 @@ impl Stack {
             .env("BINGX_ORDERS_PER_SECOND", "1000")
             .env("SIMULATOR_BINGX_ORDERS_PER_SECOND", "1000")
             .env("SIGNAL_HOOK_RATE_PER_MINUTE", "0")
+            // What a killed process had goes to others the sooner.
+            .env("WORKER_LEASE_SECONDS", "3")
+            .env("BUS_SESSION_TIMEOUT_MS", "6000")
+            // Nobody but a trial orders.
+            .env("PIPELINE_EXAMPLES_ORDERS", "false")
             // Metrics every second and a scrape every two: nobody should wait for a test longer than needed.
             .env("OTEL_METRIC_EXPORT_INTERVAL", "1000")
             .env("PROMETHEUS_SCRAPE_INTERVAL", "2s")
@@ -307,6 +356,16 @@ impl Stack {
             panic!("see the logs in {}", self.data.join("logs").display());
         }
         std::fs::remove_dir_all(&self.data).unwrap();
+    }
+}
+
+/// A process beside the stack; killed when it is dropped, as by a crash.
+pub(crate) struct Beside(Child);
+
+impl Drop for Beside {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
     }
 }
 

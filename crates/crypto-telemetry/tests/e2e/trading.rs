@@ -12,7 +12,7 @@ use crate::stack::Stack;
 use crate::wait::until;
 
 /// A hook's address, made by the command that people use.
-fn hook(stack: &Stack, name: &str) -> String {
+pub(crate) fn hook(stack: &Stack, name: &str) -> String {
     // Requests at random find the way to halt trading, too.
     let resume = json!({"state": "running", "by": "cli", "reason": "a trial begins"});
     let resumed = stack.http.put(stack.url("ORDER_PORT", "/v1/trading/state")).json(&resume).send().unwrap();
@@ -24,7 +24,7 @@ fn hook(stack: &Stack, name: &str) -> String {
 }
 
 /// An alert as TradingView fills in the template of `hooks create`; `number` makes it one of a kind.
-fn alert(symbol: &str, action: &str, number: usize) -> Value {
+pub(crate) fn alert(symbol: &str, action: &str, number: usize) -> Value {
     json!({
         "ticker": symbol,
         "exchange": "BINANCE",
@@ -43,7 +43,7 @@ fn post(stack: &Stack, hook: &str, body: &Value) -> (u16, Value) {
 }
 
 /// An alert that is taken: its signal's id, and the trace.
-fn accepted(stack: &Stack, hook: &str, body: &Value) -> (String, String) {
+pub(crate) fn accepted(stack: &Stack, hook: &str, body: &Value) -> (String, String) {
     let (status, answer) = post(stack, hook, body);
     assert_eq!((status, answer["status"].as_str()), (200, Some("accepted")), "{answer}");
     let text = |name: &str| answer[name].as_str().unwrap_or_else(|| panic!("no {name} in {answer}")).to_owned();
@@ -54,35 +54,35 @@ fn order(stack: &Stack, id: &str) -> Option<Value> {
     stack.json(&stack.url("ORDER_PORT", &format!("/v1/trading/orders/{id}")), &[])
 }
 
-fn filled(stack: &Stack, id: &str) -> Value {
+pub(crate) fn filled(stack: &Stack, id: &str) -> Value {
     until(&format!("order {id} is filled"), || order(stack, id).filter(|order| order["status"] == "filled"))
 }
 
 /// Messages of the bot in the chat of the simulator's first person.
-fn messages(stack: &Stack) -> Vec<Value> {
+pub(crate) fn messages(stack: &Stack) -> Vec<Value> {
     let found = stack.json(&stack.url("SIMULATOR_PORT", "/control/telegram/chats/1001/messages"), &[]);
     let found = found.unwrap_or_default();
     found.as_array().or_else(|| found["messages"].as_array()).cloned().unwrap_or_default()
 }
 
-fn text_of(message: &Value) -> &str {
+pub(crate) fn text_of(message: &Value) -> &str {
     message["text"].as_str().or_else(|| message["caption"].as_str()).unwrap_or_default()
 }
 
 /// How often an order of each client id came to the simulated exchange, whether or not it took it: it knows a client id
 /// again, so that one sent twice would be taken once, too.
-fn received(stack: &Stack) -> BTreeMap<String, u64> {
+pub(crate) fn received(stack: &Stack) -> BTreeMap<String, u64> {
     let account = stack.json(&stack.url("SIMULATOR_PORT", "/control/bingx"), &[]).unwrap();
     let orders = account["client_order_ids"].as_object().unwrap_or_else(|| panic!("no orders in {account}"));
     orders.iter().map(|(id, counted)| (id.clone(), counted["received"].as_u64().unwrap())).collect()
 }
 
-fn is_whole(spans: &[Span], services: &[&str]) -> bool {
+pub(crate) fn is_whole(spans: &[Span], services: &[&str]) -> bool {
     services.iter().all(|service| spans.iter().any(|span| span.service == *service))
         && spans.iter().all(|span| span.parent.is_empty() || spans.iter().any(|parent| parent.id == span.parent))
 }
 
-fn named<'a>(spans: &'a [Span], service: &str, name: &str) -> &'a Span {
+pub(crate) fn named<'a>(spans: &'a [Span], service: &str, name: &str) -> &'a Span {
     spans
         .iter()
         .find(|span| span.service == service && span.name == name)

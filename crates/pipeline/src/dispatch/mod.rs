@@ -29,6 +29,7 @@ use web::{Background, LocalNames, Readiness, RunningServer, Service, StartError}
 use cache::Cache;
 pub use config::{DispatcherConfig, DispatcherSettings};
 use consume::{Reader, Shown};
+pub use index::Index;
 use periodic::Clock;
 use taking::Taker;
 
