@@ -14,6 +14,6 @@ let
 in
 {
   default = app (lib.getExe stack) "The whole stack, on this machine";
-  full = app (lib.getExe full) "The whole stack, with PostgreSQL";
+  full = app (lib.getExe full) "The whole stack, with PostgreSQL, Kafka and Valkey";
   vm = app (lib.getExe vm) "The whole stack as a NixOS machine in QEMU";
 }

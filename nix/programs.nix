@@ -38,6 +38,9 @@ rec {
     pkgs.postgresql_17
     # setpriv, for whoever is root.
     pkgs.util-linux
+    # For Kafka, which is its jars.
+    pkgs.jdk17_headless
+    pkgs.valkey
   ];
 
   # promtool is an output of its own. Python stands in for AWS (scripts/test-otelcol-aws.py).
@@ -50,8 +53,9 @@ rec {
   tests = [
     pkgs.postgresql_17
     pkgs.jdk17_headless
+    pkgs.valkey
   ];
-  # Where they find Kafka's jars.
+  # Where they, and `--full`, find Kafka's jars.
   kafkaJars = "${pkgs.apacheKafka_4_2}/libs";
   browser = [
     pkgs.chromium

@@ -19,6 +19,8 @@ let
       name,
       engines ? [ ],
       arguments ? [ ],
+      # Shell, before the stack starts.
+      setUp ? "",
     }:
     pkgs.writeShellApplication {
       inherit name;
@@ -26,6 +28,7 @@ let
       text = ''
         # As it was called: a path in the store, where `nix run` found it, works when it is typed again.
         export CRYPTO_TELEMETRY_COMMAND=''${CRYPTO_TELEMETRY_COMMAND:-$0}
+        ${setUp}
         exec bash ${configuration}/scripts/stack.sh ${lib.escapeShellArgs arguments} "$@"
       '';
       meta = {
@@ -42,5 +45,8 @@ in
     name = "crypto-telemetry-full";
     inherit (programs) engines;
     arguments = [ "--full" ];
+    setUp = ''
+      export KAFKA_JARS=''${KAFKA_JARS:-${programs.kafkaJars}}
+    '';
   };
 }

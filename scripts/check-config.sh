@@ -135,7 +135,7 @@ for file in "${dashboards[@]}"; do
 done
 
 check 'process-compose.yaml' process-compose -f process-compose.yaml --disable-dotenv --dry-run -t=false -L "$scratch/process-compose.log"
-check 'process-compose.full.yaml' env POSTGRESQL_SOCKET_DIR=/tmp/x POSTGRESQL_SOCKET_HOST=%2Ftmp%2Fx process-compose -f process-compose.yaml \
+check 'process-compose.full.yaml' env POSTGRESQL_SOCKET_DIR=/tmp/x POSTGRESQL_SOCKET_HOST=%2Ftmp%2Fx VALKEY_SOCKET=/tmp/y process-compose -f process-compose.yaml \
   -f process-compose.full.yaml --disable-dotenv --dry-run -t=false -L "$scratch/process-compose.log"
 check 'every process gets its own secrets only' scripts/test-environment.sh
 

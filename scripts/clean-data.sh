@@ -15,7 +15,7 @@ if [ -d "$CRYPTO_TELEMETRY_DATA" ] && ! [ -e "$CRYPTO_TELEMETRY_DATA/.crypto-tel
   echo "clean-data: no stack has written to $CRYPTO_TELEMETRY_DATA: nothing is removed" >&2
   exit 1
 fi
-for part in alertmanager grafana logs loki otelcol process-compose prometheus simulator tempo services postgresql; do
+for part in alertmanager grafana logs loki otelcol process-compose prometheus simulator tempo services postgresql kafka valkey; do
   rm -rf "${CRYPTO_TELEMETRY_DATA:?}/$part"
 done
 if [ -d "$CRYPTO_TELEMETRY_DATA" ]; then

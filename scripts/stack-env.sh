@@ -48,17 +48,21 @@ export PROC_COMP_CONFIG=${PROC_COMP_CONFIG:-$CRYPTO_TELEMETRY_DATA/process-compo
 sockets=${XDG_RUNTIME_DIR:-/tmp}/crypto-telemetry-$(id -u)-$(printf '%s' "$CRYPTO_TELEMETRY_DATA" | cksum | cut -d ' ' -f 1)
 socket=$sockets.sock
 
-# ENGINES=full: with PostgreSQL (process-compose.full.yaml).
+# ENGINES=full: with PostgreSQL, Kafka and Valkey (process-compose.full.yaml).
 # shellcheck disable=SC2034 # used by those who source this
 overlays=()
 case ${ENGINES:-} in
   '') ;;
   full)
-    if [ -n "${DATABASE_URL:-}${DATABASE_URL_FILE:-}" ]; then
-      echo "ENGINES=full (--full) brings a PostgreSQL of its own, and DATABASE_URL names another: one of them" >&2
-      exit 64
-    fi
-    export POSTGRESQL_SOCKET_DIR=$sockets.pg POSTGRESQL_SOCKET_HOST=${sockets//\//%2F}.pg
+    for engine in PostgreSQL=DATABASE_URL Kafka=BUS_URL Valkey=REDIS_URL; do
+      setting=${engine#*=}
+      file=${setting}_FILE
+      if [ -n "${!setting:-}${!file:-}" ]; then
+        echo "ENGINES=full (--full) brings a ${engine%=*} of its own, and $setting names another: one of them" >&2
+        exit 64
+      fi
+    done
+    export POSTGRESQL_SOCKET_DIR=$sockets.pg POSTGRESQL_SOCKET_HOST=${sockets//\//%2F}.pg VALKEY_SOCKET=$sockets.valkey
     # shellcheck disable=SC2034 # used by those who source this
     overlays=(-f "$CRYPTO_TELEMETRY_ROOT/process-compose.full.yaml")
     ;;

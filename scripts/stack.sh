@@ -21,7 +21,7 @@ Usage: $command_name [up] [--data DIR] [--full] [--detach] [PROCESS…]
 
   --data DIR   where everything is written (default: \$XDG_STATE_HOME/crypto-telemetry, else
                ~/.local/state/crypto-telemetry; CRYPTO_TELEMETRY_DATA says the same)
-  --full       with PostgreSQL for the services instead of SQLite
+  --full       with PostgreSQL instead of SQLite for the services, Kafka for their signals, Valkey for their cache
   --detach     in the background: comes back when everything is ready
   --help       this text
 

@@ -44,6 +44,7 @@ processes=(alertmanager prometheus tempo loki otelcol grafana simulator market-d
   audit-service order-service user-service signal-service pipeline-service pipeline-worker
   trigger-dispatcher signal-generator api-gateway)
 
+overlay=()
 # with <scenario> [NAME=value…]: starts everything with these variables and waits until each process has written.
 with() {
   scenario=$1
@@ -52,7 +53,7 @@ with() {
   mkdir "$seen"
   # --no-deps: nobody waits for a fake to become healthy. env -i: this machine's variables stay out of it.
   env -i PATH="$scratch/bin:$PATH" HOME="$scratch" SEEN="$seen" CRYPTO_TELEMETRY_ROOT="$PWD" CRYPTO_TELEMETRY_DATA="$scratch/data" \
-    PROC_COMP_CONFIG="$PROC_COMP_CONFIG" "$@" "$process_compose" up "${processes[@]}" -f process-compose.yaml --disable-dotenv --no-deps -D -t=false \
+    PROC_COMP_CONFIG="$PROC_COMP_CONFIG" "$@" "$process_compose" up "${processes[@]}" -f process-compose.yaml ${overlay[@]+"${overlay[@]}"} --disable-dotenv --no-deps -D -t=false \
     -U -u "$socket" -L "$scratch/process-compose.log" >/dev/null
   local process
   for process in "${processes[@]}"; do
@@ -175,3 +176,11 @@ only a-key decision-service simulator
 has notifier-service TELEGRAM_ALLOWED_USER_IDS=1002
 has notifier-service TELEGRAM_ADMIN_USER_IDS=1002
 has simulator TELEGRAM_BOT_TOKEN
+
+# ENGINES=full: each engine's address where it is used, and nowhere else.
+overlay=(-f process-compose.full.yaml)
+with full-engines POSTGRESQL_SOCKET_DIR=/a/socket POSTGRESQL_SOCKET_HOST=%2Fa%2Fsocket VALKEY_SOCKET=/a/valkey KAFKA_PORT=19092
+only DATABASE_URL=postgres://crypto_telemetry@%2Fa%2Fsocket/crypto_telemetry user-service order-service audit-service notifier-service \
+  signal-service signal-generator pipeline-service pipeline-worker trigger-dispatcher
+only BUS_URL=kafka://127.0.0.1:19092 signal-service signal-generator trigger-dispatcher
+only REDIS_URL=unix:///a/valkey market-data-service user-service signal-service trigger-dispatcher

@@ -1,22 +1,26 @@
 #!/usr/bin/env bash
 # Tests the installed stack, which `nix run` starts, as a person uses it: from a folder that cannot be written, with a data
-# folder with a space in its name, on ports out of everybody's way, with PostgreSQL; twice, with a look at what is kept.
-# Wants the backends in .build/bin, PostgreSQL, and crypto-telemetry on PATH.
+# folder with a space in its name, on ports out of everybody's way, with PostgreSQL, Kafka and Valkey; twice, with a look at
+# what is kept. Wants the backends in .build/bin, PostgreSQL, Java, Kafka's jars (KAFKA_JARS, else .build/kafka), Valkey or
+# Redis, and crypto-telemetry on PATH.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 export PATH="$PWD/.build/bin:$PATH"
 command -v crypto-telemetry >/dev/null || { echo 'test-stack: there is no crypto-telemetry on PATH' >&2; exit 1; }
-for name in $(compgen -e | grep -E '_PORT$|^(CRYPTO_TELEMETRY|XDG|DATABASE|ENGINES|DETACH|TELEMETRY|OTEL)'); do unset "$name"; done
+for name in $(compgen -e | grep -E '_PORT$|^(CRYPTO_TELEMETRY|XDG|DATABASE|BUS|REDIS|VALKEY|ENGINES|DETACH|TELEMETRY|OTEL)'); do unset "$name"; done
 
 # Below the ports that the kernel hands out, and not those of the end-to-end tests.
 port=13000
 mapfile -t variables < <(sed -nE 's/^  - "([A-Z_]+_PORT)=.*/\1/p' process-compose.yaml)
+# Those of process-compose.full.yaml, too.
+variables+=(KAFKA_PORT KAFKA_CONTROLLER_PORT)
 for variable in "${variables[@]}"; do
   port=$((port + 1))
   export "$variable=$port"
 done
-[ "$port" -gt 13015 ] || { echo 'test-stack: the ports of process-compose.yaml are no longer found' >&2; exit 1; }
+[ "$port" -gt 13017 ] || { echo 'test-stack: the ports of process-compose.yaml are no longer found' >&2; exit 1; }
 
+export KAFKA_JARS=${KAFKA_JARS:-$PWD/.build/kafka}
 scratch=$(mktemp -d)
 # PostgreSQL's user has to get to its folder.
 chmod 755 "$scratch"
@@ -63,13 +67,34 @@ refused 64 'there is no option --dta' --dta x
 refused 64 'down or up, not both' down up
 refused 64 'status takes no process: tempo' status tempo
 DATABASE_URL=postgres://x/y refused 64 'DATABASE_URL names another' --full --data "$data"
+BUS_URL=kafka://x:9092 refused 64 'BUS_URL names another' --full --data "$data"
+REDIS_URL_FILE=/x refused 64 'REDIS_URL names another' --full --data "$data"
 ENGINES=half refused 64 "ENGINES is 'half'" --data "$data"
+refused 3 'is running' status --data "$data"
+# Before anything starts, and all that is missing at once.
+KAFKA_JARS=/nowhere VALKEY_MEMORY_MIB=much refused 1 'there are no jars of Kafka in /nowhere' --full --detach --data "$data"
+grep -qF 'VALKEY_MEMORY_MIB is a number' "$said" || fail 'it does not say what else is missing'
+KAFKA_CONTROLLER_PORT=$KAFKA_PORT refused 1 'are two ports' --full --detach --data "$data"
 refused 3 'is running' status --data "$data"
 
 "${stack[@]}" --full --detach --data "$data" >"$said" 2>&1 || fail 'it does not start'
 grep -qF "'crypto-telemetry-stack down --data $(printf %q "$data")' stops it" "$said" || fail 'it does not say how to stop it'
 scripts/smoke.sh >"$said" 2>&1 || fail 'something is missing'
 grep -q '"engine":"postgresql"' "$data/logs/order-service.log" || fail 'order-service is not on PostgreSQL'
+# depends_on <service> <port> <what>: it says that this is there.
+depends_on() {
+  curl --silent --max-time 20 "http://127.0.0.1:$2/health/ready" >"$said" || fail "$1 does not answer"
+  jq -e --arg on "$3" 'any(.checks[]; .name == $on and .status == "ok")' "$said" >/dev/null || fail "$1 has no $3"
+}
+depends_on signal-service "$SIGNAL_PORT" bus
+depends_on trigger-dispatcher "$DISPATCHER_PORT" bus
+depends_on market-data-service "$MARKET_DATA_PORT" cache
+depends_on user-service "$USER_PORT" cache
+# As scripts/stack-env.sh names it.
+valkey=/tmp/crypto-telemetry-$(id -u)-$(printf '%s' "$data" | cksum | cut -d ' ' -f 1).valkey
+[ -S "$valkey" ] || fail "there is no Valkey at $valkey"
+# The alert of smoke.sh has gone through it.
+[ -n "$(find "$data/kafka/data" -maxdepth 1 -name '[a-z]*-0' -print -quit)" ] || fail 'there is no topic in Kafka'
 "${stack[@]}" status --data "$data" | grep -q 'api-gateway.*Ready' || fail 'status does not show the gateway'
 refused 1 'is running already' --full --data "$data"
 refused 1 "' first" clean --data "$data"
@@ -82,6 +107,8 @@ before=$(orders)
 [ "$before" -gt 0 ] || fail 'there is no order'
 "${stack[@]}" down --data "$data" >"$said" 2>&1 || fail 'it does not stop'
 if pgrep -f "postgres -D $data" >/dev/null; then fail 'PostgreSQL is left'; fi
+if pgrep -f "kafka.Kafka $data" >/dev/null; then fail 'Kafka is left'; fi
+[ ! -e "$valkey" ] || fail 'Valkey is left'
 "${stack[@]}" --full --detach "--data=$data" >"$said" 2>&1 || fail 'it does not start again'
 [ "$(orders)" -eq "$before" ] || fail "$before orders before the stop, $(orders) after it"
 "${stack[@]}" down --data "$data" >"$said" 2>&1 || fail 'it does not stop again'

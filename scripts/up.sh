@@ -22,7 +22,12 @@ if [ $# -eq 0 ]; then
   command -v crypto-telemetry >/dev/null || die "there is no crypto-telemetry on PATH: 'make binary' builds it in a clone"
   crypto-telemetry preflight
 fi
-if [ ${#overlays[@]} -gt 0 ]; then "$CRYPTO_TELEMETRY_ROOT/scripts/start-postgresql.sh" --check; fi
+# Of the engines everything that is missing at once.
+if [ ${#overlays[@]} -gt 0 ]; then
+  missing=0
+  for engine in postgresql kafka valkey; do "$CRYPTO_TELEMETRY_ROOT/scripts/start-$engine.sh" --check || missing=1; done
+  [ "$missing" = 0 ] || exit 1
+fi
 mkdir -p "$CRYPTO_TELEMETRY_DATA/logs"
 # clean-data.sh removes nothing from a folder without it.
 touch "$CRYPTO_TELEMETRY_DATA/.crypto-telemetry"
