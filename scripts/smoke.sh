@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Asks a running stack for everything it promises, once, from outside, and says what is missing: an ask, an order through
-# the chain, an alert that becomes a paper order, their traces in Tempo, a log line in Loki, targets in Prometheus, dashboards in Grafana, a refusal without a key.
+# the chain, an alert that becomes a paper order, a signal that sets off a pipeline, their traces in Tempo, a log line in Loki, targets in Prometheus, dashboards in Grafana, a refusal without a key.
 # The virtual machines of nix/tests/vm run it, and so may whoever has just deployed one.
 #
 #   scripts/smoke.sh                       on this machine, with the ports' variables as everywhere
@@ -12,6 +12,7 @@ set -euo pipefail
 here=http://127.0.0.1
 gateway=$here:${GATEWAY_PORT:-8080}
 signal=$here:${SIGNAL_PORT:-8000} trading=$here:${ORDER_PORT:-5002}
+generator=$here:${GENERATOR_PORT:-8003} pipelines=$here:${PIPELINE_PORT:-8001}
 tempo=$here:${TEMPO_PORT:-3200} loki=$here:${LOKI_PORT:-3100}
 prometheus=$here:${PROMETHEUS_PORT:-9090} grafana=$here:${GRAFANA_PORT:-3000}
 limit_s=${SMOKE_TIMEOUT_S:-60}
@@ -122,6 +123,39 @@ case $mode in
   live) ok 'trading is live: no alert is sent' ;;
   *) bad "order-service does not say how it trades: $mode" ;;
 esac
+
+# A signal goes over the bus to a pipeline that looks and judges, and orders nothing.
+# shellcheck disable=SC2317,SC2329 # called through within
+executed() {
+  get "$pipelines/v1/executions?signal_id=$1" >"$scratch/executions" || return 1
+  jq -e --arg pipeline "$2" '[.items[] | select(.pipeline_id == $pipeline)] | length == 1 and .[0].status == "success"' \
+    "$scratch/executions" || { cat "$scratch/executions"; return 1; }
+}
+# shellcheck disable=SC2317,SC2329 # called through within
+heeded() {
+  get "$here:${DISPATCHER_PORT:-8004}/v1/dispatcher" >"$scratch/dispatcher" || return 1
+  jq -e --arg since "$1" '.pipelines.refreshed_at > $since' "$scratch/dispatcher"
+}
+word=smoke_$RANDOM$$
+jq -n --arg name "smoke $word" --arg word "$word" '{name: $name, trigger: {mode: "signal", signal_types: [$word]},
+  steps: [{name: "look", agent: "market_snapshot"}, {name: "judge", agent: "technical_analysis"}]}' >"$scratch/request"
+if get -H 'Content-Type: application/json' -d @"$scratch/request" "$pipelines/v1/pipelines" >"$scratch/pipeline"; then
+  pipeline=$(jq -r .pipeline_id "$scratch/pipeline")
+  within 'trigger-dispatcher has read a new pipeline' heeded "$(date -u +%FT%T.%6NZ)" || true
+  body=$(jq -n --arg word "$word" '{symbol: "BTCUSDT", action: "buy", signal_type: $word}')
+  if get -H 'Content-Type: application/json' -d "$body" "$generator/v1/signals" >"$scratch/made"; then
+    ok 'a signal is taken'
+    within 'it sets off a pipeline, which is executed' executed "$(jq -r .signal.signal_id "$scratch/made")" "$pipeline" || true
+    within 'the signal is one trace in Tempo' trace_has "$(jq -r .trace_id "$scratch/made")" \
+      signal-generator trigger-dispatcher pipeline-worker market-data-service decision-service || true
+  else
+    bad "no signal can be made: $(cat "$scratch/made")"
+  fi
+  get -X DELETE -H "If-Match: \"$(jq -r .revision "$scratch/pipeline")\"" "$pipelines/v1/pipelines/$pipeline" >/dev/null ||
+    bad 'the pipeline cannot be removed'
+else
+  bad "no pipeline can be made: $(cat "$scratch/pipeline")"
+fi
 
 # shellcheck disable=SC2317,SC2329 # called through within
 logged() {
