@@ -161,6 +161,9 @@ class FakeAws:
         path = SIGNALS[signal_name][0]
         return [request for request in list(self.requests) if request.path == path and text.encode() in plain(request)]
 
+    def has(self, signal_name: str, text: str, times: int) -> bool:
+        return len(self.with_text(signal_name, text)) >= times
+
     def close(self) -> list[str]:
         """Also says what was wrong with requests."""
         self.closing.set()
@@ -273,8 +276,8 @@ def plain(request: Request) -> bytes:
 
 def arrives(aws: FakeAws, collector: Collector, name: str, times: int = 1, signals: Iterable[str] = SIGNALS) -> None:
     for signal_name in signals:
-        got = functools.partial(aws.with_text, signal_name, name)
-        until(f"{name} of {signal_name} arrives {times} times", lambda got=got: len(got()) >= times, collector)
+        ready = functools.partial(aws.has, signal_name, name, times)
+        until(f"{name} of {signal_name} arrives {times} times", ready, collector)
 
 
 def first_request_fails(aws: FakeAws, collector: Collector) -> None:
