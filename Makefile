@@ -44,7 +44,7 @@ check-nix: backends ## Check the flake as far as that goes without Nix (see nix/
 
 .PHONY: boot-units
 boot-units: ## Start the NixOS units under a real systemd in namespaces of their own (wants root and NIX_ROOT; BINARY=…)
-	@scripts/boot-units.sh $(or $(BINARY),target/release/crypto-telemetry) offline-sqlite offline-postgresql offline-watched
+	@scripts/boot-units.sh $(or $(BINARY),target/release/crypto-telemetry) offline-sqlite offline-postgresql offline-cache offline-watched
 
 .PHONY: test-stack
 test-stack: backends ## Test what `nix run` starts, from a folder that cannot be written, with PostgreSQL (crypto-telemetry on PATH)

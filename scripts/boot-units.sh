@@ -130,6 +130,12 @@ stop_machine() {
   init=
 }
 
+# port_of <service>
+port_of() { sed -nE 's/^Environment="PORT=([0-9]+)"$/\1/p' "$units/crypto-telemetry-$1.service"; }
+# has <service> <check>: it says so itself.
+# shellcheck disable=SC2317,SC2329 # called through within
+has() { call "http://127.0.0.1:$(port_of "$1")/health/ready" | jq -e --arg check "$2" '.checks[] | select(.name == $check) | .status == "ok"'; }
+
 # of_machine <jq path>: what the machine has beside its units, as the last proof has it.
 of_machine() { jq -r --arg machine "$machine" ".beside[\$machine]$1" "$proven/evaluation.json"; }
 
@@ -149,7 +155,7 @@ prepare_redis() {
   script=$(sed -nE 's/^ExecStartPre="?\+([^ "]+)"?.*/\1/p' "$units/$unit.service")
   inside sh -c "mkdir -p '${script%/*}' && cat >'$script' && chmod +x '$script'" <<PREPARE
 #!/bin/sh
-exec install -o $unit -g $unit -m 0600 /etc/$unit.conf /var/lib/$unit/redis.conf
+exec /usr/bin/install -o $unit -g $unit -m 0600 /etc/$unit.conf /var/lib/$unit/redis.conf
 PREPARE
 }
 
@@ -307,7 +313,7 @@ for machine in "$@"; do
 
   # The bus is for who has it, and nobody else.
   for name in signal-service signal-generator trigger-dispatcher; do
-    [ "$(call "http://127.0.0.1:$(sed -nE 's/^Environment="PORT=([0-9]+)"$/\1/p' "$units/crypto-telemetry-$name.service")/health/ready" | jq -r '.checks[] | select(.name == "bus") | .status')" = ok ] || die "$machine: $name has no bus"
+    has "$name" bus >/dev/null || die "$machine: $name has no bus"
   done
   if [ -n "$(of_machine '.groups[]')" ]; then
     if inside runuser -u nobody -- cat /var/lib/crypto-telemetry-bus/bus.db >/dev/null 2>&1; then die "$machine: anybody reads the bus"; fi
@@ -315,6 +321,14 @@ for machine in "$@"; do
     if inside runuser -u nobody -- psql -h /run/postgresql -U crypto-telemetry-bus crypto-telemetry-bus -c 'select 1' >/dev/null 2>&1; then die "$machine: anybody reads the bus"; fi
   fi
   echo "ok      $machine: three services share the bus, and nobody else"
+  mapfile -t caching < <(grep -l '^Environment="REDIS_URL=' "$units"/crypto-telemetry-*.service | sed -E 's#.*/crypto-telemetry-(.*)\.service$#\1#')
+  for name in "${caching[@]}"; do within 20 "$machine: $name has no cache" has "$name" cache; done
+  if [ ${#caching[@]} -gt 0 ]; then
+    socket=$(of_machine '.redis["crypto-telemetry"].unixsocket')
+    inside valkey-cli -s "$socket" ping | grep -qx PONG || die "$machine: the cache does not answer"
+    if inside runuser -u nobody -- valkey-cli -s "$socket" ping >/dev/null 2>&1; then die "$machine: anybody reads the cache"; fi
+    echo "ok      $machine: ${#caching[@]} services share the cache, and nobody else"
+  fi
 
   # Killed: they come back by themselves, with what they had.
   before=$(orders)
@@ -324,6 +338,7 @@ for machine in "$@"; do
   answer=$(order first "${with_key[@]}")
   grep -qi '^idempotent-replayed: true' <<<"$answer" || die "$machine: the repetition is worked on anew: $answer"
   [ "$(orders)" = "$before" ] || die "$machine: the repetition made an order"
+  for name in "${caching[@]}"; do within 20 "$machine: $name has no cache after the kill" has "$name" cache; done
   signal_is_done "$id" >"$scratch/said" || die "$machine: what the signal set off is lost: $(cat "$scratch/said")"
   [ "$(signal first)" = "$id" ] || die "$machine: the repetition made a signal"
   # Whoever read the bus is dead for as long as its place may be kept, then another reads on.

@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
 # Makes a root folder of a Debian with what this machine's own may not have: nix 2.26 for scripts/check-nix.sh and
-# scripts/prove-flake.sh, and systemd 257 with PostgreSQL for scripts/boot-units.sh. Once; prints the folder. Wants root.
+# scripts/prove-flake.sh, and systemd 257 with PostgreSQL and Valkey for scripts/boot-units.sh. Once; prints the folder. Wants root.
 #
 #   NIX_ROOT=$(scripts/nix-root.sh)
 set -euo pipefail
 
 cache=${CRYPTO_TELEMETRY_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/crypto-telemetry}
 # Raise it with every change of what is in it.
-root=$cache/tools/debian-13-v2
+root=$cache/tools/debian-13-v3
 
 if [ ! -e "$root/.whole" ]; then
   command -v debootstrap >/dev/null || { echo 'nix-root: debootstrap is not on PATH' >&2; exit 1; }
@@ -26,7 +26,7 @@ if [ ! -e "$root/.whole" ]; then
     mount -t proc proc "$root.new/proc"
     trap 'umount "$root.new/proc"' EXIT
     chroot "$root.new" env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends \
-      nix-bin libdbi-perl systemd libnss-systemd dbus iproute2 postgresql curl jq
+      nix-bin libdbi-perl systemd libnss-systemd dbus iproute2 postgresql valkey-server curl jq
     chroot "$root.new" apt-get clean
     umount "$root.new/proc"
     trap - EXIT

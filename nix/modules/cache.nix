@@ -18,7 +18,8 @@ let
 in
 {
   config = mkIf cfg.enable (mkMerge [
-    (mkIf (cfg.cache.url != null) (forAll {
+    # With both, assertions.nix says that they are one too many.
+    (mkIf (cfg.cache.url != null && !cfg.cache.enable) (forAll {
       environment.REDIS_URL = mkDefault cfg.cache.url;
     }))
     (mkIf (cfg.cache.urlFile != null) (forAll {
@@ -40,7 +41,17 @@ in
             maxmemory-policy = mkDefault "allkeys-lru";
           };
         };
-        systemd.services = lib.listToAttrs (
+        systemd.services = {
+          # NixOS's unit stays away once it has died.
+          ${unit} = {
+            startLimitIntervalSec = mkDefault 0;
+            serviceConfig = {
+              Restart = mkDefault "always";
+              RestartSec = mkDefault 2;
+            };
+          };
+        }
+        // lib.listToAttrs (
           map (
             name:
             lib.nameValuePair (facts.unitOf name) {

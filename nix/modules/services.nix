@@ -218,13 +218,15 @@ in
               })
             ];
 
-            # Its example orders by itself, which is for paper alone.
+            # One of its examples orders by itself, which is for paper alone.
             pipeline-service =
               lib.optionalAttrs (facts.settingsOf "pipeline-service" ? PIPELINE_EXAMPLES_ORDERS)
                 {
-                  settings.PIPELINE_EXAMPLES_ORDERS = mkDefault (
-                    cfg.trading.mode == "paper" && cfg.services.simulator.enable
-                  );
+                  settings.PIPELINE_EXAMPLES_ORDERS =
+                    let
+                      inherit (cfg.services.order-service) enable settings;
+                    in
+                    mkDefault (enable && settings.TRADING_MODE == "paper" && settings.BINGX_API_URL == simulatorUrl);
                 };
 
             signal-service = mkMerge [

@@ -7,5 +7,6 @@ export PATH="/nix/store/crypto-telemetry-0.1.0/bin:/nix/store/otelcol/bin:/nix/s
 
 # As it was called: a path in the store, where `nix run` found it, works when it is typed again.
 export CRYPTO_TELEMETRY_COMMAND=${CRYPTO_TELEMETRY_COMMAND:-$0}
+
 exec bash /nix/store/source/scripts/stack.sh  "$@"
 
