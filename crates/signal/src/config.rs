@@ -6,6 +6,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use bus::BusSettings;
+use cache::CacheSettings;
 use clap::Args;
 use domain::Symbol;
 use ipnet::IpNet;
@@ -32,6 +33,10 @@ pub struct Config {
     /// Where signals are published for pipelines.
     #[command(flatten)]
     pub bus: BusSettings,
+
+    /// Where instances share which alerts have come.
+    #[command(flatten)]
+    pub cache: CacheSettings,
 
     /// Base URL of order-service, which executes the signals
     #[arg(long, env = "ORDER_URL", default_value = "http://127.0.0.1:5002", value_parser = http_url, help_heading = "Signals")]
@@ -121,6 +126,7 @@ impl Config {
             server: ServerSettings::ephemeral(),
             database,
             bus,
+            cache: CacheSettings::none(),
             order_url,
             symbols: ["BTCUSDT", "ETHUSDT", "SOLUSDT"].iter().filter_map(|symbol| symbol.parse().ok()).collect(),
             retention_days: 90,

@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use actix_web::HttpResponse;
 use bus::{Bus, BusSettings};
+use cache::Cache;
+use cache::testing::{Kept, Server};
 use domain::trading::Signal;
 use secrecy::SecretString;
 use serde_json::json;
@@ -16,6 +18,7 @@ use url::Url;
 use web::testing::{Killed, eventually, fake};
 use web::{Background, CancellationToken};
 
+use crate::alerts::Alerts;
 use crate::dispatch::Dispatch;
 use crate::error::IngestError;
 use crate::hooks::Hooks;
@@ -83,6 +86,10 @@ struct Process {
 
 impl Process {
     async fn start(test: &TestDatabase, orders: &Url) -> Self {
+        Self::start_with(test, orders, Cache::default()).await
+    }
+
+    async fn start_with(test: &TestDatabase, orders: &Url, cache: Cache) -> Self {
         // What a process that was killed holds is free the sooner.
         let settings = DatabaseSettings {
             database_acquire_timeout_ms: 1_500,
@@ -98,7 +105,8 @@ impl Process {
         let dispatch = Dispatch::new(database.clone(), orders, signals, queue.clone());
         let bus = Bus::open(crate::NAME, &BusSettings::at(test.url())).unwrap();
         let publisher = Publisher::new(database.clone(), bus, Duration::from_secs(5)).unwrap();
-        let intake = Intake::new(database.clone(), dispatch.clone(), publisher, queue, Vec::new());
+        let alerts = Alerts::new(cache);
+        let intake = Intake::new(database.clone(), dispatch.clone(), publisher, alerts, queue, Vec::new());
         Self { hooks: Hooks::new(database.clone()), database, intake, dispatch, background }
     }
 
@@ -149,12 +157,19 @@ fn killed_at_every_step_of_taking_an_alert() {
         let process = Process::start(&database, &url).await;
         let token = process.hooks.create("crashes".to_owned().try_into().unwrap()).await.unwrap().1;
         process.end().await;
+        // Where there is a Redis, with it: then nothing stands there that is not in the database.
+        let redis = Server::start();
+        let kept = match &redis {
+            Some(redis) => Some(Kept::open(&redis.settings()).connected().await),
+            None => None,
+        };
+        let cache = kept.as_ref().map(|kept| kept.cache.clone()).unwrap_or_default();
         let (mut answered, mut sent) = (BTreeMap::new(), 0);
         // How many steps there are depends on what the database has ready: more than once through all of them.
         for _ in 0..4 {
             for steps in 0.. {
                 assert!(steps < ENDLESS, "it never ends");
-                let process = Process::start(&database, &url).await;
+                let process = Process::start_with(&database, &url, cache.clone()).await;
                 let ended = Killed::after(steps, process.take(&token, &alert(sent))).await;
                 process.end().await;
                 sent += 1;
@@ -172,8 +187,19 @@ fn killed_at_every_step_of_taking_an_alert() {
         }
         let killed = sent - answered.len();
         assert!(killed > 10, "{killed} were killed");
+        let process = Process::start_with(&database, &url, cache).await;
+        if let Some(redis) = &redis {
+            let shared = redis.keys();
+            assert!(shared.len() >= answered.len(), "{} of {} that were answered", shared.len(), answered.len());
+            for key in shared {
+                let shared: serde_json::Value = serde_json::from_str(&redis.ask::<String>(&["GET", &key])).unwrap();
+                let id = shared["value"]["signal_id"].as_str().unwrap().to_owned();
+                let statement =
+                    Statement::new(QueryType::Select, "signals", "SELECT COUNT(*) FROM signals WHERE id = $1").bind(id);
+                assert_eq!(process.database.fetch_one::<(i64,)>(statement).await.unwrap().0, 1, "{shared}");
+            }
+        }
         // The sender sends all of them again, and once more.
-        let process = Process::start(&database, &url).await;
         let mut accepted = BTreeSet::new();
         for number in 0..sent {
             let again = process.taken(&token, &alert(number)).await;
@@ -198,6 +224,34 @@ fn killed_at_every_step_of_taking_an_alert() {
         stop.cancel();
         delivering.await.unwrap();
         assert_eq!(orders.times(), accepted.into_iter().map(|id| (id, 1)).collect(), "each once, and no other");
+        process.end().await;
+    });
+}
+
+/// What stands in the cache is in the database: it is put there after the commit, and not where that fails.
+#[test]
+fn a_commit_that_fails_shares_nothing() {
+    run(async |database| {
+        let Some(redis) = Server::start() else { return };
+        let kept = Kept::open(&redis.settings()).connected().await;
+        let process = Process::start_with(&database, &Orders::default().start(), kept.cache.clone()).await;
+        let token = process.hooks.create("crashes".to_owned().try_into().unwrap()).await.unwrap().1;
+        let execute =
+            async |sql| process.database.execute(Statement::new(QueryType::Insert, "trap", sql)).await.unwrap();
+        // Every signal brings a row with it that is looked at when everything else is done.
+        execute("CREATE TABLE trap (x BIGINT PRIMARY KEY, missing BIGINT REFERENCES trap (x) DEFERRABLE INITIALLY DEFERRED)").await;
+        if database.engine() == "sqlite" {
+            execute("CREATE TRIGGER trap AFTER INSERT ON signals BEGIN INSERT INTO trap VALUES (1, 2); END").await;
+        } else {
+            execute("CREATE FUNCTION trap() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN INSERT INTO trap VALUES (1, 2); RETURN NULL; END'").await;
+            execute("CREATE TRIGGER trap AFTER INSERT ON signals FOR EACH ROW EXECUTE FUNCTION trap()").await;
+        }
+        let refused = process.take(&token, &alert(0)).await.unwrap_err();
+        assert!(refused.is_failure(), "{refused}");
+        assert!(redis.keys().is_empty(), "{:?}", redis.keys());
+        execute(if database.engine() == "sqlite" { "DROP TRIGGER trap" } else { "DROP TRIGGER trap ON signals" }).await;
+        assert!(!process.taken(&token, &alert(0)).await.duplicate);
+        assert_eq!(redis.keys().len(), 1);
         process.end().await;
     });
 }

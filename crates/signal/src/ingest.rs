@@ -15,6 +15,7 @@ use telemetry::metrics::signal::{DUPLICATES, INGESTED};
 use tracing::Span;
 use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 
+use crate::alerts::{Alerts, First};
 use crate::dispatch::Dispatch;
 use crate::error::IngestError;
 use crate::hooks::{self, Known};
@@ -51,6 +52,7 @@ pub(crate) struct Intake {
     database: Database,
     dispatch: Dispatch,
     publisher: Publisher,
+    alerts: Alerts,
     queue: Queue,
     symbols: BTreeSet<Symbol>,
 }
@@ -60,22 +62,29 @@ impl Intake {
         database: Database,
         dispatch: Dispatch,
         publisher: Publisher,
+        alerts: Alerts,
         queue: Queue,
         symbols: Vec<Symbol>,
     ) -> Self {
-        Self { database, dispatch, publisher, queue, symbols: symbols.into_iter().collect() }
+        Self { database, dispatch, publisher, alerts, queue, symbols: symbols.into_iter().collect() }
     }
 
     /// Writes an alert down, unless it was before.
     pub(crate) async fn take(&self, hook: &Known, alert: Alert, body: &[u8]) -> Result<Taken, IngestError> {
         let now = Utc::now();
         let (key, known_for) = key(&hook.id, &alert, body);
-        let signal_id = DecisionId::from_bytes(rand::random());
+        if let Some(first) = self.alerts.find(&key).await {
+            return Ok(repeated(first));
+        }
+        let (signal_id, expires_at) = (DecisionId::from_bytes(rand::random()), now + known_for);
         let mut transaction = self.database.begin().await?;
-        if !keys::take(&mut transaction, &key, &signal_id, now, now + known_for).await? {
-            let first = keys::first(&mut transaction, &key).await?;
+        if !keys::take(&mut transaction, &key, &signal_id, now, expires_at).await? {
+            let keys::First { signal_id, traceparent, expires_at } = keys::first(&mut transaction, &key).await?;
             transaction.rollback().await?;
-            return repeated(first);
+            let signal_id = signal_id.parse().map_err(|_| IngestError::Kept("a signal's id"))?;
+            let first = First { signal_id, traceparent };
+            self.alerts.put(&key, &first, expires_at).await;
+            return Ok(repeated(first));
         }
         let signal = signal(signal_id, hook, alert, now);
         if !hooks::used(&mut transaction, &hook.id, now).await? {
@@ -93,7 +102,9 @@ impl Intake {
         INGESTED.add(1, &[("symbol", symbol), ("action", signal.action.as_str())]);
         self.queue.changed();
         show(&signal.signal_id, false);
-        Ok(Taken { signal_id: signal.signal_id, duplicate: false })
+        let first = First { signal_id: signal.signal_id, traceparent };
+        self.alerts.put(&key, &first, expires_at).await;
+        Ok(Taken { signal_id: first.signal_id, duplicate: false })
     }
 }
 
@@ -145,16 +156,15 @@ fn key(hook_id: &str, alert: &Alert, body: &[u8]) -> (String, Duration) {
 }
 
 /// The alert came before: the first one's id, and a link to its span.
-fn repeated(first: keys::First) -> Result<Taken, IngestError> {
-    let signal_id: DecisionId = first.signal_id.parse().map_err(|_| IngestError::Kept("a signal's id"))?;
+fn repeated(first: First) -> Taken {
     DUPLICATES.add(1, &[]);
-    show(&signal_id, true);
+    show(&first.signal_id, true);
     if let Some(traceparent) = first.traceparent {
         let headers = HashMap::from([("traceparent".to_owned(), traceparent)]);
         let context = telemetry::propagation::extract(&headers);
         Span::current().add_link(context.span().span_context().clone());
     }
-    Ok(Taken { signal_id, duplicate: true })
+    Taken { signal_id: first.signal_id, duplicate: true }
 }
 
 fn show(signal_id: &DecisionId, duplicate: bool) {

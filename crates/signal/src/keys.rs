@@ -11,6 +11,8 @@ const TABLE: &str = "signal_keys";
 pub(crate) struct First {
     pub(crate) signal_id: String,
     pub(crate) traceparent: Option<String>,
+    /// When the key is forgotten.
+    pub(crate) expires_at: DateTime<Utc>,
 }
 
 /// Takes a key for a signal. Of two at the same time, on either engine, one gets it: the other waits until the first is
@@ -41,7 +43,7 @@ pub(crate) async fn first(transaction: &mut Transaction, key: &str) -> Result<Fi
     let statement = Statement::new(
         QueryType::Select,
         TABLE,
-        "SELECT k.signal_id AS signal_id, s.traceparent AS traceparent FROM signal_keys k \
+        "SELECT k.signal_id AS signal_id, s.traceparent AS traceparent, k.expires_at AS expires_at FROM signal_keys k \
          LEFT JOIN signals s ON s.id = k.signal_id WHERE k.key = $1",
     )
     .bind(key);

@@ -3,9 +3,11 @@
 //! `POST /webhooks/tradingview/{token}` knows who sends (hooks.rs, access.rs), understands what is said (message/), and
 //! writes the signal, the key that tells a repetition, and an outbox entry in one transaction (ingest.rs). Nothing of that
 //! waits for anybody outside. What is accepted is handed to order-service by the outbox, in the order of each symbol and in
-//! the trace of its alert (dispatch.rs); by another it is published on the bus, for pipelines (publish.rs).
+//! the trace of its alert (dispatch.rs); by another it is published on the bus, for pipelines (publish.rs). An alert that
+//! comes again is known by a cache that instances share, where there is one (alerts.rs), or else by the database.
 
 mod access;
+mod alerts;
 mod config;
 #[cfg(test)]
 mod crashes;
@@ -29,11 +31,13 @@ use std::time::Duration;
 
 use actix_web::web::Data;
 use bus::Bus;
+use cache::Cache;
 use storage::{Database, Migration, outbox};
 use utoipa::OpenApi as _;
 use web::{Background, Edge, Readiness, RunningServer, Service, StartError};
 
 use access::Access;
+use alerts::Alerts;
 pub use config::{AccessSettings, Config, Source};
 use dispatch::Dispatch;
 use hooks::Hooks;
@@ -73,9 +77,11 @@ fn migrations() -> Vec<Migration> {
 pub async fn start(config: Config) -> Result<RunningServer, StartError> {
     let access = Access::new(&config.access)?;
     let bus = Bus::open(NAME, &config.bus)?;
+    let cache = Cache::open(&config.cache)?;
     let database = Database::open(NAME, &config.database, migrations())?;
     let mut background = Background::new();
     background.spawn("bus", |stop| bus.clone().keep_up(stop));
+    background.spawn("cache", |stop| cache.clone().keep_up(stop));
     background.spawn("database", |stop| database.clone().keep_up(stop));
     let signals = Signals::new(database.clone());
     let queue = Queue::new(signals.clone());
@@ -89,13 +95,14 @@ pub async fn start(config: Config) -> Result<RunningServer, StartError> {
     background.spawn("retention", |stop| {
         retention::keep_small(database.clone(), signals.clone(), dispatch.clone(), config.retention(), stop)
     });
-    let readiness = bus.noted_in(dispatch.checked_in(database.checked_in(Readiness::new())));
+    let readiness = cache.noted_in(bus.noted_in(dispatch.checked_in(database.checked_in(Readiness::new()))));
     let hooks = Hooks::new(database.clone());
     let edge = Edge::new({
         let access = access.clone();
         move |request| access.client(request.peer_addr(), request.headers())
     });
-    let intake = Data::new(Intake::new(database, dispatch.clone(), publisher, queue, config.symbols));
+    let alerts = Alerts::new(cache);
+    let intake = Data::new(Intake::new(database, dispatch.clone(), publisher, alerts, queue, config.symbols));
     let (access, hooks, signals) = (Data::new(access), Data::new(hooks), Data::new(signals));
     let (dispatch, rate) = (Data::new(dispatch), Data::new(Rate::new(config.hook_rate_per_minute)));
     let openapi = webhook::Api::openapi().merge_from(hook_routes::Api::openapi()).merge_from(routes::Api::openapi());

@@ -31,7 +31,10 @@ async fn what_waits_is_counted_and_its_age_grows() {
             }
         }
     });
-    let server = signal::start(signal::Config::ephemeral(database.settings(), bus::BusSettings::at(database.url()), orders)).await.unwrap();
+    let server =
+        signal::start(signal::Config::ephemeral(database.settings(), bus::BusSettings::at(database.url()), orders))
+            .await
+            .unwrap();
     ready(&server).await;
     let hook = post(&url(&server, "/v1/hooks"), &json!({"name": "gauges"})).await.json();
     let path = url(&server, hook["path"].as_str().unwrap());

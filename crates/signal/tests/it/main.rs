@@ -6,6 +6,7 @@ mod delivery;
 mod flood;
 mod hooks;
 mod published;
+mod shared;
 mod spans;
 mod webhook;
 mod world;
@@ -36,6 +37,9 @@ fn main() -> ExitCode {
         test!(delivery::a_restart_loses_nothing_that_was_accepted),
         test!(published::an_alert_is_published_once_in_its_trace),
         test!(published::the_bus_away_holds_up_no_order_and_is_made_up_for),
+        test!(shared::an_alert_that_one_has_taken_another_knows),
+        test!(shared::a_cache_that_dies_lets_no_alert_in_twice),
+        test!(shared::what_is_refused_is_not_shared).only_sqlite(),
         test!(spans::an_alert_its_repetition_and_its_delivery_are_seen),
         test!(spans::no_token_and_no_key_is_seen_anywhere),
         test!(spans::a_database_that_is_held_is_on_the_span_and_loses_nothing),

@@ -30,7 +30,8 @@ async fn on_the_bus(settings: &BusSettings, wanted: usize) -> Vec<(SignalEvent, 
 pub(crate) async fn an_alert_is_published_once_in_its_trace(database: TestDatabase) {
     let world = World::start(&database).await;
     let (_, path) = world.hook("published").await;
-    let text = "ticker=BTCUSDT action=buy timenow=2026-01-31T12:00:00Z price=104250.12 interval=5 comment=\"up it goes\"";
+    let text =
+        "ticker=BTCUSDT action=buy timenow=2026-01-31T12:00:00Z price=104250.12 interval=5 comment=\"up it goes\"";
     let traceparent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
     let headers = [("content-type", "text/plain"), ("traceparent", traceparent)];
     let first = world.call("POST", &path, &headers, text.as_bytes().to_vec()).await.json();

@@ -222,7 +222,9 @@ pub(crate) async fn without_a_database_it_is_to_be_sent_again(_database: TestDat
     // Nobody listens there.
     let away = DatabaseSettings::at("postgres://nobody@127.0.0.1:1/none");
     let nobody = "http://127.0.0.1:1/".parse().unwrap();
-    let server = signal::start(signal::Config::ephemeral(away, bus::BusSettings::at("kafka://127.0.0.1:1"), nobody)).await.unwrap();
+    let server = signal::start(signal::Config::ephemeral(away, bus::BusSettings::at("kafka://127.0.0.1:1"), nobody))
+        .await
+        .unwrap();
     let path = web::testing::url(&server, "/webhooks/tradingview/x");
     let answer = web::testing::post(&path, &json!({"ticker": "BTCUSDT", "action": "buy"})).await;
     drop(answer.problem(503, "database_away"));
