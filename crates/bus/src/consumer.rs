@@ -13,7 +13,7 @@ pub struct ConsumerSettings {
     pub topic: String,
     /// The group: its members share the topic's partitions, and it remembers how far it has read.
     pub group: String,
-    /// Most messages of a batch.
+    /// Most messages of a batch; it has fewer where they are large: no further one once it has 8 MiB.
     pub max_batch: usize,
     /// Longest wait for the first message of a batch.
     pub max_wait: Duration,

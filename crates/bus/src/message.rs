@@ -10,6 +10,9 @@ use crate::BusError;
 /// everything around it), the same on every engine.
 pub(crate) const LARGEST_BYTES: usize = 900_000;
 
+/// Bytes after which a batch takes no further message: however many may be read at once, they have to fit into memory.
+pub(crate) const LARGEST_BATCH_BYTES: usize = 8 << 20;
+
 /// A message that is to be published.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct NewMessage {
@@ -118,10 +121,21 @@ pub struct Batch {
     generations: Vec<i64>,
 }
 
+/// How much of a batch a message is.
+fn weight(message: &Message) -> usize {
+    let headers: usize = message.headers.iter().map(|(name, value)| name.len() + value.len()).sum();
+    message.payload.len() + message.key.as_ref().map_or(0, String::len) + headers
+}
+
 impl Batch {
     pub(crate) fn push(&mut self, message: Message, generation: i64) {
         self.messages.push(message);
         self.generations.push(generation);
+    }
+
+    /// Its messages' bytes.
+    pub(crate) fn bytes(&self) -> usize {
+        self.messages.iter().map(weight).sum()
     }
 
     /// Its messages.

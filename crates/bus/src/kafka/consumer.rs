@@ -19,7 +19,7 @@ use super::held::Held;
 use super::reason::{is_fatal, is_fencing, reason};
 use super::standing::Asked;
 use super::{Kafka, blocking};
-use crate::message::{End, Message};
+use crate::message::{End, LARGEST_BATCH_BYTES, Message};
 use crate::observe::Reader;
 use crate::{Batch, BusError, ConsumerSettings, Standing};
 
@@ -68,9 +68,13 @@ impl KafkaConsumer {
                 Ok(message) => self.accept(&message?, held, &mut batch),
             }
             // What else is there already; nothing is waited for, so that whoever drops this future loses nothing.
-            while batch.len() < self.settings.max_batch {
+            let mut bytes = batch.bytes();
+            while batch.len() < self.settings.max_batch && bytes < LARGEST_BATCH_BYTES {
                 match client.recv().now_or_never() {
-                    Some(Ok(message)) => self.accept(&message, held, &mut batch),
+                    Some(Ok(message)) => {
+                        bytes += message.payload_len() + message.key_len();
+                        self.accept(&message, held, &mut batch);
+                    }
                     // If it lasts it comes again; what was read is handed out first.
                     Some(Err(error)) => tracing::debug!(error = %error, "a consumer of Kafka"),
                     None => break,

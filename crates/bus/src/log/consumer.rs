@@ -8,10 +8,10 @@ use tokio::time::Instant;
 
 use super::Log;
 use super::membership::Membership;
-use super::read::{Row, number};
+use super::read::{Row, number, weight};
 use super::share::{Owned, Share};
 use super::wake::Wake;
-use crate::message::{End, Message};
+use crate::message::{End, LARGEST_BATCH_BYTES, Message};
 use crate::observe::Reader;
 use crate::{Batch, BusError, ConsumerSettings, Standing};
 
@@ -101,15 +101,17 @@ impl LogConsumer {
         ready.rotate_left(first);
         let count = ready.len();
         let mut read = Vec::with_capacity(count);
-        let mut room = self.settings.max_batch.max(1);
+        let (mut room, mut light) = (self.settings.max_batch.max(1), LARGEST_BATCH_BYTES);
         for (index, (part, end, owned)) in ready.into_iter().enumerate() {
-            if room == 0 {
+            if room == 0 || light == 0 {
                 break;
             }
             // What is left of the batch is for those that are left.
             let limit = room.div_ceil(count - index);
-            let rows = log.messages(topic, part, owned.position, limit).await?;
+            let bytes = light.div_ceil(count - index);
+            let rows = log.messages(topic, part, owned.position, limit, bytes).await?;
             room = room.saturating_sub(rows.len());
+            light = light.saturating_sub(rows.iter().map(weight).sum());
             read.push((part, end, owned, rows));
         }
         // Nothing is waited for from here on: whoever drops this future before has read nothing.

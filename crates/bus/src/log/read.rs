@@ -17,6 +17,11 @@ pub(super) type Row = (i64, Option<String>, String, String, DateTime<Utc>);
 /// A partition as it stands: number, committed, end, and when the oldest message that is not committed was published.
 type Stands = (i64, i64, i64, Option<DateTime<Utc>>);
 
+/// How much of a batch a message is.
+pub(super) fn weight((_, _, headers, payload, _): &Row) -> usize {
+    headers.len() + payload.len()
+}
+
 /// All of these are measured and none is traced: nobody asked for them, and they come again and again.
 impl Log {
     /// The offset that the next message of each partition gets.
@@ -29,15 +34,29 @@ impl Log {
         Ok(self.database.quietly(select.bind(topic)).await?)
     }
 
-    pub(super) async fn messages(&self, topic: &str, part: i64, from: i64, limit: usize) -> Result<Vec<Row>, BusError> {
+    /// The next messages of a partition: at most so many, and none behind those that have so many bytes together.
+    pub(super) async fn messages(
+        &self,
+        topic: &str,
+        part: i64,
+        from: i64,
+        limit: usize,
+        bytes: usize,
+    ) -> Result<Vec<Row>, BusError> {
         let select = Statement::new(
             QueryType::Select,
             MESSAGES,
-            "SELECT message_offset, key, headers, payload, published_at FROM bus_messages \
-             WHERE topic = $1 AND part = $2 AND message_offset >= $3 ORDER BY message_offset LIMIT $4",
+            "SELECT message_offset, key, headers, payload, published_at FROM (\
+             SELECT message_offset, key, headers, payload, published_at, \
+             SUM(OCTET_LENGTH(payload) + OCTET_LENGTH(headers)) OVER (ORDER BY message_offset) \
+             - OCTET_LENGTH(payload) - OCTET_LENGTH(headers) AS before FROM (\
+             SELECT message_offset, key, headers, payload, published_at FROM bus_messages \
+             WHERE topic = $1 AND part = $2 AND message_offset >= $3 ORDER BY message_offset LIMIT $4) AS next) AS summed \
+             WHERE before < $5 ORDER BY message_offset",
         );
-        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        Ok(self.database.quietly(select.bind(topic).bind(part).bind(from).bind(limit)).await?)
+        let most = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
+        let select = select.bind(topic).bind(part).bind(from).bind(most(limit)).bind(most(bytes));
+        Ok(self.database.quietly(select).await?)
     }
 
     /// Commits in one partition; never back to before what is committed. Tells whether it is still this member's.

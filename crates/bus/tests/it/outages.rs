@@ -1,6 +1,8 @@
 //! A bus that is away: its server, that of this test alone, is ended and started again.
 
-use std::collections::BTreeSet;
+use std::cell::{Cell, RefCell};
+use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -105,6 +107,89 @@ pub(crate) async fn a_bus_that_goes_away_comes_back(test: TestBus) {
             Err(error) => assert!(error.is_passing() || matches!(error, BusError::Fenced { .. }), "{error}"),
         }
         (0..10).all(|number| seen.contains(&format!("k:{number}"))).then_some(())
+    })
+    .await;
+}
+
+/// The server is killed (SIGKILL) while messages are published and read, and starts again on what it has written: what it
+/// had taken is not lost, in its order, and both sides go on.
+pub(crate) async fn what_is_under_way_when_it_is_killed_comes_through(test: TestBus) {
+    const MESSAGES: u32 = 300;
+    const KEYS: [&str; 2] = ["a", "b"];
+    let (server, url) = Server::start(test.engine()).await;
+    let settings = BusSettings { bus_url: url.into(), bus_publish_timeout_ms: LIMIT_MS, ..test.settings() };
+    let (kept, topic) = (Kept::open(&settings), name("killed"));
+    eventually("it is ready", async || kept.bus.ready().await.ok()).await;
+    let (taken, failed) = (Rc::new(Cell::new(0)), Rc::new(Cell::new(0)));
+    let publisher = actix_web::rt::spawn({
+        let (bus, topic, taken, failed) = (kept.bus.clone(), topic.clone(), Rc::clone(&taken), Rc::clone(&failed));
+        async move {
+            for number in 0..MESSAGES {
+                let key = KEYS[number as usize % KEYS.len()];
+                let message = NewMessage::new(key, format!("{key}:{number}"));
+                // As an outbox does it: the same again until it is taken.
+                while let Err(error) = bus.publish(&topic, message.clone()).await {
+                    assert!(error.is_passing(), "{error}");
+                    failed.set(failed.get() + 1);
+                    actix_web::rt::time::sleep(Duration::from_millis(20)).await;
+                }
+                taken.set(number + 1);
+            }
+        }
+    });
+    let (seen, committed) = (Rc::new(RefCell::new(Vec::<String>::new())), Rc::new(Cell::new(0)));
+    let reader = actix_web::rt::spawn({
+        let (mut consumer, seen, committed) =
+            (kept.consumer(&topic, "readers"), Rc::clone(&seen), Rc::clone(&committed));
+        async move {
+            let all = || seen.borrow().iter().collect::<BTreeSet<_>>().len() == MESSAGES as usize;
+            loop {
+                match consumer.next().await {
+                    Ok(batch) if batch.is_empty() && all() => return consumer,
+                    Ok(batch) => {
+                        seen.borrow_mut().extend(batch.messages().iter().map(text));
+                        match consumer.commit(&batch).await {
+                            Ok(()) => committed.set(committed.get() + batch.len()),
+                            // It comes again, to whoever has the partitions then.
+                            Err(error) => {
+                                assert!(error.is_passing() || matches!(error, BusError::Fenced { .. }), "{error}");
+                                while let Err(error) = consumer.rewind().await {
+                                    assert!(error.is_passing(), "{error}");
+                                    actix_web::rt::time::sleep(Duration::from_millis(20)).await;
+                                }
+                            }
+                        }
+                    }
+                    Err(error) => {
+                        assert!(error.is_passing(), "{error}");
+                        actix_web::rt::time::sleep(Duration::from_millis(20)).await;
+                    }
+                }
+            }
+        }
+    });
+    eventually("both are in the middle", async || (taken.get() >= 100 && committed.get() >= 50).then_some(())).await;
+    server.crash().await;
+    eventually("it is noticed", async || (failed.get() >= 1).then_some(())).await;
+    assert!(taken.get() < MESSAGES);
+    server.start_again().await;
+    publisher.await.unwrap();
+    let consumer = reader.await.unwrap();
+    let mut first: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    for text in seen.borrow().iter() {
+        let of_key = first.entry(if text.starts_with('a') { "a" } else { "b" }).or_default();
+        if !of_key.contains(text) {
+            of_key.push(text.clone());
+        }
+    }
+    for (place, key) in (0..).zip(KEYS) {
+        let expected: Vec<String> =
+            (place..MESSAGES).step_by(KEYS.len()).map(|number| format!("{key}:{number}")).collect();
+        assert_eq!(first[key], expected, "in their order");
+    }
+    // All of it is committed.
+    eventually("nothing is left", async || {
+        consumer.standing().await.ok().filter(|standing| standing.lag_messages == 0 && !standing.partitions.is_empty())
     })
     .await;
 }

@@ -92,6 +92,29 @@ pub(crate) async fn a_message_that_is_too_large_is_refused(test: TestBus) {
     assert!(next(&mut consumer).await.is_empty());
 }
 
+/// However many may be read at once, they have to fit into memory.
+pub(crate) async fn a_batch_of_large_messages_is_short(test: TestBus) {
+    let (kept, topic) = (test.open(), name("heavy"));
+    let payload = |number: usize| format!("{number:02}{}", "x".repeat(800_000));
+    for number in 0..24 {
+        let message = NewMessage::new("k", payload(number));
+        done("publishing", async || kept.bus.publish(&topic, message.clone()).await).await;
+    }
+    let (group, max_wait) = ("readers".to_owned(), Duration::from_millis(500));
+    let settings = ConsumerSettings { topic: topic.clone(), group, max_batch: 100, max_wait };
+    let mut consumer = kept.bus.consumer(settings).unwrap();
+    let mut read = Vec::new();
+    while read.len() < 24 {
+        let batch = next(&mut consumer).await;
+        let bytes: usize = batch.messages().iter().map(|message| message.payload.len()).sum();
+        // The last of them may begin just before the bound.
+        assert!(bytes < 9 << 20, "{} messages of {bytes} bytes", batch.len());
+        done("committing", async || consumer.commit(&batch).await).await;
+        read.extend(batch.messages().iter().map(|message| text(message)[..2].to_owned()));
+    }
+    assert_eq!(read, (0..24).map(|number| format!("{number:02}")).collect::<Vec<_>>(), "each, in their order");
+}
+
 pub(crate) async fn names_that_cannot_be_are_refused(test: TestBus) {
     let kept = test.open();
     for topic in ["", "..", "a b", "\u{e9}", &"x".repeat(250)] {
