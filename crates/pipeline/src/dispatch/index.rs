@@ -71,7 +71,7 @@ pub(crate) struct Periodic {
 
 /// What can set pipelines off, and which.
 #[derive(Debug, Default)]
-pub(crate) struct Index {
+pub struct Index {
     slots: Vec<Option<Entry>>,
     /// Slots of nobody.
     free: Vec<u32>,
@@ -97,12 +97,14 @@ pub(crate) fn id(number: u128) -> Option<PipelineId> {
 impl Index {
     /// One that is filled at once: much quicker than putting many into one that is in use. Matches nothing before
     /// [`Index::filled`].
-    pub(crate) fn filling() -> Self {
+    #[must_use]
+    pub fn filling() -> Self {
         Self { filling: true, ..Self::default() }
     }
 
     /// Puts what was filled in order.
-    pub(crate) fn filled(mut self) -> Self {
+    #[must_use]
+    pub fn filled(mut self) -> Self {
         let slots = &self.slots;
         self.lists.retain(|_, list| {
             list.retain(|place| slots.get(place.slot as usize).is_some_and(Option::is_some));
@@ -117,7 +119,7 @@ impl Index {
     }
 
     /// Puts a pipeline as it is now, whatever was known of it. One that is not enabled is not remembered.
-    pub(crate) fn put(&mut self, pipeline: &Pipeline) {
+    pub fn put(&mut self, pipeline: &Pipeline) {
         self.remove(&pipeline.pipeline_id);
         let Some(id) = number(&pipeline.pipeline_id) else { return };
         if !pipeline.request.enabled {
@@ -155,7 +157,7 @@ impl Index {
     }
 
     /// Forgets a pipeline.
-    pub(crate) fn remove(&mut self, id: &PipelineId) {
+    pub fn remove(&mut self, id: &PipelineId) {
         let Some(id) = number(id) else { return };
         self.periodic.remove(&id);
         let Some(slot) = self.by_id.remove(&id) else { return };
@@ -192,7 +194,8 @@ impl Index {
     }
 
     /// The pipelines that a signal sets off, each once.
-    pub(crate) fn matching(&self, signal: &SignalEvent) -> Vec<PipelineId> {
+    #[must_use]
+    pub fn matching(&self, signal: &SignalEvent) -> Vec<PipelineId> {
         if self.filling {
             return Vec::new();
         }
@@ -209,17 +212,20 @@ impl Index {
     }
 
     /// How many pipelines signals set off.
-    pub(crate) fn on_signals(&self) -> usize {
+    #[must_use]
+    pub fn on_signals(&self) -> usize {
         self.by_id.len()
     }
 
     /// How many pipelines a clock sets off.
-    pub(crate) fn on_clocks(&self) -> usize {
+    #[must_use]
+    pub fn on_clocks(&self) -> usize {
         self.periodic.len()
     }
 
     /// Memory that it takes, with what is set aside and not used yet.
-    pub(crate) fn size_bytes(&self) -> usize {
+    #[must_use]
+    pub fn size_bytes(&self) -> usize {
         let words = |known: &HashMap<Box<str>, Word>| {
             table::<(Box<str>, Word)>(known.capacity()) + known.keys().map(|word| word.len()).sum::<usize>()
         };
