@@ -122,6 +122,7 @@ fn signal(signal_id: DecisionId, hook: &Known, alert: Alert, received_at: DateTi
         sender_order_id: alert.order_id,
         comment: alert.comment,
         interval: alert.interval,
+        paper_only: false,
         alerted_at: alert.alerted_at,
         received_at,
     }

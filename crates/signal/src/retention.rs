@@ -116,6 +116,7 @@ mod tests {
                 sender_order_id: None,
                 comment: None,
                 interval: None,
+                paper_only: false,
                 alerted_at: None,
                 received_at: now,
             };

@@ -133,7 +133,7 @@ fn check_steps(steps: &[Step], has_signal: bool, findings: &mut Findings) {
                 let needs = "needs a trigger by signal, and a technical_analysis or llm_decision before it";
                 findings.expect(can_agree, at("agrees_with_signal"), needs);
             }
-            Agent::PlaceOrder { size } => {
+            Agent::PlaceOrder { size, .. } => {
                 let needs = "needs a trigger by signal, or a technical_analysis or llm_decision before it";
                 findings.expect(has_signal || has_decision, at("agent"), needs);
                 if let Some(OrderSize::Quantity(number) | OrderSize::Notional(number)) = size {

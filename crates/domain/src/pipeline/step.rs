@@ -52,6 +52,9 @@ pub enum Agent {
         /// How much; order-service's default size when left out. A signal to close closes all, whatever stands here.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         size: Option<OrderSize>,
+        /// Whether nothing is to be ordered where order-service trades live.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        paper_only: bool,
     },
     /// Has the bot tell the chats that are told of orders.
     Notify {

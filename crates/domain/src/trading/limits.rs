@@ -92,11 +92,13 @@ pub enum RefusalCode {
     QuantityTooSmall,
     /// market-data-service does not serve the symbol.
     UnknownSymbol,
+    /// It must not be traded with real money, and trading is live.
+    PaperOnly,
 }
 
 impl RefusalCode {
     /// Every code.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::TradingHalted,
         Self::ReducingOnly,
         Self::SymbolNotAllowed,
@@ -109,6 +111,7 @@ impl RefusalCode {
         Self::NothingToClose,
         Self::QuantityTooSmall,
         Self::UnknownSymbol,
+        Self::PaperOnly,
     ];
 
     /// As JSON, databases and metrics have it.
@@ -127,6 +130,7 @@ impl RefusalCode {
             Self::NothingToClose => "nothing_to_close",
             Self::QuantityTooSmall => "quantity_too_small",
             Self::UnknownSymbol => "unknown_symbol",
+            Self::PaperOnly => "paper_only",
         }
     }
 }

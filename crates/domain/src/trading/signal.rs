@@ -120,6 +120,9 @@ pub struct Signal {
     /// The chart's interval, in the sender's spelling.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub interval: Option<String>,
+    /// Whether it must not be traded with real money: refused where trading is live.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub paper_only: bool,
     /// When the sender says that it was sent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub alerted_at: Option<DateTime<Utc>>,

@@ -103,6 +103,7 @@ fn refusal_of(id: &str, signal_id: &str, hook: Option<&str>, detail: &str) -> Va
         sender_order_id: None,
         comment: None,
         interval: None,
+        paper_only: false,
         alerted_at: None,
         received_at: Utc::now(),
     };

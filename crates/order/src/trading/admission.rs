@@ -5,7 +5,7 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::trading::{Market, OrderKind, Refusal, RefusalCode, Side, Signal, SignalAction};
-use domain::{DecisionId, Symbol};
+use domain::{DecisionId, Symbol, TradingMode};
 use rust_decimal::{Decimal, RoundingStrategy};
 use storage::Transaction;
 
@@ -85,6 +85,10 @@ impl Behind {
         signal: &Signal,
         quote: Option<&Quote>,
     ) -> Result<Option<Sized>, Refusal> {
+        if signal.paper_only && rules.mode == TradingMode::Live {
+            let detail = "It is for paper only, and trading is live.";
+            return Err(Refusal::new(RefusalCode::PaperOnly, detail));
+        }
         let sized = match quote {
             Some(quote) => sized(rules, signal, self.held, quote.price),
             None => Ok(None),
@@ -240,6 +244,7 @@ mod tests {
             sender_order_id: None,
             comment: None,
             interval: None,
+            paper_only: false,
             alerted_at: None,
             received_at: Utc::now(),
         }

@@ -106,7 +106,10 @@ const AGENTS: [(&str, &[Member]); 6] = [
     ),
     (
         "place_order",
-        &[member("size", is::<Option<OrderSize>>, "is {\"quantity\": \"0.001\"} or {\"notional\": \"100\"}")],
+        &[
+            member("size", is::<Option<OrderSize>>, "is {\"quantity\": \"0.001\"} or {\"notional\": \"100\"}"),
+            member("paper_only", is::<bool>, "is true or false"),
+        ],
     ),
     ("notify", &[member("text", is::<Option<String>>, A_TEXT)]),
 ];

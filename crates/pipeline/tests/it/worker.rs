@@ -226,13 +226,15 @@ pub(crate) async fn what_steps_decide(database: TestDatabase) {
     // What the signal says is ordered where nothing was decided; closing is closing all.
     for (action, number) in [(SignalAction::Sell, 3), (SignalAction::Close, 4)] {
         let event = SignalEvent { action, ..signal(number) };
-        let sized = json!([{"name": "order", "agent": "place_order", "size": {"quantity": "0.5"}}]);
+        let sized =
+            json!([{"name": "order", "agent": "place_order", "size": {"quantity": "0.5"}, "paper_only": number == 4}]);
         let ended = floor.executed(sized, |_| {}, Some(&event)).await;
         assert_eq!(ended.status, ExecutionStatus::Success);
         let orders = floor.everybody.orders();
         let order = orders.iter().find(|order| order.action == action).unwrap();
         let quantity = (action == SignalAction::Sell).then(|| "0.5".parse().unwrap());
         assert_eq!((order.quantity, order.notional, order.alerted_at), (quantity, None, Some(event.generated_at)));
+        assert_eq!(order.paper_only, number == 4);
     }
 
     // A check that says no ends it well, and nothing behind it is done.

@@ -115,6 +115,7 @@ pub(crate) fn signal() -> Signal {
         sender_order_id: None,
         comment: Some("golden cross".to_owned()),
         interval: None,
+        paper_only: false,
         alerted_at: None,
         received_at: noon(),
     }

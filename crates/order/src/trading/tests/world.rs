@@ -111,6 +111,7 @@ pub(super) fn signal(number: usize) -> Signal {
         sender_order_id: None,
         comment: None,
         interval: None,
+        paper_only: false,
         alerted_at: None,
         received_at: Utc::now(),
     }

@@ -6,7 +6,9 @@ use storage::testing::TestDatabase;
 use web::RunningServer;
 use web::testing::{eventually, post, url};
 
-use super::desk::{Desk, comes_to, decide, deliver, id_of, order, put_state, send, signal, state, statuses};
+use super::desk::{
+    Desk, comes_to, decide, deliver, id_of, order, put_state, send, signal, signal_with, state, statuses,
+};
 
 async fn careful(desk: &Desk, database: &TestDatabase) -> RunningServer {
     desk.with(database, |settings| settings.confirm_orders = ConfirmOrders::Always).await
@@ -177,6 +179,12 @@ pub(crate) async fn another_mode_s_order_is_left_alone(database: TestDatabase) {
         let _ = decide(&live, &id, decision).await.problem(409, "other_mode");
     }
     assert_eq!((&state(&live).await["open_orders"], &state(&live).await["mode"]), (&json!(0), &json!("live")));
+    // What is for paper only is refused, for good and before anything is asked; no price is to be had here either.
+    let paper = signal_with("buy", json!({"paper_only": true}));
+    for replayed in [false, true] {
+        let refused = send(&live, &paper).await.ok();
+        assert_eq!((&refused["refusal"]["code"], &refused["replayed"]), (&json!("paper_only"), &json!(replayed)));
+    }
     live.stop().await;
     let server = careful(&desk, &database).await;
     assert_eq!(decide(&server, &id, "decline").await.ok()["status"], "cancelled");

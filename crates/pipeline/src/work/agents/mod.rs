@@ -113,7 +113,10 @@ pub(super) async fn run(
                 Err(reason) => Done::stopped(reason, Value::Null),
             })
         }
-        Agent::PlaceOrder { size } => Box::pin(order::place(services, claim, step, size.as_ref(), so_far, now)).await,
+        Agent::PlaceOrder { size, paper_only } => {
+            let ask = order::Ask { size: size.as_ref(), paper_only: *paper_only };
+            Box::pin(order::place(services, claim, step, ask, so_far, now)).await
+        }
         Agent::Notify { text } => Box::pin(notify::tell(services, claim, step, text.as_deref(), so_far, now)).await,
     }
 }

@@ -47,11 +47,18 @@ fn wanted<'a>(claim: &'a Claim, so_far: &'a SoFar) -> Result<Option<Wanted<'a>>,
     Ok(Some(Wanted { action: signal.action, since: signal.generated_at, reason: signal.reason.as_deref() }))
 }
 
+/// What the step says of its order.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Ask<'a> {
+    pub(super) size: Option<&'a OrderSize>,
+    pub(super) paper_only: bool,
+}
+
 pub(super) async fn place(
     services: &Services,
     claim: &Claim,
     step: &Step,
-    size: Option<&OrderSize>,
+    ask: Ask<'_>,
     so_far: &SoFar,
     now: DateTime<Utc>,
 ) -> Result<Done, StepError> {
@@ -59,7 +66,7 @@ pub(super) async fn place(
         return Ok(Done::new("HOLD: nothing is ordered", serde_json::Value::Null));
     };
     // A position is closed whole, whatever its size is.
-    let (quantity, notional) = match size.filter(|_| wanted.action != SignalAction::Close) {
+    let (quantity, notional) = match ask.size.filter(|_| wanted.action != SignalAction::Close) {
         Some(OrderSize::Quantity(quantity)) => (Some(*quantity), None),
         Some(OrderSize::Notional(notional)) => (None, Some(*notional)),
         None => (None, None),
@@ -82,6 +89,7 @@ pub(super) async fn place(
         comment: wanted.reason.map(text),
         interval: snapshot.map(|snapshot| snapshot.market.candles.interval.to_string()),
         // What was decided long ago, before an outage or a replay, is not traded: order-service has a limit for that.
+        paper_only: ask.paper_only,
         alerted_at: Some(wanted.since),
         received_at: now,
     };
