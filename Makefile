@@ -10,7 +10,7 @@ help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: up
-up: backends binary ## Build what is missing and start everything (DETACH=1: in the background; ENGINES=full: with PostgreSQL)
+up: backends binary ## Build what is missing and start everything (DETACH=1: in the background; ENGINES=full: with PostgreSQL, Kafka, Valkey)
 	@scripts/up.sh
 
 .PHONY: down
