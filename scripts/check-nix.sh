@@ -133,6 +133,27 @@ walls_are_right() {
   done
 }
 check 'units reach what they are for, and no further' walls_are_right
+# Who shares something is who has to, and nobody besides.
+# shellcheck disable=SC2317,SC2329 # called through check
+shared_by() {
+  local machine=$1 line=$2 found
+  shift 2
+  found=$(cd "$proven/units/$machine" && grep -lxF -- "$line" ./*.service | sed -E 's#^\./crypto-telemetry-(.*)\.service$#\1#' | tr '\n' ' ')
+  [ "$found" = "${*:+$* }" ] || { echo "$machine: '$line' is in: $found"; return 1; }
+}
+# shellcheck disable=SC2317,SC2329 # called through check
+sharing_is_right() {
+  local bus=(signal-generator signal-service trigger-dispatcher) pipelines=(pipeline-service pipeline-worker trigger-dispatcher) machine
+  for machine in offline-sqlite everything bus-elsewhere; do shared_by "$machine" User=crypto-telemetry-pipeline "${pipelines[@]}" || return 1; done
+  shared_by offline-sqlite StateDirectory=crypto-telemetry-pipeline-service "${pipelines[@]}" &&
+    shared_by offline-sqlite SupplementaryGroups=crypto-telemetry-bus "${bus[@]}" &&
+    shared_by offline-sqlite ReadWritePaths=/var/lib/crypto-telemetry-bus "${bus[@]}" &&
+    shared_by database-elsewhere LoadCredential=BUS_URL:/run/keys/database-url "${bus[@]}" &&
+    shared_by bus-elsewhere LoadCredential=BUS_KAFKA_SASL_PASSWORD:/run/keys/kafka "${bus[@]}" || return 1
+  # Nobody is in a group that there is no folder of.
+  for machine in kafka-here everything bus-elsewhere database-elsewhere; do shared_by "$machine" SupplementaryGroups=crypto-telemetry-bus || return 1; done
+}
+check 'who shares a user, a folder, a group or a password has to' sharing_is_right
 # shellcheck disable=SC2317,SC2329 # called through check
 values_are_whole() {
   local of=$proven/units/parts-off/crypto-telemetry
