@@ -11,6 +11,7 @@ use tokio::sync::watch;
 use web::CancellationToken;
 
 use super::index::{Index, Periodic};
+use super::shared::Shared;
 use crate::store::{Change, Store, StoreError, now};
 
 /// Changes that are read at once.
@@ -43,6 +44,7 @@ pub(crate) struct Cached {
 /// The pipelines as a dispatcher remembers them.
 pub(crate) struct Cache {
     store: Store,
+    shared: Shared,
     full_refresh: Duration,
     remembered: Mutex<Option<Remembered>>,
     is_filled: watch::Sender<bool>,
@@ -50,7 +52,13 @@ pub(crate) struct Cache {
 
 impl Cache {
     pub(crate) fn new(store: Store, full_refresh: Duration) -> Self {
-        Self { store, full_refresh, remembered: Mutex::default(), is_filled: watch::Sender::new(false) }
+        let (shared, is_filled) = (Shared::default(), watch::Sender::new(false));
+        Self { store, shared, full_refresh, remembered: Mutex::default(), is_filled }
+    }
+
+    /// With what dispatchers share.
+    pub(crate) fn sharing(self, shared: Shared) -> Self {
+        Self { shared, ..self }
     }
 
     fn lock(&self) -> MutexGuard<'_, Option<Remembered>> {
@@ -163,13 +171,17 @@ impl Cache {
     /// What was remembered is used until all is read. A pipeline that is changed meanwhile comes once more, later.
     async fn read_everything(&self, clock: i64) -> Result<(), StoreError> {
         let (mut index, mut number) = (Index::filling(), 0);
+        let mut reading = self.shared.reading(&self.store, clock).await?;
         loop {
-            let changes = self.store.changes(number, PAGE).await?;
-            changes.iter().for_each(|change| apply(&mut index, change));
-            if let Some(last) = changes.last() {
-                number = last.change_number;
+            let rows = reading.page(number, PAGE).await?;
+            let is_last = rows.len() < usize::from(PAGE);
+            if let Some(last) = rows.last() {
+                number = last.change_number();
             }
-            if changes.len() < usize::from(PAGE) {
+            for row in rows {
+                apply(&mut index, &row.try_into()?);
+            }
+            if is_last {
                 break;
             }
         }

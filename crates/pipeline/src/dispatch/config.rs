@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use ::cache::CacheSettings;
 use bus::BusSettings;
 use clap::Args;
 use domain::Symbol;
@@ -22,6 +23,10 @@ pub struct DispatcherConfig {
     /// Where signals come from.
     #[command(flatten)]
     pub bus: BusSettings,
+
+    /// Where dispatchers share the pipelines that one of them has read.
+    #[command(flatten)]
+    pub cache: CacheSettings,
 
     /// How signals are read.
     #[command(flatten)]
@@ -75,6 +80,7 @@ impl DispatcherConfig {
             server: ServerSettings::ephemeral(),
             database,
             bus,
+            cache: CacheSettings::none(),
             dispatcher: DispatcherSettings {
                 batch: 500,
                 batch_wait_ms: 50,

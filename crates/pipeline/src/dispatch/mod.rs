@@ -1,6 +1,6 @@
 //! trigger-dispatcher: signals on the bus, and clocks, set pipelines off (spec D3).
 //!
-//! It remembers which pipelines there are (cache.rs, index.rs), reads signals in batches (consume.rs) and takes each once
+//! It remembers which pipelines there are (cache.rs, index.rs), which dispatchers share (shared.rs), reads signals in batches (consume.rs) and takes each once
 //! (taking.rs): which pipelines it matched and the executions are one transaction. Only then is the batch committed on
 //! the bus, so that a dispatcher that dies loses nothing, and what comes again is known. Any number of dispatchers share
 //! the bus's partitions; each looks at the clock (periodic.rs).
@@ -13,6 +13,7 @@ mod crashes;
 mod index;
 mod periodic;
 mod routes;
+mod shared;
 mod taking;
 #[cfg(test)]
 mod testing;
@@ -26,11 +27,12 @@ use telemetry::metrics::dispatcher::{POISON, REPEATED, SKIPPED_BUDGET, SKIPPED_R
 use utoipa::OpenApi as _;
 use web::{Background, LocalNames, Readiness, RunningServer, Service, StartError};
 
-use cache::Cache;
+use self::cache::Cache;
 pub use config::{DispatcherConfig, DispatcherSettings};
 use consume::{Reader, Shown};
 pub use index::Index;
 use periodic::Clock;
+use shared::Shared;
 use taking::Taker;
 
 use crate::store::{self, Store};
@@ -59,7 +61,9 @@ pub async fn start(config: DispatcherConfig) -> Result<RunningServer, StartError
     let bus = Bus::open(NAME, &config.bus)?;
     let database = Database::open(store::DATABASE, &config.database, store::migrations())?;
     let store = Store::new(database.clone());
-    let cache = Arc::new(Cache::new(store.clone(), settings.full_refresh()));
+    let shared = ::cache::Cache::open(&config.cache)?;
+    let cache = Cache::new(store.clone(), settings.full_refresh()).sharing(Shared::new(&shared, settings.full_refresh()));
+    let cache = Arc::new(cache);
     let shown = Shown::default();
     let taker = Taker::new(store.clone(), Arc::clone(&cache), bus.engine(), settings.symbols.clone());
     let reader = Reader {
@@ -73,6 +77,7 @@ pub async fn start(config: DispatcherConfig) -> Result<RunningServer, StartError
     let clock = Clock::new(store, Arc::clone(&cache));
     let mut background = Background::new();
     background.spawn("database", |stop| database.clone().keep_up(stop));
+    background.spawn("shared-cache", |stop| shared.clone().keep_up(stop));
     background.spawn("bus", |stop| bus.clone().keep_up(stop));
     background.spawn("cache", |stop| {
         let (cache, every) = (Arc::clone(&cache), settings.refresh());
@@ -80,7 +85,7 @@ pub async fn start(config: DispatcherConfig) -> Result<RunningServer, StartError
     });
     background.spawn("reader", |stop| reader.run(stop));
     background.spawn("clock", |stop| clock.run(stop));
-    let readiness = bus.checked_in(database.checked_in(Readiness::new()));
+    let readiness = shared.noted_in(bus.checked_in(database.checked_in(Readiness::new())));
     let pipelines = Arc::clone(&cache);
     let readiness = readiness.check("pipelines", move || std::future::ready(pipelines.ready()));
     let overview = Data::new(routes::Overview { cache, shown });

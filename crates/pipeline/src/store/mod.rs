@@ -26,6 +26,7 @@ pub use matches::Taking;
 #[cfg(test)]
 pub(crate) use matches::is_for;
 pub use pipelines::Change;
+pub(crate) use pipelines::Row;
 pub use sweep::Swept;
 
 /// Longest detail or summary that is kept, in characters.

@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 use domain::pipeline::{ExecutionStatus, Pipeline, PipelineId, PipelineRequest, Trigger, TriggerMode};
 use domain::{Page, PageQuery};
+use serde::{Deserialize, Serialize};
 use storage::{FromRow, QueryType, Statement, StorageError, Transaction};
 
 use super::executions::{Ended, EndedRow};
@@ -10,8 +11,9 @@ use super::{Store, StoreError};
 
 const TABLE: &str = "pipelines";
 
-#[derive(FromRow)]
-struct Row {
+/// A pipeline as the database has it. What instances share is this, and each reads it as its own program does.
+#[derive(FromRow, Serialize, Deserialize)]
+pub(crate) struct Row {
     number: i64,
     id: String,
     body: String,
@@ -33,6 +35,19 @@ macro_rules! pipelines {
 }
 
 impl Row {
+    /// Its place among all changes.
+    pub(crate) const fn change_number(&self) -> i64 {
+        self.change_number
+    }
+
+    /// Whether these can be the rows after the change of this number, up to the change of another.
+    pub(crate) fn are_a_page(rows: &[Self], after: i64, upto: i64) -> bool {
+        let numbers = std::iter::once(after).chain(rows.iter().map(|row| row.change_number));
+        numbers.is_sorted_by(|before, number| before < number)
+            && rows.last().is_none_or(|last| last.change_number <= upto)
+            && rows.iter().all(|row| row.id().is_ok())
+    }
+
     fn id(&self) -> Result<PipelineId, StoreError> {
         self.id.parse().map_err(|_| StoreError::Kept("a pipeline's id"))
     }
@@ -61,6 +76,24 @@ pub struct Change {
     pub pipeline_id: PipelineId,
     /// What it is now; none when it is deleted, or cannot be read by this program.
     pub pipeline: Option<Pipeline>,
+}
+
+impl TryFrom<Row> for Change {
+    type Error = StoreError;
+
+    fn try_from(row: Row) -> Result<Self, StoreError> {
+        let (change_number, pipeline_id) = (row.change_number, row.id()?);
+        let pipeline = match row.deleted_at {
+            Some(_) => None,
+            // One that cannot be read must not keep all others out of the caches.
+            None => Pipeline::try_from(row)
+                .inspect_err(
+                    |error| tracing::error!(pipeline.id = %pipeline_id, error = %error, "a pipeline is left out"),
+                )
+                .ok(),
+        };
+        Ok(Self { change_number, pipeline_id, pipeline })
+    }
 }
 
 /// The word of what sets a pipeline off.
@@ -320,6 +353,11 @@ impl Store {
     /// # Errors
     /// What databases say.
     pub async fn changes(&self, after: i64, most: u16) -> Result<Vec<Change>, StoreError> {
+        self.rows(after, most).await?.into_iter().map(Change::try_from).collect()
+    }
+
+    /// The same as rows.
+    pub(crate) async fn rows(&self, after: i64, most: u16) -> Result<Vec<Row>, StoreError> {
         let statement = Statement::new(
             QueryType::Select,
             TABLE,
@@ -327,19 +365,16 @@ impl Store {
         )
         .bind(after)
         .bind(i64::from(most));
-        let rows: Vec<Row> = self.database.quietly(statement).await?;
-        rows.into_iter()
-            .map(|row| {
-                let (change_number, pipeline_id) = (row.change_number, row.id()?);
-                let pipeline = match row.deleted_at {
-                    Some(_) => None,
-                    // One that cannot be read must not keep all others out of the caches.
-                    None => Pipeline::try_from(row)
-                        .inspect_err(|error| tracing::error!(pipeline.id = %pipeline_id, error = %error, "a pipeline is left out"))
-                        .ok(),
-                };
-                Ok(Change { change_number, pipeline_id, pipeline })
-            })
-            .collect()
+        Ok(self.database.quietly(statement).await?)
+    }
+
+    /// A name of the state that all pipelines were in after the change of this number: no other state of this database, of
+    /// one that was made from its backup, or of another database has it. None when that change has left no row that tells.
+    pub(crate) async fn state(&self, clock: i64) -> Result<Option<String>, StoreError> {
+        let statement =
+            Statement::new(QueryType::Select, TABLE, "SELECT id, updated_at FROM pipelines WHERE change_number = $1")
+                .bind(clock);
+        let rows: Vec<(String, DateTime<Utc>)> = self.database.quietly(statement).await?;
+        Ok(rows.first().map(|(id, updated_at)| format!("{clock}-{id}-{}", updated_at.timestamp_micros())))
     }
 }
