@@ -62,7 +62,8 @@ pub async fn start(config: DispatcherConfig) -> Result<RunningServer, StartError
     let database = Database::open(store::DATABASE, &config.database, store::migrations())?;
     let store = Store::new(database.clone());
     let shared = ::cache::Cache::open(&config.cache)?;
-    let cache = Cache::new(store.clone(), settings.full_refresh()).sharing(Shared::new(&shared, settings.full_refresh()));
+    let cache =
+        Cache::new(store.clone(), settings.full_refresh()).sharing(Shared::new(&shared, settings.full_refresh()));
     let cache = Arc::new(cache);
     let shown = Shown::default();
     let taker = Taker::new(store.clone(), Arc::clone(&cache), bus.engine(), settings.symbols.clone());

@@ -9,6 +9,7 @@ mod executions;
 mod fakes;
 mod matches;
 mod model;
+mod outage;
 mod pipelines;
 mod worker;
 mod world;
@@ -97,5 +98,6 @@ fn main() -> ExitCode {
         test!(worker::a_snapshot_that_was_too_old_for_a_decision_is_taken_again),
         test!(worker::a_snapshot_that_is_too_old_for_a_check_is_taken_again),
         test!(worker::it_says_who_it_is),
+        test!(outage::a_worker_s_database_that_goes_away_is_waited_for).only_postgres(),
     ])
 }
