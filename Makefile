@@ -29,6 +29,7 @@ test: check-config ## Check all configuration and run all tests
 bench: backends binary ## Measure on this machine (WRITE=1: and put the table into docs/PERFORMANCE.md)
 	@scripts/bench.sh $(if $(WRITE),--write)
 	@scripts/bench-alerts.sh $(if $(WRITE),--write)
+	@scripts/bench-pipelines.sh $(if $(WRITE),--write)
 
 .PHONY: profile
 profile: backends ## Draw a flame graph of a service under load (SERVICE=order-service RATE=150; wants perf and inferno)
