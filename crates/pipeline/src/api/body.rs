@@ -275,7 +275,7 @@ mod tests {
                 {"name": "b", "agent": "technical_analysis"},
                 {"name": "c", "agent": "llm_decision"},
                 {"name": "d", "agent": "risk_check", "minimum_confidence": "0.6", "agrees_with_signal": true, "maximum_price_age_seconds": 30},
-                {"name": "e", "agent": "place_order", "size": {"notional": "10"}},
+                {"name": "e", "agent": "place_order", "size": {"notional": "10"}, "paper_only": true},
                 {"name": "f", "agent": "notify", "text": "done"},
             ],
         })
