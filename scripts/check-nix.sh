@@ -116,7 +116,7 @@ walls_are_right() {
   local unit
   for unit in smallest/{market-data,notifier}-service everything/{decision,order}-service telemetry-elsewhere/{user,order,decision,pipeline}-service \
     database-elsewhere/{user-service,order-service,audit-service,signal-service,signal-generator,pipeline-service,pipeline-worker,trigger-dispatcher} \
-    bus-elsewhere/{signal-service,signal-generator,trigger-dispatcher} worker/{pipeline-worker,trigger-dispatcher}; do
+    bus-elsewhere/{signal-service,signal-generator,trigger-dispatcher} kafka-here/{user-service,signal-service,trigger-dispatcher} worker/{pipeline-worker,trigger-dispatcher}; do
     if grep -q '^IPAddressDeny' "$proven/units/${unit%/*}/crypto-telemetry-${unit#*/}.service"; then
       echo "$unit cannot reach what it is for"
       return 1
@@ -125,7 +125,7 @@ walls_are_right() {
   for unit in everything/{api-gateway,pipeline-worker,trigger-dispatcher} \
     smallest/{api-gateway,user-service,order-service,audit-service,decision-service,signal-service,signal-generator,pipeline-service,pipeline-worker,trigger-dispatcher,simulator} \
     offline-postgresql/{market-data-service,notifier-service,user-service,signal-generator,trigger-dispatcher,simulator} offline-sqlite/order-service \
-    kafka-here/{signal-generator,pipeline-worker}; do
+    kafka-here/{signal-generator,pipeline-worker} offline-cache/{market-data-service,user-service}; do
     grep -qx 'IPAddressDeny=any' "$proven/units/${unit%/*}/crypto-telemetry-${unit#*/}.service" || {
       echo "$unit reaches the world, with nothing to do there"
       return 1
@@ -144,12 +144,19 @@ shared_by() {
 # shellcheck disable=SC2317,SC2329 # called through check
 sharing_is_right() {
   local bus=(signal-generator signal-service trigger-dispatcher) pipelines=(pipeline-service pipeline-worker trigger-dispatcher) machine
+  local cache=(market-data-service signal-service trigger-dispatcher user-service)
   for machine in offline-sqlite everything bus-elsewhere; do shared_by "$machine" User=crypto-telemetry-pipeline "${pipelines[@]}" || return 1; done
   shared_by offline-sqlite StateDirectory=crypto-telemetry-pipeline-service "${pipelines[@]}" &&
     shared_by offline-sqlite SupplementaryGroups=crypto-telemetry-bus "${bus[@]}" &&
     shared_by offline-sqlite ReadWritePaths=/var/lib/crypto-telemetry-bus "${bus[@]}" &&
     shared_by database-elsewhere LoadCredential=BUS_URL:/run/keys/database-url "${bus[@]}" &&
-    shared_by bus-elsewhere LoadCredential=BUS_KAFKA_SASL_PASSWORD:/run/keys/kafka "${bus[@]}" || return 1
+    shared_by bus-elsewhere LoadCredential=BUS_KAFKA_SASL_PASSWORD:/run/keys/kafka "${bus[@]}" &&
+    shared_by bus-elsewhere LoadCredential=REDIS_URL:/run/keys/redis-url "${cache[@]}" &&
+    shared_by offline-cache SupplementaryGroups=redis-crypto-telemetry "${cache[@]}" &&
+    shared_by offline-sqlite SupplementaryGroups=redis-crypto-telemetry || return 1
+  # Only where orders are on paper an example orders by itself.
+  shared_by smallest 'Environment="PIPELINE_EXAMPLES_ORDERS=true"' pipeline-service &&
+    shared_by everything 'Environment="PIPELINE_EXAMPLES_ORDERS=false"' pipeline-service || return 1
   # Nobody is in a group that there is no folder of.
   for machine in kafka-here everything bus-elsewhere database-elsewhere; do shared_by "$machine" SupplementaryGroups=crypto-telemetry-bus || return 1; done
 }

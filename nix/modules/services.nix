@@ -219,15 +219,11 @@ in
             ];
 
             # One of its examples orders by itself, which is for paper alone.
-            pipeline-service =
-              lib.optionalAttrs (facts.settingsOf "pipeline-service" ? PIPELINE_EXAMPLES_ORDERS)
-                {
-                  settings.PIPELINE_EXAMPLES_ORDERS =
-                    let
-                      inherit (cfg.services.order-service) enable settings;
-                    in
-                    mkDefault (enable && settings.TRADING_MODE == "paper" && settings.BINGX_API_URL == simulatorUrl);
-                };
+            pipeline-service.settings.PIPELINE_EXAMPLES_ORDERS =
+              let
+                inherit (cfg.services.order-service) enable settings;
+              in
+              mkDefault (enable && settings.TRADING_MODE == "paper" && settings.BINGX_API_URL == simulatorUrl);
 
             signal-service = mkMerge [
               (mkIf (cfg.signals.adminKeyFile != null) {
