@@ -28,7 +28,9 @@ use std::time::Duration;
 
 use actix_web::web::Data;
 use bus::Bus;
+use domain::SignalWord;
 use storage::{Database, Migration, outbox};
+use telemetry::metrics::generator::{CANDLES_MISSED, HELD_BACK};
 use utoipa::OpenApi as _;
 use web::{Background, LocalNames, Readiness, RunningServer, Service, StartError};
 
@@ -87,12 +89,21 @@ pub async fn start_with(config: Config, publish: Publish) -> Result<RunningServe
     run(config, publish, background, Readiness::new()).inspect_err(|_| stop.cancel())
 }
 
+/// What is counted of losses is there from the start: a counter that begins with its first has not risen by it.
+fn show_losses() {
+    CANDLES_MISSED.add(0, &[]);
+    for word in [SignalWord::MOCK, SignalWord::GOLDEN_CROSS, SignalWord::DEATH_CROSS] {
+        HELD_BACK.add(0, &[("signal_type", word)]);
+    }
+}
+
 fn run(
     config: Config,
     publish: Publish,
     mut background: Background,
     readiness: Readiness,
 ) -> Result<RunningServer, StartError> {
+    show_losses();
     let settings = config.generator;
     let finder = settings.finder()?;
     let database = Database::open(NAME, &config.database, migrations())?;

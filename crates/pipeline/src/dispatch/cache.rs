@@ -17,6 +17,9 @@ use crate::store::{Change, Store, StoreError, now};
 /// Changes that are read at once.
 const PAGE: u16 = 500;
 
+/// Longest wait after a look that failed.
+const AFTER_FAILURE: Duration = Duration::from_millis(250);
+
 /// What is remembered, and when it was read.
 struct Remembered {
     index: Index,
@@ -47,13 +50,22 @@ pub(crate) struct Cache {
     shared: Shared,
     full_refresh: Duration,
     remembered: Mutex<Option<Remembered>>,
+    /// One reads at a time: what one of two had read first must not come last.
+    reading: tokio::sync::Mutex<()>,
     is_filled: watch::Sender<bool>,
 }
 
 impl Cache {
     pub(crate) fn new(store: Store, full_refresh: Duration) -> Self {
         let (shared, is_filled) = (Shared::default(), watch::Sender::new(false));
-        Self { store, shared, full_refresh, remembered: Mutex::default(), is_filled }
+        Self {
+            store,
+            shared,
+            full_refresh,
+            remembered: Mutex::default(),
+            reading: tokio::sync::Mutex::default(),
+            is_filled,
+        }
     }
 
     /// With what dispatchers share.
@@ -107,6 +119,8 @@ impl Cache {
                 () = stop.cancelled() => return,
                 refreshed = self.refresh() => refreshed,
             };
+            // What failed is tried again soon, however seldom it is looked otherwise.
+            let wait = if refreshed.is_ok() { every } else { every.min(AFTER_FAILURE) };
             match refreshed {
                 Ok(()) => said = false,
                 // The database says itself that it is away; what is remembered is used until it is back.
@@ -119,7 +133,7 @@ impl Cache {
             }
             tokio::select! {
                 () = stop.cancelled() => return,
-                () = tokio::time::sleep(every) => {}
+                () = tokio::time::sleep(wait) => {}
             }
         }
     }
@@ -127,6 +141,7 @@ impl Cache {
     /// Reads what has changed since; everything when nothing has been read yet, when it is time for that, or when the
     /// database is an older one than before.
     pub(crate) async fn refresh(&self) -> Result<(), StoreError> {
+        let _alone = self.reading.lock().await;
         let began = Instant::now();
         let clock = self.store.clock().await?;
         let known = self.lock().as_ref().map(|known| (known.change_number, known.read));

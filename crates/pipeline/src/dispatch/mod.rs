@@ -23,7 +23,7 @@ use std::sync::Arc;
 use actix_web::web::Data;
 use bus::Bus;
 use storage::Database;
-use telemetry::metrics::dispatcher::{POISON, REPEATED, SKIPPED_BUDGET, SKIPPED_RUNNING};
+use telemetry::metrics::dispatcher::{ENQUEUED, POISON, REPEATED, SKIPPED_BUDGET, SKIPPED_RUNNING};
 use utoipa::OpenApi as _;
 use web::{Background, LocalNames, Readiness, RunningServer, Service, StartError};
 
@@ -57,6 +57,7 @@ pub async fn start(config: DispatcherConfig) -> Result<RunningServer, StartError
     for counter in [&SKIPPED_RUNNING, &SKIPPED_BUDGET, &POISON, &REPEATED] {
         counter.add(0, &[]);
     }
+    ENQUEUED.add(0, &[("status", "skipped")]);
     let settings = config.dispatcher;
     let bus = Bus::open(NAME, &config.bus)?;
     let database = Database::open(store::DATABASE, &config.database, store::migrations())?;

@@ -213,7 +213,15 @@ impl Taker {
     }
 
     /// One transaction.
+    ///
+    /// A signal is matched once, so the pipelines are looked at first: whoever has been told that a pipeline is made or
+    /// enabled, and publishes a signal then, sees it set off, however long ago the last look was.
     async fn take(&self, works: &[Work]) -> Result<Vec<Taken>, StoreError> {
+        match self.cache.refresh().await {
+            Err(error) if error.is_passing() => return Err(error),
+            // The cache says what cannot be read; the signals are not to wait for that.
+            Ok(()) | Err(_) => {}
+        }
         let takings: Vec<Taking<'_>> = works
             .iter()
             .map(|Work { signal, span, context, .. }| Taking {

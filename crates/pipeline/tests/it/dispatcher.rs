@@ -587,3 +587,17 @@ pub(crate) async fn a_bus_that_is_none_is_told(database: TestDatabase) {
     let refused = dispatch::start(config).await.err().unwrap().to_string();
     assert!(refused.starts_with("BUS_URL"), "{refused}");
 }
+
+/// Nobody looks at the pipelines for a minute: what was made before a signal was published is set off all the same.
+pub(crate) async fn what_was_made_a_moment_before_is_set_off(database: TestDatabase) {
+    let dispatch = Dispatch::start(&database, |config| config.dispatcher.refresh_ms = 60_000).await;
+    for number in 200..205 {
+        // Not waiting until it is heeded.
+        let made = dispatch.world.store.create(&request(&format!("made {number}")), now()).await.unwrap();
+        let event = signal(number);
+        dispatch.publish([json!(event).to_string()]).await;
+        let matches = dispatch.taken(&event).await;
+        assert!(matches.iter().any(|found| found.pipeline_id == made.pipeline_id), "{number}: {matches:?}");
+    }
+    dispatch.server.stop().await;
+}

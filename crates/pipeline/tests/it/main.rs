@@ -80,6 +80,7 @@ fn main() -> ExitCode {
         test!(dispatcher::without_pipelines_nothing_is_read),
         test!(dispatcher::its_standing_is_told),
         test!(dispatcher::what_a_signal_did_is_told_whole),
+        test!(dispatcher::what_was_made_a_moment_before_is_set_off),
         test!(dispatcher::a_bus_that_is_none_is_told),
         test!(worker::from_a_signal_to_an_order_and_a_message),
         test!(worker::what_steps_decide),

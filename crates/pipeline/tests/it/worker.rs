@@ -156,6 +156,11 @@ pub(crate) async fn from_a_signal_to_an_order_and_a_message(database: TestDataba
     assert_eq!((order.action, order.notional, order.quantity), (SignalAction::Buy, Some(Decimal::from(25)), None));
     assert_eq!((order.comment.as_deref(), order.interval.as_deref()), (Some("Uptrend."), Some("5m")));
     assert_eq!(order.sender_order_id.as_deref(), Some(id.as_str()));
+    assert_eq!(
+        order.alerted_at,
+        Some(event.generated_at),
+        "a decision of now on a signal of long ago is as old as that"
+    );
     // What people are told.
     let notices = floor.everybody.notices();
     let [notice] = notices.as_slice() else { panic!("{notices:?}") };

@@ -38,7 +38,10 @@ fn wanted<'a>(claim: &'a Claim, so_far: &'a SoFar) -> Result<Option<Wanted<'a>>,
             Action::Sell => SignalAction::Sell,
             Action::Hold => return Ok(None),
         };
-        return Ok(Some(Wanted { action, since: decision.decided_at, reason: Some(&decision.reason) }));
+        // A decision of this moment on a signal of yesterday is one of yesterday: somebody meant that moment.
+        let signalled = claim.execution.signal.as_ref().map(|signal| signal.generated_at);
+        let since = signalled.map_or(decision.decided_at, |signalled| signalled.min(decision.decided_at));
+        return Ok(Some(Wanted { action, since, reason: Some(&decision.reason) }));
     }
     let Some(signal) = &claim.execution.signal else {
         let words = "nothing says what to order: there is no decision before it, and no signal";
