@@ -73,7 +73,10 @@ impl Intake {
     pub(crate) async fn take(&self, hook: &Known, alert: Alert, body: &[u8]) -> Result<Taken, IngestError> {
         let now = Utc::now();
         let (key, known_for) = key(&hook.id, &alert, body);
-        if let Some(first) = self.alerts.find(&key).await {
+        // What the cache knows and the database does not, after a failover or a backup, is news.
+        if let Some(first) = self.alerts.find(&key).await
+            && signals::is_there(&self.database, &first.signal_id).await?
+        {
             return Ok(repeated(first));
         }
         let (signal_id, expires_at) = (DecisionId::from_bytes(rand::random()), now + known_for);

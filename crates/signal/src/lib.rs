@@ -93,7 +93,8 @@ pub async fn start(config: Config) -> Result<RunningServer, StartError> {
         .map_err(|error| StartError::Setting { setting: "signal words", reason: error.to_string() })?;
     background.spawn("publish", |stop| publisher.clone().deliver(stop));
     background.spawn("retention", |stop| {
-        retention::keep_small(database.clone(), signals.clone(), dispatch.clone(), config.retention(), stop)
+        let (signals, dispatch) = (signals.clone(), dispatch.clone());
+        retention::keep_small(database.clone(), signals, dispatch, publisher.clone(), config.retention(), stop)
     });
     let readiness = cache.noted_in(bus.noted_in(dispatch.checked_in(database.checked_in(Readiness::new()))));
     let hooks = Hooks::new(database.clone());

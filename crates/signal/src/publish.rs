@@ -5,21 +5,28 @@
 use std::time::Duration;
 
 use bus::{Bus, BusError, NewMessage};
+use chrono::{DateTime, Utc};
 use domain::trading::Signal;
 use domain::{SIGNALS_TOPIC, SignalEvent, SignalWord, SignalWordError};
 use rust_decimal::Decimal;
 use storage::outbox::{Entry, NewEntry, Outbox, Undelivered};
 use storage::{Database, StorageError, Transaction};
+use telemetry::metrics::generator::HELD_BACK;
 use web::CancellationToken;
 
 /// How much longer than publishing and the writing of it a delivery may take.
 const SPARE: Duration = Duration::from_secs(2);
+
+/// Most signals that may wait for the bus: some hundred megabytes. What comes beyond sets off no pipeline.
+const MOST: u64 = 100_000;
 
 /// The outbox of what is published.
 #[derive(Clone)]
 pub(crate) struct Publisher {
     bus: Bus,
     outbox: Outbox,
+    /// Most that may wait.
+    most: u64,
     /// What alerts are called on the bus, as type and as source.
     word: SignalWord,
 }
@@ -30,14 +37,34 @@ impl Publisher {
     pub(crate) fn new(database: Database, bus: Bus, publish_timeout: Duration) -> Result<Self, SignalWordError> {
         let limit = publish_timeout + database.longest_statement() + SPARE;
         let outbox = Outbox::new(database, "published").with_delivery_timeout(limit);
-        Ok(Self { bus, outbox, word: SignalWord::TRADINGVIEW.parse()? })
+        HELD_BACK.add(0, &[("signal_type", SignalWord::TRADINGVIEW)]);
+        Ok(Self { bus, outbox, most: MOST, word: SignalWord::TRADINGVIEW.parse()? })
     }
 
-    /// Writes down, with the signal, that it is to be published. The outbox takes it as soon as that is committed.
+    /// Writes down, with the signal, that it is to be published. The outbox takes it as soon as that is committed. While too
+    /// many wait it is not: its order goes on all the same.
     pub(crate) async fn put(&self, transaction: &mut Transaction, signal: &Signal) -> Result<(), StorageError> {
+        if self.outbox.backlog() >= self.most {
+            HELD_BACK.add(1, &[("signal_type", self.word.label())]);
+            return Ok(());
+        }
         let payload = serde_json::json!(self.event(signal));
         let (group, key) = (signal.symbol.to_string(), signal.signal_id.to_string());
         self.outbox.put(transaction, NewEntry { group, key, payload, lease: None }).await.map(drop)
+    }
+
+    /// Throws away what the bus has refused for good, once it is older than `before`.
+    pub(crate) async fn forget_refused(&self, before: DateTime<Utc>, most: u32) -> Result<(), StorageError> {
+        let (mut from, mut seen) = (i64::MAX, most);
+        while seen == most {
+            let parked = self.outbox.parked(from, most).await?;
+            seen = u32::try_from(parked.len()).unwrap_or(u32::MAX);
+            for entry in parked.iter().filter(|entry| entry.parked_at < before) {
+                self.outbox.discard(&entry.key).await?;
+            }
+            from = parked.last().map_or(i64::MIN, |entry| entry.id);
+        }
+        Ok(())
     }
 
     /// Publishes until the service stops.
@@ -96,7 +123,76 @@ fn interval(text: &str) -> Option<domain::Interval> {
 
 #[cfg(test)]
 mod tests {
+    use bus::BusSettings;
+    use domain::DecisionId;
+    use domain::trading::{SignalAction, SignalSource};
+    use storage::{QueryType, Statement};
+    use web::testing::eventually;
+
     use super::*;
+
+    /// While the bus is away and as many wait as may, signals are taken and ordered, and set off nothing.
+    #[actix_web::test]
+    async fn what_waits_is_bounded_and_what_was_refused_goes_in_time() {
+        for test in storage::testing::engines() {
+            let database = Database::open(crate::NAME, &test.settings(), crate::migrations()).unwrap();
+            let mut background = web::Background::new();
+            background.spawn("database", |stop| database.clone().keep_up(stop));
+            eventually("the database is there", async || database.ready().await.ok()).await;
+            // Nobody listens there.
+            let bus = Bus::open(crate::NAME, &BusSettings::at("kafka://127.0.0.1:1")).unwrap();
+            let mut publisher = Publisher::new(database.clone(), bus, Duration::from_millis(200)).unwrap();
+            publisher.most = 2;
+            background.spawn("publish", |stop| publisher.clone().deliver(stop));
+            let put = async |number: u8| {
+                let mut transaction = database.begin().await.unwrap();
+                publisher.put(&mut transaction, &signal(number)).await.unwrap();
+                transaction.commit().await.unwrap();
+            };
+            let kept = async || {
+                let sql = "SELECT COUNT(*) FROM outbox_entries WHERE outbox = 'published'";
+                let statement = Statement::new(QueryType::Select, "outbox_entries", sql);
+                database.fetch_one::<(i64,)>(statement).await.unwrap().0
+            };
+            put(1).await;
+            put(2).await;
+            eventually("they are counted", async || (publisher.outbox.backlog() == 2).then_some(())).await;
+            put(3).await;
+            assert_eq!(kept().await, 2, "there is no place for a third");
+            // Refused for good, as the bus would.
+            let sql =
+                "UPDATE outbox_entries SET parked = $1, waiting = $2, parked_at = $3, last_error = 'no' WHERE key = $4";
+            let id = signal(1).signal_id;
+            let parked = Statement::new(QueryType::Update, "outbox_entries", sql);
+            let parked = parked.bind(true).bind(false).bind(Utc::now()).bind(id.as_str());
+            assert_eq!(database.execute(parked).await.unwrap(), 1);
+            publisher.forget_refused(Utc::now() - chrono::TimeDelta::hours(1), 1).await.unwrap();
+            assert_eq!(kept().await, 2, "it is not old enough");
+            publisher.forget_refused(Utc::now() + chrono::TimeDelta::hours(1), 1).await.unwrap();
+            assert_eq!(kept().await, 1);
+            background.token().cancel();
+        }
+    }
+
+    fn signal(number: u8) -> Signal {
+        Signal {
+            signal_id: DecisionId::from_bytes([number; 16]),
+            source: SignalSource::Tradingview,
+            hook: None,
+            symbol: "BTCUSDT".parse().unwrap(),
+            action: SignalAction::Buy,
+            quantity: None,
+            notional: None,
+            limit_price: None,
+            seen_price: None,
+            sender_order_id: None,
+            comment: None,
+            interval: None,
+            paper_only: false,
+            alerted_at: None,
+            received_at: Utc::now(),
+        }
+    }
 
     #[test]
     fn intervals_of_charts_are_those_of_candles() {

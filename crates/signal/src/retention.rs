@@ -8,6 +8,7 @@ use web::CancellationToken;
 
 use crate::dispatch::Dispatch;
 use crate::keys;
+use crate::publish::Publisher;
 use crate::signals::Signals;
 
 /// Most rows that one statement deletes: others wait for it.
@@ -23,11 +24,12 @@ pub(crate) async fn keep_small(
     database: Database,
     signals: Signals,
     dispatch: Dispatch,
+    publisher: Publisher,
     kept_for: Duration,
     stop: CancellationToken,
 ) {
     loop {
-        let wait = match clean(&database, &signals, &dispatch, Utc::now() - kept_for).await {
+        let wait = match clean(&database, &signals, &dispatch, &publisher, Utc::now() - kept_for).await {
             // There may be more.
             Ok(true) => PAUSE,
             Ok(false) => INTERVAL,
@@ -51,6 +53,7 @@ async fn clean(
     database: &Database,
     signals: &Signals,
     dispatch: &Dispatch,
+    publisher: &Publisher,
     before: DateTime<Utc>,
 ) -> Result<bool, StorageError> {
     let expired = keys::forget(database, Utc::now(), BATCH).await?;
@@ -61,6 +64,7 @@ async fn clean(
         dispatch.discard(id).await?;
         signals.forget_failed(id).await?;
     }
+    publisher.forget_refused(before, 100).await?;
     let full = BATCH.unsigned_abs();
     Ok(expired >= full || executed >= full || u64::try_from(failed.len()).is_ok_and(|count| count >= full))
 }
@@ -100,6 +104,8 @@ mod tests {
         let signals = Signals::new(database.clone());
         let nobody = "http://127.0.0.1:1/".parse().unwrap();
         let dispatch = Dispatch::new(database.clone(), &nobody, signals.clone(), Queue::new(signals.clone()));
+        let bus = bus::Bus::open(crate::NAME, &bus::BusSettings::at(test.url())).unwrap();
+        let publisher = Publisher::new(database.clone(), bus, Duration::from_secs(5)).unwrap();
         let now = Utc::now();
         let mut ids = BTreeMap::new();
         for (number, what) in (0_u8..).zip(["queued", "executed", "failed"]) {
@@ -152,10 +158,10 @@ mod tests {
         assert_eq!(database.execute(parked).await.unwrap(), 1);
 
         // Nothing is old enough; of the keys, those of an hour ago and of this moment have expired.
-        assert!(!clean(&database, &signals, &dispatch, now - TimeDelta::hours(1)).await.unwrap());
+        assert!(!clean(&database, &signals, &dispatch, &publisher, now - TimeDelta::hours(1)).await.unwrap());
         assert_eq!(count(&database, "SELECT COUNT(*) FROM signals").await, 3);
         assert_eq!(count(&database, "SELECT COUNT(*) FROM signal_keys").await, 1);
-        assert!(!clean(&database, &signals, &dispatch, Utc::now()).await.unwrap());
+        assert!(!clean(&database, &signals, &dispatch, &publisher, Utc::now()).await.unwrap());
         assert_eq!(count(&database, "SELECT COUNT(*) FROM signals WHERE status = 'queued'").await, 1);
         assert_eq!(count(&database, "SELECT COUNT(*) FROM signals").await, 1);
         assert_eq!(count(&database, "SELECT COUNT(*) FROM outbox_entries WHERE parked").await, 0);

@@ -124,6 +124,12 @@ pub(crate) struct Signals {
     database: Database,
 }
 
+/// Whether a signal is kept.
+pub(crate) async fn is_there(database: &Database, id: &DecisionId) -> Result<bool, StorageError> {
+    let statement = Statement::new(QueryType::Select, TABLE, "SELECT 1 FROM signals WHERE id = $1").bind(id.as_str());
+    Ok(database.fetch_optional::<(i32,)>(statement).await?.is_some())
+}
+
 impl Signals {
     pub(crate) const fn new(database: Database) -> Self {
         Self { database }

@@ -116,7 +116,8 @@ pub(crate) async fn a_token_stands_nowhere(database: TestDatabase) {
     let Some(folder) = database.folder() else { return };
     let mut files = 0;
     for file in std::fs::read_dir(folder).unwrap() {
-        let bytes = std::fs::read(file.unwrap().path()).unwrap();
+        // A database that is closed takes its log with it.
+        let Ok(bytes) = std::fs::read(file.unwrap().path()) else { continue };
         files += 1;
         assert!(!bytes.windows(token.len()).any(|window| window == token.as_bytes()));
     }

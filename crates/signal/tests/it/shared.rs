@@ -35,9 +35,14 @@ pub(crate) async fn an_alert_that_one_has_taken_another_knows(database: TestData
     assert_eq!(other.taken(&path, ALERT).await, duplicate(&id));
     // It was the cache that said so: what stands there is what comes.
     let kept: String = redis.ask(&["GET", &redis.keys()[0]]);
-    let another = id.chars().rev().collect::<String>();
+    let (_, another) = one.taken(&path, "ticker=ETHUSDT action=buy timenow=2026-01-31T12:00:00Z").await;
+    let _: String = redis.ask(&["FLUSHALL"]);
+    assert_eq!(other.taken(&path, ALERT).await, duplicate(&id));
     redis.spoil(&kept.replace(&id, &another));
     assert_eq!(other.taken(&path, ALERT).await, duplicate(&another));
+    // A signal that the database does not know, after a failover, say, is none.
+    redis.spoil(&kept.replace(&id, &id.chars().rev().collect::<String>()));
+    assert_eq!(other.taken(&path, ALERT).await, duplicate(&id));
     // Garbage, an id that is none, what is over, and nothing at all: the database knows, and puts it there again.
     for garbage in [
         "garbage".to_owned(),

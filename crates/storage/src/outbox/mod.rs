@@ -29,6 +29,7 @@ mod ticked;
 mod waiting;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -63,6 +64,8 @@ pub struct Outbox {
 
 struct Shared {
     waiting: Waiting,
+    /// Entries that wait, when they were counted last.
+    entries: AtomicU64,
     ticked: Ticked,
     /// Tells the leases of this process from those of others, and of its own life before a restart.
     holder: i64,
@@ -166,8 +169,13 @@ impl Outbox {
     /// The outbox `name` (a bounded word: it is a label) of a database whose migrations have [`migration`].
     #[must_use]
     pub fn new(database: Database, name: &'static str) -> Self {
-        let shared =
-            Shared { waiting: Waiting::new(), ticked: Ticked::default(), holder: rand::random(), started: Utc::now() };
+        let shared = Shared {
+            waiting: Waiting::new(),
+            entries: AtomicU64::new(0),
+            ticked: Ticked::default(),
+            holder: rand::random(),
+            started: Utc::now(),
+        };
         Self { database, name, delivery_timeout: DELIVERY_TIMEOUT, shared: Arc::new(shared) }
     }
 
@@ -280,6 +288,13 @@ impl Outbox {
     #[must_use]
     pub fn has_backlog(&self, group: &str) -> bool {
         self.shared.waiting.has(group)
+    }
+
+    /// How many entries wait, when [`Outbox::run`] counted them last, which it does every second or so: for whoever has to
+    /// bound them.
+    #[must_use]
+    pub fn backlog(&self) -> u64 {
+        self.shared.entries.load(Ordering::Relaxed)
     }
 
     /// The group counts as one with entries that wait, and is looked at when this is dropped.

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::pin::pin;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use chrono::Utc;
@@ -182,6 +183,7 @@ impl Outbox {
         pace.after = None;
         let now = Instant::now();
         if pace.round.groups == 0 {
+            self.shared.entries.store(0, Ordering::Relaxed);
             OUTBOX_BACKLOG.set(0.0, &[("outbox", self.name)]);
             OUTBOX_OLDEST_AGE.set(0.0, &[("outbox", self.name)]);
         }
@@ -227,6 +229,7 @@ impl Outbox {
         let labels = [("outbox", self.name)];
         #[expect(clippy::cast_precision_loss, reason = "figures for charts")]
         let (entries, parked) = (counted.entries as f64, counted.parked as f64);
+        self.shared.entries.store(counted.entries.unsigned_abs(), Ordering::Relaxed);
         OUTBOX_BACKLOG.set(entries, &labels);
         OUTBOX_PARKED.set(parked, &labels);
         let age = counted.oldest.and_then(|oldest| (Utc::now() - oldest).to_std().ok()).unwrap_or_default();

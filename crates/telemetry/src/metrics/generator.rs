@@ -26,7 +26,7 @@ pub static HELD_BACK: Counter = Counter::new(Spec {
     name: "signals_held_back_total",
     unit: "{signal}",
     labels: &["signal_type"],
-    help: "Signals held back because GENERATOR_BUFFER of them wait for the bus: a crossing is made later, a random one is left out.",
+    help: "Signals held back because too many of them wait for the bus: a crossing is made later, a random one is left out, an alert of TradingView sets off no pipeline.",
 });
 
 /// Candles that were never looked at.
