@@ -137,15 +137,41 @@ impl Bus {
         })
     }
 
-    /// Makes what a log has of a topic this much older. Kafka keeps its own time, so there it does nothing.
+    /// Makes what a log has of a topic, in each partition from an offset on, as if it had been published at another time.
+    /// Kafka keeps its own time, so there it does nothing.
     ///
     /// # Errors
     /// As [`BusError`] says.
     #[cfg(feature = "testing")]
-    pub async fn antedate(&self, topic: &str, age: std::time::Duration) -> Result<(), BusError> {
+    pub async fn redate(&self, topic: &str, from: i64, at: chrono::DateTime<chrono::Utc>) -> Result<(), BusError> {
         match &self.inner.engine {
-            Engine::Log(log) => Ok(log.antedate(topic, age).await?),
+            Engine::Log(log) => Ok(log.redate(topic, from, at).await?),
             Engine::Kafka(_) => Ok(()),
+        }
+    }
+
+    /// Looks once, as a process does whose clock says this, for what is to be deleted; how many messages that were.
+    /// Kafka does that by itself.
+    ///
+    /// # Errors
+    /// As [`BusError`] says.
+    #[cfg(feature = "testing")]
+    pub async fn delete_old(&self, now: chrono::DateTime<chrono::Utc>) -> Result<u64, BusError> {
+        match &self.inner.engine {
+            Engine::Log(log) => Ok(log.delete_step(now).await?),
+            Engine::Kafka(_) => Ok(0),
+        }
+    }
+
+    /// Deletes the messages of a partition before an offset, whoever has read them.
+    ///
+    /// # Errors
+    /// As [`BusError`] says.
+    #[cfg(feature = "testing")]
+    pub async fn delete_before(&self, topic: &str, partition: i32, offset: i64) -> Result<(), BusError> {
+        match &self.inner.engine {
+            Engine::Log(log) => Ok(log.delete_before(topic, i64::from(partition), offset).await?),
+            Engine::Kafka(kafka) => kafka.delete_before(topic, partition, offset).await,
         }
     }
 

@@ -35,7 +35,8 @@ pub struct BusSettings {
     #[arg(long, env = "BUS_SESSION_TIMEOUT_MS", value_parser = clap::value_parser!(u64).range(100..=300_000))]
     pub bus_session_timeout_ms: Option<u64>,
 
-    /// For how many hours a log in a database keeps messages, read or not; a topic of Kafka has a setting of its own
+    /// For how many hours before the last message of its partition a log in a database keeps messages, and for twice as
+    /// long what a group has still to read; a topic of Kafka has a setting of its own
     #[arg(long, env = "BUS_RETENTION_HOURS", default_value_t = 24, value_parser = clap::value_parser!(u32).range(1..=87_600))]
     pub bus_retention_hours: u32,
 

@@ -104,6 +104,21 @@ impl Kafka {
         Ok(())
     }
 
+    /// Deletes the messages of a partition before an offset.
+    #[cfg(feature = "testing")]
+    pub(crate) async fn delete_before(&self, topic: &str, partition: i32, offset: i64) -> Result<(), BusError> {
+        let admin: AdminClient<Quiet> =
+            AdminClient::from_config_and_context(&self.config, Quiet).map_err(|error| reason(&error))?;
+        let mut list = rdkafka::TopicPartitionList::new();
+        list.add_partition_offset(topic, partition, rdkafka::Offset::Offset(offset)).map_err(|error| reason(&error))?;
+        let options = AdminOptions::new().operation_timeout(Some(self.limits.publish));
+        let deleted = admin.delete_records(&list, &options).await;
+        // Its end waits for its thread.
+        tokio::task::spawn_blocking(move || drop(admin));
+        let deleted = deleted.map_err(|error| reason(&error))?;
+        deleted.elements().iter().try_for_each(|element| element.error().map_err(|error| reason(&error)))
+    }
+
     pub(super) fn forget(&self, topic: &str) {
         self.topics().remove(topic);
     }

@@ -8,8 +8,8 @@
 //! beat) five times within a session, and whoever sees another's beat stand still for a whole session, by its own
 //! monotonic clock, takes that one for dead. No time is compared with one that another process wrote, so clocks that
 //! differ or jump make nobody dead and keep nobody alive; all that a wall clock decides is the age of messages, for the
-//! lag and for what is deleted (one that jumps ahead by a day makes the messages of that day old). Taking a partition raises its generation, and a commit names it: a commit of somebody
-//! who was taken for dead, or slept, changes nothing.
+//! lag and for what is deleted (`retention` says how far). Taking a partition raises its generation, and a commit names
+//! it: a commit of somebody who was taken for dead, or slept, changes nothing.
 
 mod beat;
 mod consumer;
