@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use bus::testing::{Kafka, Kept, TestBus};
 use bus::{BusError, BusSettings, NewMessage};
 use storage::testing::Cluster;
+use web::CancellationToken;
 use web::testing::eventually;
 
 use crate::support::{name, next, publish, text};
@@ -121,10 +122,16 @@ pub(crate) async fn what_is_under_way_when_it_is_killed_comes_through(test: Test
     let (kept, topic) = (Kept::open(&settings), name("killed"));
     eventually("it is ready", async || kept.bus.ready().await.ok()).await;
     let (taken, failed) = (Rc::new(Cell::new(0)), Rc::new(Cell::new(0)));
+    let killed = CancellationToken::new();
     let publisher = actix_web::rt::spawn({
         let (bus, topic, taken, failed) = (kept.bus.clone(), topic.clone(), Rc::clone(&taken), Rc::clone(&failed));
+        let killed = killed.clone();
         async move {
             for number in 0..MESSAGES {
+                // However slow the reader is, it is not through before the end comes.
+                if number == MESSAGES / 2 {
+                    killed.cancelled().await;
+                }
                 let key = KEYS[number as usize % KEYS.len()];
                 let message = NewMessage::new(key, format!("{key}:{number}"));
                 // As an outbox does it: the same again until it is taken.
@@ -170,6 +177,7 @@ pub(crate) async fn what_is_under_way_when_it_is_killed_comes_through(test: Test
     });
     eventually("both are in the middle", async || (taken.get() >= 100 && committed.get() >= 50).then_some(())).await;
     server.crash().await;
+    killed.cancel();
     eventually("it is noticed", async || (failed.get() >= 1).then_some(())).await;
     assert!(taken.get() < MESSAGES);
     server.start_again().await;
