@@ -122,7 +122,7 @@ pub struct Batch {
 }
 
 /// How much of a batch a message is.
-fn weight(message: &Message) -> usize {
+pub(crate) fn weight(message: &Message) -> usize {
     let headers: usize = message.headers.iter().map(|(name, value)| name.len() + value.len()).sum();
     message.payload.len() + message.key.as_ref().map_or(0, String::len) + headers
 }

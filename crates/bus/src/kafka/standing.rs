@@ -19,6 +19,9 @@ use crate::{BusError, ConsumerSettings, PartitionStanding, Standing};
 /// Longest wait for one answer.
 const LIMIT: Duration = Duration::from_secs(2);
 
+/// For how long nobody looks again for a message where there was none.
+const BLANK: Duration = Duration::from_secs(10);
+
 /// When messages were published, by partition, each with its offset.
 type Times = BTreeMap<i32, (i64, DateTime<Utc>)>;
 
@@ -58,17 +61,25 @@ impl Kafka {
                 let peeked = held.peeked.filter(|(offset, _)| *offset >= standing.committed_offset);
                 match held.pending.front().copied().or(peeked) {
                     Some((_, at)) => oldest = Some(oldest.map_or(at, |oldest| oldest.min(at))),
+                    // There may never be one: where one was replaced by a later one of its key, or is the brokers' own.
+                    None if held.blank.is_some_and(|(offset, until)| {
+                        offset == standing.committed_offset && Instant::now() < until
+                    }) => {}
                     None => unknown.push((standing.partition, standing.committed_offset)),
                 }
             }
         }
         if !unknown.is_empty() {
-            let times = self.peek(settings, unknown).await?;
+            let times = self.peek(settings, unknown.clone()).await?;
             let mut held = asked.member.held.lock();
-            for (number, (offset, at)) in times {
-                oldest = Some(oldest.map_or(at, |oldest| oldest.min(at)));
+            for (number, place) in unknown {
+                let found = times.get(&number).copied();
+                oldest = oldest.into_iter().chain(found.map(|(_, at)| at)).min();
                 if let Some(held) = held.get_mut(&number) {
-                    held.peeked = Some((offset, at));
+                    (held.peeked, held.blank) = match found {
+                        Some(_) => (found, None),
+                        None => (held.peeked, Some((place, Instant::now() + BLANK))),
+                    };
                 }
             }
         }
@@ -108,24 +119,39 @@ fn ask(
     topic: &str,
     known: BTreeMap<i32, Option<i64>>,
 ) -> Result<Vec<PartitionStanding>, BusError> {
-    let mut unknown = TopicPartitionList::new();
-    for partition in known.iter().filter(|(_, committed)| committed.is_none()).map(|(partition, _)| partition) {
-        unknown.add_partition(topic, *partition);
-    }
-    let mut before = BTreeMap::new();
-    if unknown.count() > 0 {
-        let list = member.committed_offsets(unknown, LIMIT).map_err(|error| reason(&error))?;
-        for element in list.elements() {
-            if let Offset::Offset(offset) = element.offset() {
-                before.insert(element.partition(), offset);
-            }
-        }
-    }
+    let unknown: Vec<i32> =
+        known.iter().filter(|(_, known)| known.is_none()).map(|(partition, _)| *partition).collect();
+    let before = committed(member, topic, unknown, LIMIT)?;
     let stands = known.into_iter().map(|(partition, committed)| {
         let (low, high) = asker.fetch_watermarks(topic, partition, LIMIT).map_err(|error| reason(&error))?;
         let committed = committed.or_else(|| before.get(&partition).copied());
-        // A group that has committed nothing begins with the oldest.
-        Ok(PartitionStanding { partition, committed_offset: committed.unwrap_or(low), end_offset: high })
+        // A group that has committed nothing begins with the oldest, and so does one whose place was deleted.
+        let committed_offset = committed.unwrap_or(low).max(low);
+        Ok(PartitionStanding { partition, committed_offset, end_offset: high })
     });
     stands.collect()
+}
+
+/// Asks the brokers what the group has committed in partitions; nothing where that is nothing.
+pub(super) fn committed(
+    member: &StreamConsumer<Member>,
+    topic: &str,
+    partitions: impl IntoIterator<Item = i32>,
+    limit: Duration,
+) -> Result<BTreeMap<i32, i64>, BusError> {
+    let mut list = TopicPartitionList::new();
+    for partition in partitions {
+        list.add_partition(topic, partition);
+    }
+    let mut committed = BTreeMap::new();
+    if list.count() > 0 {
+        let list = member.committed_offsets(list, limit).map_err(|error| reason(&error))?;
+        for element in list.elements() {
+            element.error().map_err(|error| reason(&error))?;
+            if let Offset::Offset(offset) = element.offset() {
+                committed.insert(element.partition(), offset);
+            }
+        }
+    }
+    Ok(committed)
 }

@@ -18,8 +18,8 @@ pub(super) type Row = (i64, Option<String>, String, String, DateTime<Utc>);
 type Stands = (i64, i64, i64, Option<DateTime<Utc>>);
 
 /// How much of a batch a message is.
-pub(super) fn weight((_, _, headers, payload, _): &Row) -> usize {
-    headers.len() + payload.len()
+pub(super) fn weight((_, key, headers, payload, _): &Row) -> usize {
+    key.as_ref().map_or(0, String::len) + headers.len() + payload.len()
 }
 
 /// All of these are measured and none is traced: nobody asked for them, and they come again and again.
@@ -48,9 +48,10 @@ impl Log {
             MESSAGES,
             "SELECT message_offset, key, headers, payload, published_at FROM (\
              SELECT message_offset, key, headers, payload, published_at, \
-             SUM(OCTET_LENGTH(payload) + OCTET_LENGTH(headers)) OVER (ORDER BY message_offset) \
-             - OCTET_LENGTH(payload) - OCTET_LENGTH(headers) AS before FROM (\
-             SELECT message_offset, key, headers, payload, published_at FROM bus_messages \
+             SUM(weight) OVER (ORDER BY message_offset) - weight AS before FROM (\
+             SELECT message_offset, key, headers, payload, published_at, \
+             OCTET_LENGTH(payload) + OCTET_LENGTH(headers) + COALESCE(OCTET_LENGTH(key), 0) AS weight \
+             FROM bus_messages \
              WHERE topic = $1 AND part = $2 AND message_offset >= $3 ORDER BY message_offset LIMIT $4) AS next) AS summed \
              WHERE before < $5 ORDER BY message_offset",
         );

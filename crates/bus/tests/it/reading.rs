@@ -115,6 +115,27 @@ pub(crate) async fn a_batch_of_large_messages_is_short(test: TestBus) {
     assert_eq!(read, (0..24).map(|number| format!("{number:02}")).collect::<Vec<_>>(), "each, in their order");
 }
 
+/// Keys and headers are bytes as well.
+pub(crate) async fn a_batch_of_large_keys_is_short(test: TestBus) {
+    let (kept, topic) = (test.open(), name("keys"));
+    let key = "x".repeat(400_000);
+    for number in 0..24 {
+        let message = NewMessage::new(key.as_str(), number.to_string()).with_header("h", key.as_str());
+        done("publishing", async || kept.bus.publish(&topic, message.clone()).await).await;
+    }
+    let (group, max_wait) = ("readers".to_owned(), Duration::from_millis(500));
+    let settings = ConsumerSettings { topic: topic.clone(), group, max_batch: 100, max_wait };
+    let mut consumer = kept.bus.consumer(settings).unwrap();
+    let mut read = Vec::new();
+    while read.len() < 24 {
+        let batch = next(&mut consumer).await;
+        assert!(batch.len() <= 11, "{} messages of 800 kB", batch.len());
+        done("committing", async || consumer.commit(&batch).await).await;
+        read.extend(batch.messages().iter().map(text));
+    }
+    assert_eq!(read, (0..24).map(|number| number.to_string()).collect::<Vec<_>>(), "each, in their order");
+}
+
 pub(crate) async fn names_that_cannot_be_are_refused(test: TestBus) {
     let kept = test.open();
     for topic in ["", "..", "a b", "\u{e9}", &"x".repeat(250)] {
