@@ -99,12 +99,13 @@ fn main() -> ExitCode {
     let chat: [(&str, Check); 2] =
         [("the_chat_in_a_browser", browser::chat), ("texts_are_no_code_in_a_browser", browser::texts_are_no_code)];
     let fuzz: [(&str, Check); 1] = [(FUZZ, fuzz::no_server_errors)];
-    let on_postgres: [(&str, Check); 10] = [
+    let on_postgres: [(&str, Check); 11] = [
         ("postgresql::the_documented_requests_go_through_the_chain", chain::documented_requests),
         ("postgresql::a_service_of_somebody_else_stands_in_the_chain", chain::another_service),
         ("postgresql::a_repetition_has_no_second_effect", chain::repetition),
         ("postgresql::an_alert_becomes_an_order_and_a_message_in_one_trace", trading::alert_to_order_and_message),
         ("postgresql::a_signal_becomes_an_order_and_a_message_in_one_trace", pipelines::signal_to_order_and_message),
+        ("postgresql::the_metrics_of_pipelines_are_there", pipelines::metrics),
         ("postgresql::random_requests_cause_no_server_error", fuzz::no_server_errors_of_the_chain),
         ("postgresql::an_order_stands_while_audit_is_away", chain::audit_away),
         ("postgresql::killed_services_lose_and_double_nothing", chain::chain_killed),
@@ -134,7 +135,7 @@ fn main() -> ExitCode {
     }
     if on_postgres.iter().any(|(name, _)| is_chosen(&arguments, name)) {
         if Cluster::is_possible() {
-            let (together, in_turn) = on_postgres.split_at(5);
+            let (together, in_turn) = on_postgres.split_at(6);
             failed |= play(&arguments, Stack::start_on_postgres(), "postgresql::", together, in_turn, is_skipped);
         } else {
             let missing = |(name, _): (&str, Check)| Trial::test(name, || Err(MISSING.into()));

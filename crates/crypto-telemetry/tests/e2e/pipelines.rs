@@ -246,6 +246,9 @@ pub(crate) fn crossings_become_orders(stack: &Stack) {
     };
     let signal = &execution["signal"];
     assert_eq!(signal["source"], "golden_cross_generator");
+    let counted =
+        r#"signals_generated_total{signal_type=~"golden_cross|death_cross",source="golden_cross_generator"} > 0"#;
+    until(counted, || (!stack.promql(counted).is_empty()).then_some(()));
     let expected = if signal["signal_type"] == "golden_cross" { "buy" } else { "sell" };
     assert_eq!(signal["action"], expected, "{signal:#}");
     let id = execution["execution_id"].as_str().unwrap();
@@ -291,15 +294,26 @@ pub(crate) fn metrics(stack: &Stack) {
             "steps": [{"name": "look", "agent": "market_snapshot"}, {"name": "judge", "agent": "technical_analysis"}],
         }),
     );
+    let folder = format!("sqlite://{}/random-signals/", stack.data().display());
+    let _random = stack.beside(
+        "signal-generator",
+        &[
+            ("DATABASE_URL", folder),
+            ("GENERATOR_MOCK_PER_MINUTE", "120".to_owned()),
+            ("GENERATOR_INTERVALS", "none".to_owned()),
+        ],
+    );
     let body = json!({"symbol": "BTCUSDT", "action": "buy", "signal_type": "metrics"});
     let (signal_id, _) = signal(stack, &format!("metrics-{:08x}", rand::random::<u32>()), &body);
     assert_eq!(ended(stack, &pipeline_id, &signal_id)["status"], "success");
+    drop(stack.json(&stack.url("WORKER_PORT", "/v1/worker"), &[]).unwrap());
     let generator = r#"service_name="signal-generator""#;
     let dispatcher = r#"service_name="trigger-dispatcher""#;
     let worker = r#"service_name="pipeline-worker""#;
     let mut queries = vec![
         format!(r#"signals_generated_total{{{generator},signal_type="other",source="by_hand"}} > 0"#),
-        format!("signal_generation_duration_seconds_count{{{generator}}} > 0"),
+        format!(r#"signals_generated_total{{{generator},signal_type="mock",source="mock_generator"}} > 0"#),
+        format!(r#"signal_generation_duration_seconds_count{{{generator},signal_type="mock"}} > 0"#),
         format!("kafka_publish_duration_seconds_count{{{generator}}} > 0"),
         format!("kafka_publish_success_total{{{generator}}} > 0"),
         format!("kafka_publish_failure_total{{{generator}}} >= 0"),
@@ -308,6 +322,7 @@ pub(crate) fn metrics(stack: &Stack) {
         format!("batch_processing_duration_seconds_count{{{dispatcher}}} > 0"),
         format!(r#"pipelines_matched_total{{{dispatcher},ticker="BTCUSDT"}} > 0"#),
         format!(r#"pipelines_enqueued_total{{{dispatcher},status="enqueued"}} > 0"#),
+        format!(r#"pipelines_enqueued_total{{{dispatcher},status="skipped"}} >= 0"#),
         format!("pipelines_skipped_running_total{{{dispatcher}}} >= 0"),
         format!("cache_size_bytes{{{dispatcher}}} > 0"),
         format!("cache_refresh_duration_seconds_count{{{dispatcher}}} > 0"),
@@ -316,7 +331,9 @@ pub(crate) fn metrics(stack: &Stack) {
         format!(
             r#"pipeline_executions_total{{{worker},status="success",pipeline_id="{pipeline_id}",trigger_mode="signal"}} > 0"#
         ),
-        format!("pipeline_execution_duration_seconds_count{{{worker}}} > 0"),
+        format!(
+            r#"pipeline_execution_duration_seconds_count{{{worker},status="success",pipeline_id="{pipeline_id}"}} > 0"#
+        ),
         r#"pipeline_queue_depth{service_name="pipeline-service",status="queued"} >= 0"#.to_owned(),
         format!(r#"pipeline_step_duration_seconds_count{{{worker},agent="technical_analysis",status="success"}} > 0"#),
     ];
@@ -330,7 +347,13 @@ pub(crate) fn metrics(stack: &Stack) {
             format!("process_resident_memory_bytes{{{of}}} > 0"),
         ]);
     }
-    for service in ["signal-generator", "pipeline-service", "trigger-dispatcher"] {
+    // Where there is a cache.
+    if stack.has_cache() {
+        queries.push(
+            r#"redis_command_duration_seconds_count{service_name="market-data-service",command!=""} > 0"#.to_owned(),
+        );
+    }
+    for service in ["signal-generator", "pipeline-service", "trigger-dispatcher", "pipeline-worker"] {
         let of = format!(r#"service_name="{service}""#);
         let request = r#"method=~"GET|POST",route=~"/v1/.*""#;
         queries.extend([

@@ -203,6 +203,11 @@ impl Stack {
         Beside(command.spawn().unwrap())
     }
 
+    /// Whether its services have a cache.
+    pub(crate) fn has_cache(&self) -> bool {
+        self.variables.iter().any(|(name, _)| *name == "REDIS_URL")
+    }
+
     /// The folder of this stack's data.
     pub(crate) fn data(&self) -> &Path {
         &self.data

@@ -19,6 +19,20 @@ const STANDING_EVERY: Duration = Duration::from_millis(500);
 /// How far the reading is, for whoever asks; none before the first look.
 pub(crate) type Shown = Arc<Mutex<Option<(Standing, DateTime<Utc>)>>>;
 
+/// Whether any partition is this dispatcher's.
+pub(crate) fn has_partitions(shown: &Shown) -> Result<(), String> {
+    let shown = shown.lock().unwrap_or_else(PoisonError::into_inner);
+    match shown.as_ref() {
+        Some((standing, _)) if !standing.partitions.is_empty() => Ok(()),
+        Some(_) => {
+            Err("no partition of the signals is this dispatcher's: others have them, or they wait until one that was \
+            killed is taken for dead"
+                .to_owned())
+        }
+        None => Err("the signals have not been reached yet".to_owned()),
+    }
+}
+
 /// Reads signals.
 pub(crate) struct Reader {
     pub(crate) bus: Bus,

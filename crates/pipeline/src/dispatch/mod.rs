@@ -90,6 +90,9 @@ pub async fn start(config: DispatcherConfig) -> Result<RunningServer, StartError
     let readiness = shared.noted_in(bus.checked_in(database.checked_in(Readiness::new())));
     let pipelines = Arc::clone(&cache);
     let readiness = readiness.check("pipelines", move || std::future::ready(pipelines.ready()));
+    // It may well have none, as one of more dispatchers than there are partitions; nobody should take its lag for all there is.
+    let assigned = Arc::clone(&shown);
+    let readiness = readiness.noted_check("partitions", move || std::future::ready(consume::has_partitions(&assigned)));
     let overview = Data::new(routes::Overview { cache, shown });
     let names = LocalNames::everywhere();
     let openapi = names.described(routes::Api::openapi());

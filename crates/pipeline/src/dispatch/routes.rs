@@ -66,10 +66,12 @@ struct Pipelines {
 struct Signals {
     /// When it was looked last.
     looked_at: DateTime<Utc>,
-    /// Signals that have not been worked through.
-    lag_messages: u64,
+    /// Signals in its partitions that have not been worked through; none where it has no partition.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    lag_messages: Option<u64>,
     /// Age of the oldest of them, in seconds; 0 when there is none.
-    lag_seconds: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    lag_seconds: Option<f64>,
     /// Each partition.
     partitions: Vec<Partition>,
 }
@@ -104,8 +106,8 @@ async fn dispatcher(overview: Data<Overview>) -> Json<Dispatcher> {
     let shown = overview.shown.lock().unwrap_or_else(PoisonError::into_inner).clone();
     let signals = shown.map(|(standing, looked_at)| Signals {
         looked_at,
-        lag_messages: standing.lag_messages,
-        lag_seconds: standing.lag_seconds(),
+        lag_messages: (!standing.partitions.is_empty()).then_some(standing.lag_messages),
+        lag_seconds: (!standing.partitions.is_empty()).then(|| standing.lag_seconds()),
         partitions: standing
             .partitions
             .iter()
