@@ -56,6 +56,9 @@ impl PipelineRequest {
     pub const MAX_SIGNAL_TYPES: usize = 20;
     /// Most markets of a trigger.
     pub const MAX_TICKERS: usize = 50;
+    /// Shortest time limit of an attempt that asks a model: decision-service gives a model 20 s at most and decides by itself
+    /// then. An attempt that ends before pays for an answer that it does not get, and the next one asks again.
+    pub const MIN_MODEL_SECONDS: u32 = 30;
     /// Most US dollars a day.
     pub const MAX_BUDGET_USD: Decimal = Decimal::from_parts(10_000, 0, 0, false, 0);
 
@@ -78,6 +81,12 @@ impl PipelineRequest {
             let fits = (Decimal::ZERO..=Self::MAX_BUDGET_USD).contains(&budget.usd_per_day);
             findings.expect(fits, "budget.usd_per_day", "is a number from 0 to 10,000");
         }
+        let asks = self.steps.iter().any(|step| matches!(step.agent, Agent::LlmDecision));
+        findings.expect(
+            !asks || self.timeout_seconds >= Self::MIN_MODEL_SECONDS,
+            "timeout_seconds",
+            format!("is at least {} where there is an llm_decision", Self::MIN_MODEL_SECONDS),
+        );
         self.trigger.check(&mut findings);
         let count = (1..=Self::MAX_STEPS).contains(&self.steps.len());
         findings.expect(count, "steps", format!("is a list of 1 to {} steps", Self::MAX_STEPS));
@@ -188,6 +197,13 @@ mod tests {
         assert_eq!(fields(|p| p["description"] = json!("x".repeat(1_001))), ["description"]);
         assert_eq!(fields(|p| p["max_attempts"] = json!(0)), ["max_attempts"]);
         assert_eq!(fields(|p| p["timeout_seconds"] = json!(601)), ["timeout_seconds"]);
+        assert_eq!(fields(|p| p["timeout_seconds"] = json!(29)), ["timeout_seconds"], "a model may take longer");
+        assert_eq!(fields(|p| p["timeout_seconds"] = json!(30)), Vec::<String>::new());
+        let without_a_model = |p: &mut Value| {
+            p["timeout_seconds"] = json!(1);
+            p["steps"].as_array_mut().unwrap().retain(|step| step["name"] != "ask");
+        };
+        assert_eq!(fields(without_a_model), Vec::<String>::new());
         assert_eq!(fields(|p| p["budget"]["usd_per_day"] = json!("-1")), ["budget.usd_per_day"]);
         assert_eq!(fields(|p| p["trigger"]["minimum_confidence"] = json!("1.1")), ["trigger.minimum_confidence"]);
         assert_eq!(fields(|p| p["steps"] = json!([])), ["steps"]);
