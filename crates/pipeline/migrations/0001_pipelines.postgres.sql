@@ -44,8 +44,12 @@ CREATE TABLE executions (
     attempts          BIGINT      NOT NULL,
     max_attempts      BIGINT      NOT NULL,
     worker            TEXT,
-    leased_until      TIMESTAMPTZ,
-    not_before        TIMESTAMPTZ NOT NULL,
+    -- Raised by every word of its worker: who looks says by a clock of its own for how long it has stood still.
+    beat              BIGINT      NOT NULL,
+    -- How long the worker asks to be waited for.
+    lease_ms          BIGINT      NOT NULL,
+    -- When its next attempt is due; null: at once.
+    not_before        TIMESTAMPTZ,
     cost_usd          NUMERIC     NOT NULL,
     detail            TEXT,
     -- Trace and baggage in which it was set off.
@@ -60,8 +64,8 @@ CREATE TABLE executions (
 
 -- No two executions of a pipeline at once.
 CREATE UNIQUE INDEX executions_active ON executions (pipeline_id) WHERE status IN ('queued', 'running');
-CREATE INDEX executions_due ON executions (not_before, number) WHERE status = 'queued';
-CREATE INDEX executions_leased ON executions (leased_until) WHERE status = 'running';
+CREATE INDEX executions_due ON executions (number) WHERE status = 'queued' AND not_before IS NULL;
+CREATE INDEX executions_due_later ON executions (not_before, number) WHERE status = 'queued' AND not_before IS NOT NULL;
 CREATE INDEX executions_by_status ON executions (status, number);
 CREATE INDEX executions_by_pipeline ON executions (pipeline_id, number);
 CREATE INDEX executions_by_signal ON executions (signal_id, number) WHERE signal_id IS NOT NULL;
@@ -87,8 +91,8 @@ CREATE TABLE execution_steps (
 -- Signals that have been looked at: one that comes again is known.
 CREATE TABLE signals_matched (
     signal_id  TEXT        NOT NULL PRIMARY KEY,
-    -- The signal, as JSON.
-    body       TEXT        NOT NULL,
+    -- The signal, as JSON, where it matched any.
+    body       TEXT,
     -- How many pipelines it matched.
     pipelines  BIGINT      NOT NULL,
     matched_at TIMESTAMPTZ NOT NULL

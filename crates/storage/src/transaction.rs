@@ -100,6 +100,12 @@ impl Transaction {
         .await
     }
 
+    /// Which engine it is, as [`crate::Database::engine`] says.
+    #[must_use]
+    pub fn engine(&self) -> &'static str {
+        self.inner.target.system()
+    }
+
     /// Makes everything in it last. When the answer is lost ([`StorageError::Unavailable`], [`StorageError::Timeout`]) it
     /// is not known whether it does.
     ///

@@ -124,7 +124,7 @@ async fn one_execution(store: Data<Store>, id: Path<String>) -> Result<Json<Exec
 async fn replay_execution(store: Data<Store>, id: Path<String>) -> Result<HttpResponse, Problem> {
     let execution_id = hex_id(&id)?;
     let wanted = execution_id.clone();
-    web::detached(async move { store.replay(&wanted, now()).await }).await?.map_err(ApiError::from)?;
+    web::detached(async move { store.replay(&wanted).await }).await?.map_err(ApiError::from)?;
     tracing::info!(execution.id = %execution_id, "an execution that failed is replayed");
     let status = ExecutionStatus::Queued;
     Ok(HttpResponse::Accepted().json(ExecutionRef { execution_id, status, trace_id: telemetry::trace_id() }))

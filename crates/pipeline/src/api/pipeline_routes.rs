@@ -14,7 +14,7 @@ use web::{JsonBody, Problem, ProblemBody};
 use super::error::ApiError;
 use super::{body, headers};
 use crate::count;
-use crate::store::{Store, StoreError, now};
+use crate::store::{Replaced, Store, StoreError, now};
 
 /// The description of these routes.
 #[derive(OpenApi)]
@@ -180,7 +180,8 @@ async fn replace_pipeline(
     let expected = headers::expected_revision(&http)?;
     let request = body::pipeline(&sent).map_err(ApiError::from)?;
     let changed = web::detached(async move { store.replace(&id, expected, &request, now()).await }).await?;
-    let changed = changed.map_err(ApiError::from)?;
+    let Replaced { pipeline: changed, cancelled } = changed.map_err(ApiError::from)?;
+    cancelled.iter().for_each(count::ended);
     tracing::info!(pipeline.id = %changed.pipeline_id, pipeline.revision = changed.revision, "a pipeline is changed");
     Ok(reply(StatusCode::OK, changed))
 }

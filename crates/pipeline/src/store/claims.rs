@@ -1,13 +1,16 @@
 //! Workers: an execution is claimed for a while, and only whoever claimed it last writes to it.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
 use domain::pipeline::{Execution, ExecutionStatus, PipelineRequest, StepRun, StepStatus};
 use rust_decimal::Decimal;
 use storage::{FromRow, Money, QueryType, Statement};
 
+use crate::count;
+
 use super::executions::{Ended, EndedRow, Row, TABLE, columns};
+use super::watch::{Running, millis};
 use super::{Store, StoreError, kept_text, number, spending};
 
 /// Executions that a claim looks at: others may be quicker with the first ones.
@@ -25,13 +28,13 @@ pub struct Claim {
     pub context: String,
 }
 
-/// What became of executions whose workers are not heard of any more.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct GivenBack {
-    /// How many wait again.
-    pub queued: u64,
-    /// Those whose attempts were used up.
-    pub failed: Vec<Ended>,
+/// A claim whose answer has not come: it may have been made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Tried {
+    number: i64,
+    attempt: i64,
+    /// When it was tried.
+    pub(crate) at: Instant,
 }
 
 #[derive(FromRow)]
@@ -41,25 +44,52 @@ struct Candidate {
 }
 
 impl Store {
-    /// Claims the execution that has been due for longest, until a lease from now has run out; none when none is due.
+    /// Claims the execution that was set off first of those that are due; none when none is due.
     ///
     /// # Errors
     /// What databases say.
     pub async fn claim(&self, worker: &str, lease: Duration, now: DateTime<Utc>) -> Result<Option<Claim>, StoreError> {
+        self.claim_noted(worker, lease, now, &mut Vec::new()).await
+    }
+
+    /// [`Store::claim`], which notes down what it tries before it does, and strikes that out when it knows what came of it.
+    pub(crate) async fn claim_noted(
+        &self,
+        worker: &str,
+        lease: Duration,
+        now: DateTime<Utc>,
+        tried: &mut Vec<Tried>,
+    ) -> Result<Option<Claim>, StoreError> {
         loop {
+            // What was enqueued is due whatever anybody's clock says. An attempt that was put off further than it ever is
+            // was so by a clock that is ahead, or this one has gone back: its pipeline would stand still for as long.
             let statement = Statement::new(
                 QueryType::Select,
                 TABLE,
-                "SELECT number, attempts FROM executions WHERE status = 'queued' AND not_before <= $1 \
-                 ORDER BY not_before, number LIMIT $2",
+                "SELECT number, attempts FROM (SELECT number, attempts FROM executions \
+                 WHERE status = 'queued' AND not_before IS NULL ORDER BY number LIMIT $3) AS at_once \
+                 UNION ALL SELECT number, attempts FROM (SELECT number, attempts FROM executions \
+                 WHERE status = 'queued' AND not_before <= $1 ORDER BY not_before, number LIMIT $3) AS by_now \
+                 UNION ALL SELECT number, attempts FROM (SELECT number, attempts FROM executions \
+                 WHERE status = 'queued' AND not_before > $2 ORDER BY not_before, number LIMIT $3) AS too_far \
+                 ORDER BY number",
             )
             .bind(now)
+            .bind(now + self.longest_wait)
             .bind(number(CANDIDATES as u64));
             // Quietly: workers ask all the time.
             let candidates: Vec<Candidate> = self.database.quietly(statement).await?;
             let all = candidates.len() < CANDIDATES;
             for candidate in candidates {
-                if let Some(claim) = self.claim_this(&candidate, worker, lease, now).await? {
+                let (number, attempt) = (candidate.number, candidate.attempts + 1);
+                tried.push(Tried { number, attempt, at: Instant::now() });
+                let claimed = self.claim_this(&candidate, worker, lease, now).await;
+                if !claimed.as_ref().is_err_and(StoreError::may_be_written) {
+                    tried.pop();
+                }
+                if let Some(claim) = claimed? {
+                    // An earlier try was not made, then.
+                    tried.retain(|one| (one.number, one.attempt) != (number, attempt));
                     return Ok(Some(claim));
                 }
             }
@@ -88,16 +118,16 @@ impl Store {
             QueryType::Update,
             TABLE,
             concat!(
-                "UPDATE executions SET status = 'running', attempts = attempts + 1, worker = $3, leased_until = $4, \
-                 started_at = COALESCE(started_at, $5) WHERE number = $1 AND attempts = $2 AND status = 'queued' \
-                 AND not_before <= $5 RETURNING ",
+                "UPDATE executions SET status = 'running', attempts = attempts + 1, worker = $3, beat = beat + 1, \
+                 lease_ms = $4, started_at = COALESCE(started_at, $5) \
+                 WHERE number = $1 AND attempts = $2 AND status = 'queued' RETURNING ",
                 columns!()
             ),
         )
         .bind(number)
         .bind(attempts)
         .bind(worker)
-        .bind(now + lease)
+        .bind(millis(lease))
         .bind(now);
         // Quietly: which trace it is part of is not known before it is read.
         let Some(row) = self.database.quietly::<Row>(statement).await?.pop() else { return Ok(None) };
@@ -123,30 +153,37 @@ impl Store {
         let statement = Statement::new(
             QueryType::Update,
             TABLE,
-            "UPDATE executions SET status = 'failed', detail = $3, leased_until = NULL, finished_at = $4 \
-             WHERE number = $1 AND attempts = $2 AND status = 'running'",
+            "UPDATE executions SET status = 'failed', detail = $3, finished_at = $4 \
+             WHERE number = $1 AND attempts = $2 AND status = 'running' \
+             RETURNING id, pipeline_id, trigger_mode, status, started_at, finished_at",
         )
         .bind(number)
         .bind(attempts)
         .bind(kept_text(&error.to_string()))
         .bind(now);
-        self.database.execute(statement).await?;
+        // An end as any other, as far as it can be read.
+        match self.database.fetch_optional::<EndedRow>(statement).await?.map(Ended::try_from) {
+            Some(Ok(ended)) => count::ended(&ended),
+            Some(Err(error)) => {
+                tracing::error!(execution.number = number, error = %error, "the end of an execution is not counted");
+            }
+            None => {}
+        }
         Ok(())
     }
 
-    /// Says that the worker is still at it: the lease runs from now again.
+    /// Says that the worker is still at it: its lease begins again.
     ///
     /// # Errors
     /// [`StoreError::Fenced`], and what databases say.
-    pub async fn heartbeat(&self, claim: &Claim, lease: Duration, now: DateTime<Utc>) -> Result<(), StoreError> {
+    pub async fn heartbeat(&self, claim: &Claim) -> Result<(), StoreError> {
         let statement = Statement::new(
             QueryType::Update,
             TABLE,
-            "UPDATE executions SET leased_until = $3 WHERE number = $1 AND attempts = $2 AND status = 'running'",
+            "UPDATE executions SET beat = beat + 1 WHERE number = $1 AND attempts = $2 AND status = 'running'",
         )
         .bind(claim.number)
-        .bind(claim.attempt())
-        .bind(now + lease);
+        .bind(claim.attempt());
         if self.database.execute_quietly(statement).await? == 1 { Ok(()) } else { Err(StoreError::Fenced) }
     }
 
@@ -203,7 +240,8 @@ impl Store {
         Ok(())
     }
 
-    /// Ends an execution, for good unless somebody replays one that failed.
+    /// Ends an execution, for good unless somebody replays one that failed. Of one that ends well, what its snapshots were is
+    /// not kept.
     ///
     /// # Errors
     /// [`StoreError::Fenced`], [`StoreError::NoEnd`] for a status that is none, and what databases say.
@@ -220,7 +258,7 @@ impl Store {
         let statement = Statement::new(
             QueryType::Update,
             TABLE,
-            "UPDATE executions SET status = $3, detail = $4, leased_until = NULL, finished_at = $5 \
+            "UPDATE executions SET status = $3, detail = $4, finished_at = $5 \
              WHERE number = $1 AND attempts = $2 AND status = 'running' \
              RETURNING id, pipeline_id, trigger_mode, status, started_at, finished_at",
         )
@@ -229,7 +267,23 @@ impl Store {
         .bind(status.as_str())
         .bind(detail.map(kept_text))
         .bind(now);
-        self.database.fetch_optional::<EndedRow>(statement).await?.ok_or(StoreError::Fenced)?.try_into()
+        if status != ExecutionStatus::Success {
+            return self.database.fetch_optional::<EndedRow>(statement).await?.ok_or(StoreError::Fenced)?.try_into();
+        }
+        let mut transaction = self.database.begin().await?;
+        let Some(ended) = transaction.fetch_optional::<EndedRow>(statement).await? else {
+            return Err(StoreError::Fenced);
+        };
+        // Nobody goes on with it: the hundreds of candles that steps have read need no place any more.
+        let statement = Statement::new(
+            QueryType::Update,
+            "execution_steps",
+            "UPDATE execution_steps SET output = 'null' \
+             WHERE execution_number = $1 AND agent = 'market_snapshot' AND status = 'success'",
+        );
+        transaction.execute(statement.bind(claim.number)).await?;
+        transaction.commit().await?;
+        ended.try_into()
     }
 
     /// Has an execution tried again, not before a time; or ends it as failed when its attempts are used up. Tells the end.
@@ -249,7 +303,7 @@ impl Store {
         let statement = Statement::new(
             QueryType::Update,
             TABLE,
-            "UPDATE executions SET status = 'queued', detail = $3, leased_until = NULL, not_before = $4 \
+            "UPDATE executions SET status = 'queued', detail = $3, not_before = $4 \
              WHERE number = $1 AND attempts = $2 AND status = 'running'",
         )
         .bind(claim.number)
@@ -259,65 +313,90 @@ impl Store {
         if self.database.execute(statement).await? == 1 { Ok(None) } else { Err(StoreError::Fenced) }
     }
 
-    /// Gives an execution back that was not tried to its end, because its worker ends: it waits again from now on, and this
-    /// attempt is none of those that it has.
+    /// Gives an execution back that was not tried to its end, because its worker ends: it waits again, and this attempt is
+    /// none of those that it has.
     ///
     /// # Errors
     /// [`StoreError::Fenced`], and what databases say.
-    pub async fn hand_back(&self, claim: &Claim, detail: &str, now: DateTime<Utc>) -> Result<(), StoreError> {
+    pub async fn hand_back(&self, claim: &Claim, detail: &str) -> Result<(), StoreError> {
         // The attempt keeps its number, which tells its worker from the next one: there is one more instead.
         let statement = Statement::new(
             QueryType::Update,
             TABLE,
-            "UPDATE executions SET status = 'queued', detail = $3, leased_until = NULL, not_before = $4, \
-             max_attempts = max_attempts + 1 WHERE number = $1 AND attempts = $2 AND status = 'running'",
+            "UPDATE executions SET status = 'queued', detail = $3, not_before = NULL, max_attempts = max_attempts + 1 \
+             WHERE number = $1 AND attempts = $2 AND status = 'running'",
         )
         .bind(claim.number)
         .bind(claim.attempt())
-        .bind(kept_text(detail))
-        .bind(now);
+        .bind(kept_text(detail));
         if self.database.execute(statement).await? == 1 { Ok(()) } else { Err(StoreError::Fenced) }
     }
 
-    /// Takes executions away from workers that are not heard of any more, at most so many of each kind: they wait again, or
-    /// have failed when their attempts are used up.
+    /// [`Store::hand_back`] of a claim that its worker has not heard of: false when there is none, or not yet.
+    pub(crate) async fn hand_back_unheard(&self, worker: &str, tried: &Tried) -> Result<bool, StoreError> {
+        let statement = Statement::new(
+            QueryType::Update,
+            TABLE,
+            "UPDATE executions SET status = 'queued', detail = $4, not_before = NULL, max_attempts = max_attempts + 1 \
+             WHERE number = $1 AND attempts = $2 AND worker = $3 AND status = 'running'",
+        )
+        .bind(tried.number)
+        .bind(tried.attempt)
+        .bind(worker)
+        .bind(UNHEARD);
+        Ok(self.database.execute_quietly(statement).await? == 1)
+    }
+
+    /// Every execution that runs, and how often its worker has been heard of. Made for being asked often: not traced.
     ///
     /// # Errors
     /// What databases say.
-    pub async fn give_back_expired(&self, most: u16, now: DateTime<Utc>) -> Result<GivenBack, StoreError> {
+    pub async fn running(&self) -> Result<Vec<Running>, StoreError> {
+        let statement = Statement::new(
+            QueryType::Select,
+            TABLE,
+            "SELECT number, attempts, beat, lease_ms FROM executions WHERE status = 'running'",
+        );
+        Ok(self.database.quietly(statement).await?)
+    }
+
+    /// Takes an execution away from a worker that has not been heard of since it was seen so: it waits again, or has failed
+    /// when its attempts are used up. None when the worker was heard of after all, or somebody was quicker.
+    ///
+    /// # Errors
+    /// What databases say.
+    pub async fn take_away(&self, seen: &Running, now: DateTime<Utc>) -> Result<Option<Ended>, StoreError> {
         let statement = Statement::new(
             QueryType::Update,
             TABLE,
-            "UPDATE executions SET status = 'queued', detail = $2, leased_until = NULL, not_before = $1 \
-             WHERE status = 'running' AND leased_until <= $1 AND number IN (SELECT number FROM executions \
-             WHERE status = 'running' AND leased_until <= $1 AND attempts < max_attempts ORDER BY leased_until LIMIT $3)",
-        )
-        .bind(now)
-        .bind(LOST)
-        .bind(i64::from(most));
-        let queued = self.database.execute_quietly(statement).await?;
-        let statement = Statement::new(
-            QueryType::Update,
-            TABLE,
-            "UPDATE executions SET status = 'failed', detail = $2, leased_until = NULL, finished_at = $1 \
-             WHERE status = 'running' AND leased_until <= $1 AND number IN (SELECT number FROM executions \
-             WHERE status = 'running' AND leased_until <= $1 AND attempts >= max_attempts ORDER BY leased_until LIMIT $3) \
+            "UPDATE executions SET status = CASE WHEN attempts < max_attempts THEN 'queued' ELSE 'failed' END, \
+             finished_at = CASE WHEN attempts < max_attempts THEN NULL ELSE $5 END, detail = $4, not_before = NULL \
+             WHERE number = $1 AND attempts = $2 AND beat = $3 AND status = 'running' \
              RETURNING id, pipeline_id, trigger_mode, status, started_at, finished_at",
         )
-        .bind(now)
+        .bind(seen.number)
+        .bind(seen.attempts)
+        .bind(seen.beat)
         .bind(LOST)
-        .bind(i64::from(most));
-        let failed: Vec<EndedRow> = self.database.quietly(statement).await?;
-        Ok(GivenBack { queued, failed: failed.into_iter().map(Ended::try_from).collect::<Result<_, _>>()? })
+        .bind(now);
+        self.database.quietly::<EndedRow>(statement).await?.pop().map(Ended::try_from).transpose()
     }
 }
 
 /// Why an execution is given back.
-const LOST: &str = "its worker was not heard of any more";
+pub(crate) const LOST: &str = "its worker was not heard of any more";
+const UNHEARD: &str = "its worker did not hear that it has it";
 
 fn claimed(row: Row, steps: Vec<StepRun>) -> Result<Claim, StoreError> {
     let (number, pipeline, context) = (row.number, row.request()?, row.context.clone());
     Ok(Claim { number, pipeline, context, execution: Execution { steps, ..row.try_into()? } })
+}
+
+#[cfg(test)]
+impl From<&Claim> for Tried {
+    fn from(claim: &Claim) -> Self {
+        Self { number: claim.number, attempt: claim.attempt(), at: Instant::now() }
+    }
 }
 
 impl Claim {

@@ -49,6 +49,13 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// Whether it may have been written although it failed: whoever got no answer in time, or lost the connection, does not
+    /// know.
+    #[must_use]
+    pub const fn may_be_written(&self) -> bool {
+        matches!(self, Self::Storage(StorageError::Timeout { .. } | StorageError::Unavailable { .. }))
+    }
+
     /// Whether the same may succeed a little later.
     #[must_use]
     pub const fn is_passing(&self) -> bool {

@@ -9,7 +9,7 @@ use rust_decimal::Decimal;
 use serde_json::Value;
 use storage::{FromRow, Money, QueryType, Statement, Transaction};
 
-use super::{Store, StoreError};
+use super::{Store, StoreError, pipelines};
 
 pub(super) const TABLE: &str = "executions";
 const STEPS: &str = "execution_steps";
@@ -249,13 +249,14 @@ impl Store {
         now: DateTime<Utc>,
     ) -> Result<Enqueued, StoreError> {
         let Pipeline { pipeline_id, revision, request, .. } = new.pipeline;
+        pipelines::hold(transaction, pipeline_id).await?;
         let id = DecisionId::from_bytes(uuid::Uuid::new_v4().into_bytes());
         let statement = Statement::new(
             QueryType::Insert,
             TABLE,
             "INSERT INTO executions (id, pipeline_id, pipeline_revision, pipeline, trigger_mode, signal_id, signal, symbol, \
-             status, attempts, max_attempts, not_before, cost_usd, context, trace_id, queued_at, dedupe) \
-             SELECT $1, $2, $3, $4, $5, $6, $7, $8, 'queued', 0, $9, $10, $11, $12, $13, $10, $14 \
+             status, attempts, max_attempts, beat, lease_ms, cost_usd, context, trace_id, queued_at, dedupe) \
+             SELECT $1, $2, $3, $4, $5, $6, $7, $8, 'queued', 0, $9, 0, 0, $11, $12, $13, $10, $14 \
              WHERE EXISTS (SELECT 1 FROM pipelines WHERE id = $2 AND revision = $3 AND deleted_at IS NULL) \
              ON CONFLICT DO NOTHING",
         )

@@ -6,7 +6,7 @@ use domain::pipeline::{ExecutionStatus, Pipeline};
 use storage::{QueryType, Statement, StorageError, Transaction};
 
 use super::executions::{Ended, EndedRow, TABLE, status};
-use super::{Store, StoreError};
+use super::{Store, StoreError, pipelines};
 
 /// Where an execution stands, and as what it is executed.
 async fn standing(transaction: &mut Transaction, id: &DecisionId) -> Result<ExecutionStatus, StoreError> {
@@ -22,25 +22,27 @@ impl Store {
     /// # Errors
     /// [`StoreError::NoExecution`], [`StoreError::Standing`] when it has not failed, [`StoreError::Active`] while another of
     /// the pipeline waits or runs, [`StoreError::NoPipeline`] when the pipeline is deleted, and what databases say.
-    pub async fn replay(&self, id: &DecisionId, now: DateTime<Utc>) -> Result<(), StoreError> {
+    pub async fn replay(&self, id: &DecisionId) -> Result<(), StoreError> {
         let mut transaction = self.database.begin().await?;
         let statement =
-            Statement::new(QueryType::Select, TABLE, "SELECT pipeline FROM executions WHERE id = $1").bind(id.as_str());
-        let kept: Option<(String,)> = transaction.fetch_optional(statement).await?;
-        let (kept,) = kept.ok_or(StoreError::NoExecution)?;
+            Statement::new(QueryType::Select, TABLE, "SELECT pipeline, pipeline_id FROM executions WHERE id = $1")
+                .bind(id.as_str());
+        let kept: Option<(String, String)> = transaction.fetch_optional(statement).await?;
+        let (kept, pipeline_id) = kept.ok_or(StoreError::NoExecution)?;
+        pipelines::hold(&mut transaction, &pipeline_id.parse().map_err(|_| StoreError::Kept("a pipeline's id"))?)
+            .await?;
         let request: domain::pipeline::PipelineRequest =
             serde_json::from_str(&kept).map_err(|_| StoreError::Kept("an execution's pipeline"))?;
         let statement = Statement::new(
             QueryType::Update,
             TABLE,
-            "UPDATE executions SET status = 'queued', max_attempts = attempts + $2, not_before = $3, started_at = NULL, \
+            "UPDATE executions SET status = 'queued', max_attempts = attempts + $2, not_before = NULL, started_at = NULL, \
              finished_at = NULL, detail = NULL, worker = NULL WHERE id = $1 AND status = 'failed' \
              AND EXISTS (SELECT 1 FROM pipelines WHERE pipelines.id = executions.pipeline_id \
              AND pipelines.deleted_at IS NULL)",
         )
         .bind(id.as_str())
-        .bind(i64::from(request.max_attempts))
-        .bind(now);
+        .bind(i64::from(request.max_attempts));
         let changed = transaction.execute(statement).await.map_err(|error| match error {
             // The one index that this can run into: one execution of a pipeline at a time.
             StorageError::Conflict { .. } => StoreError::Active,

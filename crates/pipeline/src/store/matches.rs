@@ -141,11 +141,10 @@ async fn first_seen(
     let statement = Statement::new(
         QueryType::Insert,
         MATCHED,
-        "INSERT INTO signals_matched (signal_id, body, pipelines, matched_at) VALUES ($1, $2, 0, $3) \
+        "INSERT INTO signals_matched (signal_id, pipelines, matched_at) VALUES ($1, 0, $2) \
          ON CONFLICT DO NOTHING",
     )
     .bind(signal.signal_id.as_str())
-    .bind(serde_json::to_string(signal)?)
     .bind(now);
     Ok(transaction.execute(statement).await? == 1)
 }
@@ -167,11 +166,16 @@ async fn write(transaction: &mut Transaction, found: &SignalMatch, position: usi
     Ok(())
 }
 
-async fn write_count(transaction: &mut Transaction, signal_id: &DecisionId, count: usize) -> Result<(), StoreError> {
-    let statement =
-        Statement::new(QueryType::Update, MATCHED, "UPDATE signals_matched SET pipelines = $2 WHERE signal_id = $1")
-            .bind(signal_id.as_str())
-            .bind(number(count as u64));
+/// How many pipelines a signal matched, and what it said: of one that matched none nobody asks.
+async fn write_count(transaction: &mut Transaction, signal: &SignalEvent, count: usize) -> Result<(), StoreError> {
+    let statement = Statement::new(
+        QueryType::Update,
+        MATCHED,
+        "UPDATE signals_matched SET pipelines = $2, body = $3 WHERE signal_id = $1",
+    )
+    .bind(signal.signal_id.as_str())
+    .bind(number(count as u64))
+    .bind(serde_json::to_string(signal)?);
     transaction.execute(statement).await?;
     Ok(())
 }
@@ -228,7 +232,7 @@ impl Store {
         }
         for (taking, matches) in signals.iter().zip(&taken) {
             if let Some(matches) = matches.as_ref().filter(|matches| !matches.is_empty()) {
-                let count = write_count(transaction, &taking.signal.signal_id, matches.len());
+                let count = write_count(transaction, taking.signal, matches.len());
                 count.instrument(taking.span.clone()).await?;
             }
         }

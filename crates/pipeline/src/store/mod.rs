@@ -14,23 +14,31 @@ mod periodic;
 mod pipelines;
 mod spending;
 mod sweep;
+mod watch;
 
-use chrono::{DateTime, SubsecRound as _, Utc};
+use std::time::Duration;
+
+use chrono::{DateTime, SubsecRound as _, TimeDelta, Utc};
 use storage::{Database, Migration};
 
-pub use claims::{Claim, GivenBack};
+pub use claims::Claim;
+pub(crate) use claims::Tried;
 pub use depth::Depth;
 pub use error::StoreError;
 pub use executions::{Ended, Enqueued, Filter, New};
 pub use matches::Taking;
 #[cfg(test)]
 pub(crate) use matches::is_for;
-pub use pipelines::Change;
 pub(crate) use pipelines::Row;
+pub use pipelines::{Change, Replaced};
 pub use sweep::Swept;
+pub use watch::{Running, Watch};
 
 /// Longest detail or summary that is kept, in characters.
 const MAX_TEXT: usize = 1_000;
+
+/// Longest that an attempt can be put off, with whatever settings: a day, and what a service may ask for.
+const LONGEST_WAIT: TimeDelta = TimeDelta::hours(25);
 
 /// Name of the database: the one SQLite file, or the one schema, of the three processes.
 pub const DATABASE: &str = "pipeline-service";
@@ -56,13 +64,21 @@ pub fn now() -> DateTime<Utc> {
 #[derive(Clone)]
 pub struct Store {
     database: Database,
+    /// Longest that an execution waits for its next attempt.
+    longest_wait: TimeDelta,
 }
 
 impl Store {
     /// On a database of [`migrations`].
     #[must_use]
     pub const fn new(database: Database) -> Self {
-        Self { database }
+        Self { database, longest_wait: LONGEST_WAIT }
+    }
+
+    /// Takes an attempt that is put off for longer than this for one that a wrong clock has put off.
+    #[must_use]
+    pub fn waiting_at_most(self, longest: Duration) -> Self {
+        Self { longest_wait: TimeDelta::from_std(longest).unwrap_or(LONGEST_WAIT), ..self }
     }
 
     /// The database, for a transaction that several of the functions here are part of.
@@ -73,7 +89,7 @@ impl Store {
 }
 
 /// A text of others as it is kept: PostgreSQL takes no NUL, and nobody knows what others say.
-fn kept_text(text: &str) -> String {
+pub(crate) fn kept_text(text: &str) -> String {
     text.chars().filter(|c| *c != '\0').take(MAX_TEXT).collect()
 }
 

@@ -96,6 +96,15 @@ impl TryFrom<Row> for Change {
     }
 }
 
+/// A pipeline that has taken the place of one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Replaced {
+    /// As it is now.
+    pub pipeline: Pipeline,
+    /// Its executions that were cancelled, because it is disabled now.
+    pub cancelled: Vec<Ended>,
+}
+
 /// The word of what sets a pipeline off.
 const fn mode(request: &PipelineRequest) -> TriggerMode {
     match request.trigger {
@@ -152,6 +161,45 @@ async fn insert(
 pub(super) async fn find_in(transaction: &mut Transaction, id: &PipelineId) -> Result<Option<Pipeline>, StoreError> {
     let statement = Statement::new(QueryType::Select, TABLE, pipelines!("WHERE id = $1 AND deleted_at IS NULL"));
     transaction.fetch_optional::<Row>(statement.bind(id.as_str())).await?.map(Pipeline::try_from).transpose()
+}
+
+/// Keeps a pipeline as it is until the transaction ends: whoever deletes or disables it meanwhile waits, and then sees what
+/// the transaction has set off. SQLite has one writer at a time anyway.
+pub(super) async fn hold(transaction: &mut Transaction, id: &PipelineId) -> Result<(), StoreError> {
+    if transaction.engine() == "sqlite" {
+        return Ok(());
+    }
+    let statement = Statement::new(QueryType::Select, TABLE, "SELECT number FROM pipelines WHERE id = $1 FOR SHARE");
+    transaction.fetch_optional::<(i64,)>(statement.bind(id.as_str())).await?;
+    Ok(())
+}
+
+/// Cancels what waits of a pipeline; what runs goes on.
+async fn cancel(
+    transaction: &mut Transaction,
+    id: &PipelineId,
+    detail: &'static str,
+    now: DateTime<Utc>,
+) -> Result<Vec<Ended>, StoreError> {
+    let statement = Statement::new(
+        QueryType::Update,
+        "executions",
+        "UPDATE executions SET status = $2, detail = $3, finished_at = $4 \
+         WHERE pipeline_id = $1 AND status = 'queued' \
+         RETURNING id, pipeline_id, trigger_mode, status, started_at, finished_at",
+    )
+    .bind(id.as_str())
+    .bind(ExecutionStatus::Cancelled.as_str())
+    .bind(detail)
+    .bind(now);
+    transaction.fetch_all::<EndedRow>(statement).await?.into_iter().map(Ended::try_from).collect()
+}
+
+/// Whether a pipeline is enabled; false when there is none.
+async fn is_enabled(transaction: &mut Transaction, id: &PipelineId) -> Result<bool, StoreError> {
+    let statement =
+        Statement::new(QueryType::Select, TABLE, "SELECT enabled FROM pipelines WHERE id = $1 AND deleted_at IS NULL");
+    Ok(transaction.fetch_optional::<(bool,)>(statement.bind(id.as_str())).await?.is_some_and(|(enabled,)| enabled))
 }
 
 /// Why no row was changed.
@@ -254,7 +302,8 @@ impl Store {
         Ok(Page { items, next_cursor: page.next_cursor, trace_id: None })
     }
 
-    /// Puts another pipeline, which has been checked, into the place of one; of the expected revision, where one is.
+    /// Puts another pipeline, which has been checked, into the place of one; of the expected revision, where one is. When that
+    /// disables it, its executions that wait are cancelled, and are told; one that runs goes on.
     ///
     /// # Errors
     /// [`StoreError::NoPipeline`], [`StoreError::Stale`], [`StoreError::NameTaken`], and what databases say.
@@ -264,9 +313,10 @@ impl Store {
         expected: Option<i64>,
         request: &PipelineRequest,
         now: DateTime<Utc>,
-    ) -> Result<Pipeline, StoreError> {
+    ) -> Result<Replaced, StoreError> {
         let mut transaction = self.database.begin().await?;
         let change_number = tick(&mut transaction).await?;
+        let disables = !request.enabled && is_enabled(&mut transaction, id).await?;
         let statement = Statement::new(
             QueryType::Update,
             TABLE,
@@ -286,8 +336,12 @@ impl Store {
         let Some(row) = transaction.fetch_optional::<Row>(statement).await.map_err(taken)? else {
             return Err(refused(&mut transaction, id).await?);
         };
+        let cancelled = match disables {
+            true => cancel(&mut transaction, id, "the pipeline was disabled", now).await?,
+            false => Vec::new(),
+        };
         transaction.commit().await?;
-        row.try_into()
+        Ok(Replaced { pipeline: row.try_into()?, cancelled })
     }
 
     /// Deletes a pipeline, of the expected revision where one is; its executions that wait are cancelled, and are told. One
@@ -316,20 +370,9 @@ impl Store {
         if transaction.execute(statement).await? == 0 {
             return Err(refused(&mut transaction, id).await?);
         }
-        let statement = Statement::new(
-            QueryType::Update,
-            "executions",
-            "UPDATE executions SET status = $2, detail = $3, finished_at = $4 \
-             WHERE pipeline_id = $1 AND status = 'queued' \
-             RETURNING id, pipeline_id, trigger_mode, status, started_at, finished_at",
-        )
-        .bind(id.as_str())
-        .bind(ExecutionStatus::Cancelled.as_str())
-        .bind("the pipeline was deleted")
-        .bind(now);
-        let rows = transaction.fetch_all::<EndedRow>(statement).await?;
+        let ended = cancel(&mut transaction, id, "the pipeline was deleted", now).await?;
         transaction.commit().await?;
-        rows.into_iter().map(Ended::try_from).collect()
+        Ok(ended)
     }
 
     /// The number of the latest change. Made for being asked often: not traced.

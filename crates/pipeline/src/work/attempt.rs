@@ -17,9 +17,9 @@ use super::Worker;
 use super::agents::{self, SoFar, snapshot};
 use super::board::Seat;
 use super::failure::{STALE_PRICE, StepError};
-use super::lease::{Held, Lost};
+use super::lease::{AGAIN, Held, Lost};
 use crate::count;
-use crate::store::{Ended, StoreError, now};
+use crate::store::{Ended, StoreError, kept_text, now};
 
 /// What an execution that its worker gives back shows.
 const STOPPED: &str = "its worker was stopped";
@@ -227,6 +227,12 @@ impl Worker {
         .await
     }
 
+    /// Ends an attempt whose step could not be done.
+    #[cfg(test)]
+    pub(super) async fn ended(&self, held: &Held, error: StepError) {
+        self.end(held, Verdict::Failed("notify", error)).await;
+    }
+
     /// Writes down how the attempt ended.
     async fn end(&self, held: &Held, verdict: Verdict) {
         let claim = &held.claim;
@@ -241,9 +247,7 @@ impl Worker {
                     self.retry_later(held, error).await
                 }
             }
-            Verdict::Stopped => {
-                held.write(async |_| self.store().hand_back(claim, STOPPED, now()).await).await.map(|()| None)
-            }
+            Verdict::Stopped => held.write(async |_| self.store().hand_back(claim, STOPPED).await).await.map(|()| None),
             Verdict::Lost(_) => Err(StoreError::Fenced),
         };
         let (execution_id, pipeline) = (claim.execution.execution_id.as_str(), claim.pipeline.name.as_str());
@@ -304,14 +308,41 @@ impl Worker {
     }
 
     async fn finish(&self, held: &Held, status: ExecutionStatus, detail: Option<&str>) -> Result<Ended, StoreError> {
-        held.write(async |again| {
-            match self.store().finish(&held.claim, status, detail, now()).await {
-                // An earlier try may have come through.
-                Err(StoreError::Fenced) if again.0 => self.ended_so(held, status).await?.ok_or(StoreError::Fenced),
-                other => other,
+        let written = held
+            .write(async |again| {
+                match self.store().finish(&held.claim, status, detail, now()).await {
+                    // An earlier try may have come through.
+                    Err(StoreError::Fenced) if again.0 => {
+                        self.ended_so(held, status, detail).await?.ok_or(StoreError::Fenced)
+                    }
+                    other => other,
+                }
+            })
+            .await;
+        match written {
+            Err(StoreError::Fenced) => self.ended_after_all(held, status, detail).await,
+            other => other,
+        }
+    }
+
+    /// The end that an attempt has given an execution when nobody has said so before its lease ran out: there is nobody else
+    /// to count it. Looked for as long as another lease takes.
+    async fn ended_after_all(
+        &self,
+        held: &Held,
+        status: ExecutionStatus,
+        detail: Option<&str>,
+    ) -> Result<Ended, StoreError> {
+        let until = held.until() + self.lease();
+        loop {
+            match tokio::time::timeout_at(until, self.ended_so(held, status, detail)).await {
+                Ok(Ok(Some(ended))) => return Ok(ended),
+                Ok(Ok(None)) | Err(_) => return Err(StoreError::Fenced),
+                Ok(Err(error)) if error.is_passing() => {}
+                Ok(Err(error)) => return Err(error),
             }
-        })
-        .await
+            tokio::time::sleep_until(until.min(tokio::time::Instant::now() + AGAIN)).await;
+        }
     }
 
     async fn retry_later(&self, held: &Held, error: &StepError) -> Result<Option<Ended>, StoreError> {
@@ -319,27 +350,46 @@ impl Worker {
         // Counted from one moment, so that a second try says the same.
         let from = now();
         let not_before = from + wait;
-        held.write(async |again| match self.store().retry_later(&held.claim, &error.detail, not_before, from).await {
-            Err(StoreError::Fenced) if again.0 => {
-                let claimed = &held.claim.execution;
-                let kept = self.store().execution(&claimed.execution_id).await?;
-                let waits = kept
-                    .is_some_and(|kept| kept.attempts == claimed.attempts && kept.status == ExecutionStatus::Queued);
-                if waits {
-                    return Ok(None);
+        let written = held
+            .write(async |again| match self.store().retry_later(&held.claim, &error.detail, not_before, from).await {
+                Err(StoreError::Fenced) if again.0 => {
+                    let claimed = &held.claim.execution;
+                    let kept = self.store().execution(&claimed.execution_id).await?;
+                    let waits = kept.is_some_and(|kept| {
+                        kept.attempts == claimed.attempts && kept.status == ExecutionStatus::Queued
+                    });
+                    if waits {
+                        return Ok(None);
+                    }
+                    let detail = Some(error.detail.as_str());
+                    self.ended_so(held, ExecutionStatus::Failed, detail).await?.map(Some).ok_or(StoreError::Fenced)
                 }
-                self.ended_so(held, ExecutionStatus::Failed).await?.map(Some).ok_or(StoreError::Fenced)
+                other => other,
+            })
+            .await;
+        match written {
+            Err(StoreError::Fenced) => {
+                let detail = Some(error.detail.as_str());
+                self.ended_after_all(held, ExecutionStatus::Failed, detail).await.map(Some)
             }
             other => other,
-        })
-        .await
+        }
     }
 
     /// The end that this attempt has given an execution, where it has.
-    async fn ended_so(&self, held: &Held, status: ExecutionStatus) -> Result<Option<Ended>, StoreError> {
+    async fn ended_so(
+        &self,
+        held: &Held,
+        status: ExecutionStatus,
+        detail: Option<&str>,
+    ) -> Result<Option<Ended>, StoreError> {
         let claimed = &held.claim.execution;
         let Some(kept) = self.store().execution(&claimed.execution_id).await? else { return Ok(None) };
-        let ours = kept.attempts == claimed.attempts && kept.worker == claimed.worker && kept.status == status;
+        // Whoever takes it away from a worker that is not heard of says something else, and counts it.
+        let ours = kept.attempts == claimed.attempts
+            && kept.worker == claimed.worker
+            && kept.status == status
+            && kept.detail == detail.map(kept_text);
         Ok(ours.then_some(Ended {
             execution_id: kept.execution_id,
             pipeline_id: kept.pipeline_id,

@@ -15,6 +15,11 @@ pub(super) struct Backoff {
 }
 
 impl Backoff {
+    /// Longest that is ever waited.
+    pub(super) fn most(&self) -> Duration {
+        LONGEST_ASKED.saturating_add(self.longest)
+    }
+
     /// The wait after so many attempts that failed; `share`, from 0 to 1, says where in the range it is, so that those who
     /// failed together do not come back together. Whoever failed may ask for more.
     pub(super) fn wait(&self, failed: u16, asked: Option<Duration>, share: f64) -> Duration {

@@ -95,13 +95,15 @@ async fn set_off(store: &Store, pipeline: &Pipeline, number: usize) -> Option<do
     }
 }
 
-/// Goes on with an execution once its lease has run out, by a clock that is ahead of it: as it is at its end.
+/// Goes on with an execution as if its worker had not been heard of for a lease: as it is at its end.
 async fn taken_up(survivor: &Process, id: &domain::DecisionId) -> domain::pipeline::Execution {
     let store = survivor.worker.store();
     eventually("it is through", async || {
-        store.give_back_expired(10, now() + Duration::from_secs(60)).await.ok()?;
-        // What is given back waits until that clock's now: theirs is brought back.
-        let due = now() + Duration::from_secs(61);
+        for running in store.running().await.ok()? {
+            store.take_away(&running, now()).await.ok()?;
+        }
+        // Also what was put off for a moment.
+        let due = now() + Duration::from_secs(2);
         if let Some(claim) = store.claim("survivor", survivor.worker.lease(), due).await.ok()? {
             let asked = tokio::time::Instant::now();
             let held = super::lease::Held::new(claim, survivor.worker.lease(), asked);
@@ -118,7 +120,8 @@ async fn taken_up(survivor: &Process, id: &domain::DecisionId) -> domain::pipeli
 fn is_once(kept: &domain::pipeline::Execution, everybody: &Everybody, done: usize, when: &str) {
     let names: Vec<&str> = kept.steps.iter().map(|run| run.name.as_str()).collect();
     assert_eq!(names, ["look", "ask", "limits", "order", "tell"], "{when}: each is done once");
-    assert_eq!(kept.cost_usd, Decimal::new(315, 6), "{when}: and paid once");
+    // What an answer that was lost has cost is in decision-service's budget alone: nobody here knows it.
+    assert_eq!(kept.cost_usd, Decimal::new(315, 6), "{when}: and what its answer cost is booked once");
     let id = &kept.execution_id;
     let orders = everybody.orders();
     let of = |order: &&domain::trading::Signal| order.sender_order_id.as_deref() == Some(id.as_str());
@@ -174,6 +177,106 @@ async fn killed_before_the_row(database: TestDatabase) {
         let kept = taken_up(&survivor, &id).await;
         assert!(everybody.asked(asked) >= before + 2 && kept.attempts == 2, "{asked:?}: it was tried again");
         is_once(&kept, &everybody, number + 1, &format!("{asked:?}"));
+    }
+}
+
+/// Whose claim is made and not heard of has made no attempt.
+async fn claimed_unheard(database: TestDatabase) {
+    telemetry::testing::init();
+    let everybody = Everybody::new();
+    let process = Process::start(&database, &everybody.start()).await;
+    let (worker, store) = (&process.worker, process.worker.store());
+    let mut request = made(store).await.request;
+    (request.name, request.max_attempts) = ("once".to_owned(), 1);
+    let pipeline = store.create(&request, now()).await.unwrap();
+    // Wherever the claim ends.
+    for steps in 0.. {
+        assert!(steps < ENDLESS, "it never ends");
+        let id = eventually("it is set off", async || set_off(store, &pipeline, steps).await).await;
+        let ended = Killed::after(steps, worker.claim()).await;
+        let heard = ended.is_some();
+        if let Some(held) = ended {
+            // It is known, and not given back.
+            let held = held.unwrap().unwrap();
+            worker.hand_back_unheard().await.unwrap();
+            store.heartbeat(&held.claim).await.unwrap();
+            store.hand_back(&held.claim, "the test is through").await.unwrap();
+        }
+        eventually("it waits, with its attempt", async || {
+            worker.hand_back_unheard().await.ok()?;
+            let kept = store.execution(&id).await.ok()??;
+            (kept.status == ExecutionStatus::Queued && kept.attempts + 1 == kept.max_attempts).then_some(())
+        })
+        .await;
+        eventually("it is put away", async || {
+            worker.hand_back_unheard().await.ok()?;
+            store.discard(&id, now()).await.ok()
+        })
+        .await;
+        if heard {
+            break;
+        }
+    }
+    // Behind what the database has done, for certain.
+    let id = eventually("it is set off", async || set_off(store, &pipeline, ENDLESS).await).await;
+    let claim = store.claim(worker.id(), worker.lease(), now()).await.unwrap().unwrap();
+    *worker.unheard().lock().await = vec![(&claim).into()];
+    worker.hand_back_unheard().await.unwrap();
+    assert!(worker.unheard().lock().await.is_empty(), "it is settled");
+    let kept = store.execution(&id).await.unwrap().unwrap();
+    assert_eq!((kept.status, kept.attempts, kept.max_attempts), (ExecutionStatus::Queued, 1, 2));
+    assert!(matches!(store.heartbeat(&claim).await, Err(StoreError::Fenced)));
+    process.turn().await.unwrap();
+    assert_eq!(store.execution(&id).await.unwrap().unwrap().status, ExecutionStatus::Success);
+}
+
+/// The end is written, its answer lost, and the lease over.
+async fn ended_unheard(database: TestDatabase) {
+    telemetry::testing::init();
+    let everybody = Everybody::new();
+    let process = Process::start(&database, &everybody.start()).await;
+    let (worker, store) = (&process.worker, process.worker.store());
+    let pipeline = made(store).await;
+    let counted = |status: &str| -> f64 {
+        let labels = [("status", status), ("pipeline_id", pipeline.pipeline_id.as_str())];
+        telemetry::testing::metric_values("pipeline_executions_total", &labels).iter().sum()
+    };
+    // Its lease is over when it begins.
+    let over = tokio::time::Instant::now().checked_sub(worker.lease()).unwrap();
+    let end = async |number: usize, by_another: bool| {
+        let id = eventually("it is set off", async || set_off(store, &pipeline, number).await).await;
+        let claim = store.claim(worker.id(), worker.lease(), now()).await.unwrap().unwrap();
+        if by_another {
+            let last = "UPDATE executions SET max_attempts = attempts WHERE status = 'running'";
+            let statement = storage::Statement::new(storage::QueryType::Update, "executions", last);
+            store.database().execute(statement).await.unwrap();
+            for running in store.running().await.unwrap() {
+                store.take_away(&running, now()).await.unwrap();
+            }
+        } else {
+            store.finish(&claim, ExecutionStatus::Failed, Some("for good"), now()).await.unwrap();
+        }
+        let held = super::lease::Held::new(claim, worker.lease(), over);
+        worker.ended(&held, super::failure::StepError::for_good("test", "for good")).await;
+        id
+    };
+    end(1, false).await;
+    assert_eq!(counted("failed"), 1.0, "there is nobody else to count it");
+    end(2, true).await;
+    assert_eq!(counted("failed"), 1.0, "whoever took it away counts it");
+}
+
+#[test]
+fn an_end_whose_answer_was_lost_is_counted() {
+    for database in engines() {
+        actix_web::rt::System::new().block_on(ended_unheard(database));
+    }
+}
+
+#[test]
+fn a_claim_that_was_not_heard_of_is_no_attempt() {
+    for database in engines() {
+        actix_web::rt::System::new().block_on(claimed_unheard(database));
     }
 }
 

@@ -3,16 +3,15 @@
 use std::cell::Cell;
 use std::time::Duration;
 
-use storage::StorageError;
 use tokio::time::Instant;
 
-use crate::store::{Claim, Store, StoreError, now};
+use crate::store::{Claim, Store, StoreError};
 
 /// Heartbeats in the time of a lease.
 const HEARTBEATS: u32 = 3;
 
 /// Wait before a heartbeat that failed is tried again.
-const AGAIN: Duration = Duration::from_millis(100);
+pub(super) const AGAIN: Duration = Duration::from_millis(100);
 
 /// An execution that a worker has claimed.
 #[derive(Debug)]
@@ -50,7 +49,7 @@ impl Held {
         loop {
             tokio::time::sleep_until(self.until().min(Instant::now() + wait)).await;
             let asked = Instant::now();
-            match tokio::time::timeout_at(self.until(), store.heartbeat(&self.claim, self.lease, now())).await {
+            match tokio::time::timeout_at(self.until(), store.heartbeat(&self.claim)).await {
                 Ok(Ok(())) => {
                     self.until.set(asked + self.lease);
                     wait = usual;
@@ -79,7 +78,7 @@ impl Held {
                 return Err(StoreError::Fenced);
             };
             match written {
-                Err(StoreError::Storage(error)) if error.is_passing() => again.0 |= may_be_written(&error),
+                Err(error) if error.is_passing() => again.0 |= error.may_be_written(),
                 other => return other,
             }
             tokio::time::sleep_until(self.until().min(Instant::now() + AGAIN)).await;
@@ -90,8 +89,3 @@ impl Held {
 /// Whether an earlier try may have been written although it failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Again(pub(super) bool);
-
-/// Whoever got no answer in time, or lost the connection, does not know.
-const fn may_be_written(error: &StorageError) -> bool {
-    matches!(error, StorageError::Timeout { .. } | StorageError::Unavailable { .. })
-}

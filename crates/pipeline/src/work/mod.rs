@@ -22,8 +22,9 @@ use std::time::Duration;
 
 use actix_web::web::Data;
 use storage::Database;
+use tokio::sync::Mutex;
 use utoipa::OpenApi as _;
-use web::{Background, LocalNames, Readiness, RunningServer, Service, StartError};
+use web::{Background, CancellationToken, LocalNames, Readiness, RunningServer, Service, StartError};
 
 use agents::services::Services;
 use backoff::Backoff;
@@ -31,7 +32,7 @@ use board::Board;
 pub use config::{WorkerConfig, WorkerSettings};
 use routes::About;
 
-use crate::store::{self, Store, now};
+use crate::store::{self, Store, Tried, now};
 
 /// Subcommand, process and `service.name`.
 pub const NAME: &str = "pipeline-worker";
@@ -52,19 +53,22 @@ struct Inner {
     lease: Duration,
     poll: Duration,
     backoff: Backoff,
+    /// Claims whose answers were lost. Held while a claim is made, so that none of those that come through is among them.
+    unheard: Mutex<Vec<Tried>>,
 }
 
 impl Worker {
     fn new(store: Store, settings: &WorkerSettings) -> Self {
         Self(Rc::new(Inner {
             id: settings.id(),
-            store,
+            store: store.waiting_at_most(settings.backoff().most()),
             services: Services::new(settings),
             board: Board::default(),
             concurrency: usize::from(settings.concurrency),
             lease: settings.lease(),
             poll: settings.poll(),
             backoff: settings.backoff(),
+            unheard: Mutex::default(),
         }))
     }
 
@@ -96,6 +100,10 @@ impl Worker {
         self.0.poll
     }
 
+    fn unheard(&self) -> &Mutex<Vec<Tried>> {
+        &self.0.unheard
+    }
+
     fn backoff(&self) -> Backoff {
         self.0.backoff
     }
@@ -111,8 +119,18 @@ pub async fn start(config: WorkerConfig) -> Result<RunningServer, StartError> {
     let database = Database::open(store::DATABASE, &config.database, store::migrations())?;
     let worker = Worker::new(Store::new(database.clone()), &config.worker);
     let mut background = Background::new();
-    background.spawn("database", |stop| database.clone().keep_up(stop));
-    background.spawn("work", |stop| worker.clone().work(stop));
+    // For as long as the work takes to end: what it has is given back, and a connection that was made by a thread of the
+    // server ends with that, which is before.
+    let at_work = CancellationToken::new();
+    background.spawn("database", |_| database.clone().keep_up(at_work.clone()));
+    background.spawn("work", |stop| {
+        let at_work = at_work.drop_guard();
+        let work = worker.clone().work(stop);
+        async move {
+            work.await;
+            drop(at_work);
+        }
+    });
     background.spawn("give-back", |stop| worker.clone().give_back(stop));
     let readiness = worker.services().checked_in(database.checked_in(Readiness::new()));
     let about = Data::new(About {

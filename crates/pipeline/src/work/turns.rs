@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use domain::pipeline::ExecutionStatus;
 use telemetry::metrics::pipeline::LEASES_LOST;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
@@ -13,7 +14,7 @@ use web::CancellationToken;
 use super::Worker;
 use super::lease::Held;
 use crate::count;
-use crate::store::{StoreError, now};
+use crate::store::{StoreError, Watch, now};
 
 /// While there is nothing to do, looks are so many times further apart.
 const IDLE: u32 = 5;
@@ -21,18 +22,35 @@ const IDLE: u32 = 5;
 /// Wait after a claim that failed.
 const AFTER_FAILURE: Duration = Duration::from_millis(500);
 
-/// Time between two looks for executions whose workers are not heard of any more, and most that one look gives back.
+/// Time between two looks for executions whose workers are not heard of any more.
 const LOOK: Duration = Duration::from_secs(1);
-const MOST: u16 = 100;
 
 impl Worker {
     /// Claims an execution that is due.
     pub(super) async fn claim(&self) -> Result<Option<Held>, StoreError> {
+        let mut unheard = self.unheard().lock().await;
         // The lease begins no sooner than this.
         let asked = Instant::now();
         let lease = self.lease();
-        let claim = self.store().claim(self.id(), lease, now()).await?;
+        let claim = self.store().claim_noted(self.id(), lease, now(), &mut unheard).await?;
         Ok(claim.map(|claim| Held::new(claim, lease, asked)))
+    }
+
+    /// Hands back what this worker may have claimed without having heard of it: nobody is at it, and that was no attempt.
+    /// What the database has not done yet it may still do; after a lease others see that nobody is at it.
+    pub(super) async fn hand_back_unheard(&self) -> Result<(), StoreError> {
+        let mut unheard = self.unheard().lock().await;
+        unheard.retain(|tried| tried.at.elapsed() < self.lease());
+        let mut place = 0;
+        while let Some(tried) = unheard.get(place) {
+            if self.store().hand_back_unheard(self.id(), tried).await? {
+                tracing::warn!("an execution that was claimed unheard is given back");
+                unheard.remove(place);
+            } else {
+                place += 1;
+            }
+        }
+        Ok(())
     }
 
     /// Works until `stop` is cancelled; gives back then what it has.
@@ -81,13 +99,16 @@ impl Worker {
         while let Some(ended) = under_way.join_next().await {
             told(ended);
         }
+        if let Err(error) = self.hand_back_unheard().await {
+            tracing::debug!(error = %error, "what was claimed unheard waits for others to see it");
+        }
     }
 
     /// Gives back what workers have that are not heard of any more, until `stop` is cancelled.
     pub(super) async fn give_back(self, stop: CancellationToken) {
-        let mut said = false;
+        let (mut watch, mut said) = (Watch::default(), false);
         loop {
-            match self.give_back_now().await {
+            match self.give_back_now(&mut watch).await {
                 Ok(()) => said = false,
                 Err(error) => {
                     if !error.is_passing() && !std::mem::replace(&mut said, true) {
@@ -102,23 +123,31 @@ impl Worker {
         }
     }
 
-    pub(super) async fn give_back_now(&self) -> Result<(), StoreError> {
-        loop {
-            let given = self.store().give_back_expired(MOST, now()).await?;
-            let failed = given.failed.len() as u64;
-            if given.queued + failed > 0 {
-                LEASES_LOST.add(given.queued + failed, &[]);
-                tracing::warn!(
-                    queued = given.queued,
-                    failed,
-                    "executions were taken from workers that are not heard of any more"
-                );
-            }
-            given.failed.iter().for_each(count::ended);
-            if given.queued < u64::from(MOST) && failed < u64::from(MOST) {
-                return Ok(());
+    pub(super) async fn give_back_now(&self, watch: &mut Watch) -> Result<(), StoreError> {
+        self.hand_back_unheard().await?;
+        let running = self.store().running().await?;
+        let (mut queued, mut failed) = (0_u64, 0_u64);
+        let mut result = Ok(());
+        for silent in watch.see(running, self.lease(), Instant::now().into_std()) {
+            match self.store().take_away(&silent, now()).await {
+                Ok(Some(ended)) if ended.status == ExecutionStatus::Failed => {
+                    count::ended(&ended);
+                    failed += 1;
+                }
+                Ok(Some(_)) => queued += 1,
+                Ok(None) => {}
+                Err(error) => {
+                    // The others fail as this one did, or are looked at again in a moment.
+                    result = Err(error);
+                    break;
+                }
             }
         }
+        if queued + failed > 0 {
+            LEASES_LOST.add(queued + failed, &[]);
+            tracing::warn!(queued, failed, "executions were taken from workers that are not heard of any more");
+        }
+        result
     }
 }
 

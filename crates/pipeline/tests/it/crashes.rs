@@ -101,7 +101,9 @@ pub(crate) async fn killed_at_every_step_of_a_worker_s_attempt(database: TestDat
         drop(process);
         // Somebody else goes on once the lease has run out.
         let done = eventually("it is through", async || {
-            world.store.give_back_expired(10, t(100)).await.ok()?;
+            for running in world.store.running().await.ok()? {
+                world.store.take_away(&running, t(100)).await.ok()?;
+            }
             let kept = world.store.execution(&id).await.ok()??;
             if kept.status == ExecutionStatus::Queued {
                 attempt(&world, 100).await?;

@@ -4,12 +4,14 @@ use std::time::Duration;
 
 use chrono::TimeDelta;
 use domain::PageQuery;
-use domain::pipeline::{ExecutionStatus, StepStatus, TriggerMode};
-use pipeline::store::{Enqueued, Filter, GivenBack, StoreError};
+use domain::pipeline::{ExecutionStatus, StepRun, StepStatus, TriggerMode};
+use pipeline::store::{Enqueued, Filter, New, Store, StoreError};
 use rust_decimal::Decimal;
 use serde_json::json;
 use storage::testing::TestDatabase;
 use storage::{QueryType, Statement};
+use telemetry::testing::metric_values;
+use web::testing::eventually;
 
 use crate::world::{LEASE, World, id_of, request, signal, step, t};
 
@@ -23,7 +25,6 @@ pub(crate) async fn from_the_queue_to_its_end(database: TestDatabase) {
     assert_eq!((waiting.status, waiting.attempts, waiting.max_attempts), (ExecutionStatus::Queued, 0, 3));
     assert_eq!((waiting.queued_at, waiting.started_at, waiting.finished_at), (t(1), None, None));
     assert_eq!((waiting.pipeline_revision, waiting.trigger_mode), (1, TriggerMode::Manual));
-    assert_eq!(store.claim("w", LEASE, t(0)).await.unwrap(), None, "it is not due");
     let claim = world.claim("worker-1", t(2)).await;
     assert_eq!(
         (&claim.execution.execution_id, &claim.pipeline, claim.context.as_str()),
@@ -81,7 +82,7 @@ pub(crate) async fn the_same_sets_off_one(database: TestDatabase) {
 pub(crate) async fn a_pipeline_of_the_past_sets_nothing_off(database: TestDatabase) {
     let world = World::open(&database).await;
     let old = world.pipeline("one").await;
-    let new = world.store.replace(&old.pipeline_id, None, &old.request, t(1)).await.unwrap();
+    let new = world.store.replace(&old.pipeline_id, None, &old.request, t(1)).await.unwrap().pipeline;
     assert_eq!(world.enqueue(&old, None, t(2)).await, Enqueued::Changed);
     world.queued(&new, t(2)).await;
     assert_eq!(world.enqueue(&old, None, t(2)).await, Enqueued::Changed);
@@ -95,6 +96,99 @@ pub(crate) async fn a_pipeline_of_the_past_sets_nothing_off(database: TestDataba
     let claim = world.claim("w", t(5)).await;
     assert_eq!(world.store.delete(&other.pipeline_id, None, t(6)).await.unwrap(), []);
     world.store.finish(&claim, ExecutionStatus::Success, None, t(7)).await.unwrap();
+}
+
+/// Whoever switches a pipeline off wants no further orders of it.
+pub(crate) async fn what_waits_of_a_pipeline_that_is_disabled_is_cancelled(database: TestDatabase) {
+    let world = World::open(&database).await;
+    let store = &world.store;
+    let disabled = async |pipeline: &pipeline::store::Replaced, now: i64| {
+        let mut wanted = pipeline.pipeline.request.clone();
+        wanted.enabled = false;
+        store.replace(&pipeline.pipeline.pipeline_id, None, &wanted, t(now)).await.unwrap()
+    };
+    let made = world.pipeline("one").await;
+    let other = world.queued(&world.pipeline("two").await, t(0)).await;
+    let waiting = world.queued(&made, t(1)).await;
+    // A change that does not disable it cancels nothing.
+    let changed = store.replace(&made.pipeline_id, None, &made.request, t(2)).await.unwrap();
+    assert_eq!(changed.cancelled, []);
+    let off = disabled(&changed, 3).await;
+    assert_eq!(off.cancelled.iter().map(|ended| &ended.execution_id).collect::<Vec<_>>(), [&waiting]);
+    let kept = store.execution(&waiting).await.unwrap().unwrap();
+    assert_eq!((kept.status, kept.finished_at), (ExecutionStatus::Cancelled, Some(t(3))));
+    assert_eq!(kept.detail.as_deref(), Some("the pipeline was disabled"));
+    // By hand it is set off nevertheless, and goes on when it is changed while it is off.
+    let by_hand = world.queued(&off.pipeline, t(4)).await;
+    assert_eq!(disabled(&off, 5).await.cancelled, []);
+    assert_eq!(world.claim("w", t(6)).await.execution.execution_id, other);
+    let claim = world.claim("w", t(6)).await;
+    assert_eq!(claim.execution.execution_id, by_hand);
+    // One that runs goes on.
+    let on = store.replace(&made.pipeline_id, None, &made.request, t(7)).await.unwrap();
+    assert_eq!(disabled(&on, 8).await.cancelled, []);
+    store.finish(&claim, ExecutionStatus::Success, None, t(9)).await.unwrap();
+}
+
+/// Nobody deletes a pipeline behind the back of a transaction that sets it off.
+pub(crate) async fn what_is_set_off_while_its_pipeline_is_deleted_is_cancelled(database: TestDatabase) {
+    let (one, two) = (World::open(&database).await, World::open(&database).await);
+    let pipeline = one.pipeline("one").await;
+    let mut transaction = one.store.database().begin().await.unwrap();
+    let new = New {
+        pipeline: &pipeline,
+        trigger_mode: TriggerMode::Manual,
+        signal: None,
+        symbol: "BTCUSDT".parse().unwrap(),
+        dedupe: None,
+        context: "{}",
+    };
+    let id = id_of(Store::enqueue(&mut transaction, &new, t(1)).await.unwrap());
+    let is_deleted = std::cell::Cell::new(false);
+    let (deleted, ()) = futures_util::join!(
+        async {
+            let deleted = two.store.delete(&pipeline.pipeline_id, None, t(2)).await;
+            is_deleted.set(true);
+            deleted
+        },
+        async {
+            eventually("it waits, or is through", async || {
+                let statement = Statement::new(
+                    QueryType::Select,
+                    "pg_stat_activity",
+                    "SELECT COUNT(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'",
+                );
+                let (waiting,): (i64,) = one.store.database().fetch_one(statement).await.unwrap();
+                (is_deleted.get() || waiting > 0).then_some(())
+            })
+            .await;
+            transaction.commit().await.unwrap();
+        }
+    );
+    let cancelled = deleted.unwrap();
+    assert_eq!(cancelled.iter().map(|ended| &ended.execution_id).collect::<Vec<_>>(), [&id]);
+    assert_eq!(one.store.claim("w", LEASE, t(3)).await.unwrap(), None);
+}
+
+/// What a snapshot was is large, and of an execution that has ended well nobody goes on.
+pub(crate) async fn what_a_snapshot_was_is_kept_until_its_execution_ends_well(database: TestDatabase) {
+    let world = World::open(&database).await;
+    let store = &world.store;
+    let look = |attempt| StepRun { agent: "market_snapshot".to_owned(), ..step("look", attempt, "0") };
+    for (status, is_kept) in
+        [(ExecutionStatus::Success, false), (ExecutionStatus::Failed, true), (ExecutionStatus::Cancelled, true)]
+    {
+        let id = world.queued(&world.pipeline(status.as_str()).await, t(0)).await;
+        let claim = world.claim("w", t(0)).await;
+        store.record_step(&claim, &look(1), t(1)).await.unwrap();
+        store.record_step(&claim, &step("judge", 1, "0"), t(1)).await.unwrap();
+        store.finish(&claim, status, None, t(2)).await.unwrap();
+        let kept = store.execution(&id).await.unwrap().unwrap();
+        assert_eq!(kept.steps[0].output == look(1).output, is_kept, "{status}");
+        assert_eq!(kept.steps[0].output.is_null(), !is_kept, "{status}");
+        assert_eq!(kept.steps[0].summary, "it was done");
+        assert_eq!(kept.steps[1].output, step("judge", 1, "0").output, "what is small stays");
+    }
 }
 
 pub(crate) async fn one_that_is_executed_is_as_it_was(database: TestDatabase) {
@@ -135,10 +229,38 @@ pub(crate) async fn the_oldest_is_first(database: TestDatabase) {
     let mut waiting = Vec::new();
     for number in 0..10 {
         let pipeline = world.pipeline(&format!("p{number}")).await;
+        // Whatever the clock says of whoever sets it off.
         waiting.push(world.queued(&pipeline, t(10 - number)).await);
     }
-    for expected in waiting.iter().rev() {
+    for expected in &waiting {
         assert_eq!(&world.claim("w", t(100)).await.execution.execution_id, expected);
+    }
+}
+
+/// Clocks of machines differ, and jump: what was set off by one that is ahead is due, what runs is nobody else's by any time,
+/// and an attempt that was put off by one that is ahead is not put off for ever.
+pub(crate) async fn no_clock_of_another_machine_counts(database: TestDatabase) {
+    let world = World::open(&database).await;
+    let store = &world.store;
+    let day = 86_400;
+    for (number, enqueued, claimed) in [(0, day, 0), (1, 0, day), (2, -day, 0), (3, 0, -day)] {
+        let pipeline = world.pipeline(&format!("p{number}")).await;
+        let id = world.queued(&pipeline, t(enqueued)).await;
+        let claim = world.claim("w", t(claimed)).await;
+        assert_eq!(claim.execution.execution_id, id);
+        for other in [-10 * day, 0, 10 * day] {
+            assert_eq!(store.claim("other", LEASE, t(other)).await.unwrap(), None, "it is somebody's");
+        }
+        store.heartbeat(&claim).await.unwrap();
+        // A worker that dies here is followed, whatever its clock has been.
+        assert_eq!(world.take_all_away(t(0)).await.0, 1);
+        let claim = world.claim("next", t(0)).await;
+        // Put off by a minute, as its worker's clock has it.
+        store.retry_later(&claim, "later", t(10 * day + 60), t(10 * day)).await.unwrap();
+        assert_eq!(store.claim("w", LEASE, t(10 * day)).await.unwrap(), None, "by that clock it is not due");
+        let claim = world.claim("w", t(0)).await;
+        assert_eq!(claim.execution.execution_id, id, "nothing is put off for ten days");
+        store.finish(&claim, ExecutionStatus::Success, None, t(0)).await.unwrap();
     }
 }
 
@@ -148,16 +270,17 @@ pub(crate) async fn whoever_lost_it_writes_nothing(database: TestDatabase) {
     let pipeline = world.pipeline("one").await;
     let id = world.queued(&pipeline, t(0)).await;
     let lost = world.claim("slow", t(0)).await;
-    assert_eq!(store.give_back_expired(10, t(29)).await.unwrap(), GivenBack::default(), "the lease has not run out");
-    store.heartbeat(&lost, LEASE, t(20)).await.unwrap();
-    assert_eq!(store.give_back_expired(10, t(49)).await.unwrap(), GivenBack::default(), "nor has it by then");
-    assert_eq!(store.give_back_expired(10, t(50)).await.unwrap(), GivenBack { queued: 1, failed: Vec::new() });
+    let seen = store.running().await.unwrap();
+    store.heartbeat(&lost).await.unwrap();
+    assert_eq!(store.take_away(&seen[0], t(49)).await.unwrap(), None, "it was heard of since");
+    assert_eq!(world.take_all_away(t(50)).await, (1, Vec::new()));
+    assert_eq!(store.take_away(&seen[0], t(51)).await.unwrap(), None, "it does not run");
     let refuse = async |when: &str| {
         let finished = store.finish(&lost, ExecutionStatus::Success, None, t(60)).await;
         assert!(matches!(finished, Err(StoreError::Fenced)), "{when}: {finished:?}");
         let retried = store.retry_later(&lost, "again", t(60), t(60)).await;
         assert!(matches!(retried, Err(StoreError::Fenced)), "{when}: {retried:?}");
-        let beaten = store.heartbeat(&lost, LEASE, t(60)).await;
+        let beaten = store.heartbeat(&lost).await;
         assert!(matches!(beaten, Err(StoreError::Fenced)), "{when}: {beaten:?}");
         let recorded = store.record_step(&lost, &step("look", 1, "1"), t(60)).await;
         assert!(matches!(recorded, Err(StoreError::Fenced)), "{when}: {recorded:?}");
@@ -168,7 +291,7 @@ pub(crate) async fn whoever_lost_it_writes_nothing(database: TestDatabase) {
     store.finish(&claim, ExecutionStatus::Failed, Some("no"), t(62)).await.unwrap();
     refuse("when it is over").await;
     // Somebody replays it: the attempts of now are none of before.
-    store.replay(&id, t(63)).await.unwrap();
+    store.replay(&id).await.unwrap();
     world.claim("quick", t(64)).await;
     refuse("when it is replayed").await;
     let now = store.execution(&id).await.unwrap().unwrap();
@@ -197,13 +320,13 @@ pub(crate) async fn attempts_are_used_up(database: TestDatabase) {
     assert_eq!(claim.done("look").unwrap().attempt, 1, "what was done is known");
     assert_eq!(claim.done("judge"), None, "what failed was not done");
     assert_eq!(claim.execution.detail.as_deref(), Some("decision-service is away"));
-    assert_eq!(store.give_back_expired(10, t(40)).await.unwrap().queued, 1);
+    assert_eq!(world.take_all_away(t(40)).await.0, 1);
     // The last.
     let claim = world.claim("w", t(41)).await;
     assert_eq!(claim.execution.started_at, Some(t(0)), "since the first");
-    let given_back = store.give_back_expired(10, t(80)).await.unwrap();
-    assert_eq!((given_back.queued, given_back.failed.len()), (0, 1));
-    assert_eq!((given_back.failed[0].status, &given_back.failed[0].execution_id), (ExecutionStatus::Failed, &id));
+    let (queued, failed) = world.take_all_away(t(80)).await;
+    assert_eq!((queued, failed.len()), (0, 1));
+    assert_eq!((failed[0].status, &failed[0].execution_id), (ExecutionStatus::Failed, &id));
     let dead = store.execution(&id).await.unwrap().unwrap();
     assert_eq!((dead.status, dead.attempts, dead.finished_at), (ExecutionStatus::Failed, 3, Some(t(80))));
     assert_eq!(dead.detail.as_deref(), Some("its worker was not heard of any more"));
@@ -250,7 +373,7 @@ pub(crate) async fn a_dead_letter_is_replayed_or_thrown_away(database: TestDatab
     let pipeline = world.pipeline("one").await;
     let id = world.queued(&pipeline, t(0)).await;
     let standing = async |expected: ExecutionStatus| {
-        let refused = store.replay(&id, t(1)).await;
+        let refused = store.replay(&id).await;
         assert!(matches!(&refused, Err(StoreError::Standing(status)) if *status == expected), "{refused:?}");
     };
     standing(ExecutionStatus::Queued).await;
@@ -265,9 +388,9 @@ pub(crate) async fn a_dead_letter_is_replayed_or_thrown_away(database: TestDatab
     assert_eq!(letters().await.iter().map(|letter| &letter.execution_id).collect::<Vec<_>>(), [&id]);
     // Not while another is under way.
     let other = world.queued(&pipeline, t(3)).await;
-    assert!(matches!(store.replay(&id, t(3)).await, Err(StoreError::Active)));
+    assert!(matches!(store.replay(&id).await, Err(StoreError::Active)));
     assert_eq!(store.discard(&other, t(3)).await.unwrap().status, ExecutionStatus::Cancelled);
-    store.replay(&id, t(4)).await.unwrap();
+    store.replay(&id).await.unwrap();
     let waiting = store.execution(&id).await.unwrap().unwrap();
     assert_eq!((waiting.status, waiting.finished_at, waiting.detail), (ExecutionStatus::Queued, None, None));
     assert_eq!((waiting.attempts, waiting.max_attempts, waiting.started_at), (1, 4, None), "three more");
@@ -288,9 +411,9 @@ pub(crate) async fn a_dead_letter_is_replayed_or_thrown_away(database: TestDatab
     let claim = world.claim("w", t(8)).await;
     store.finish(&claim, ExecutionStatus::Failed, None, t(9)).await.unwrap();
     store.delete(&pipeline.pipeline_id, None, t(10)).await.unwrap();
-    assert!(matches!(store.replay(&id, t(11)).await, Err(StoreError::NoPipeline)));
+    assert!(matches!(store.replay(&id).await, Err(StoreError::NoPipeline)));
     let nobody = signal(200).signal_id;
-    assert!(matches!(store.replay(&nobody, t(11)).await, Err(StoreError::NoExecution)));
+    assert!(matches!(store.replay(&nobody).await, Err(StoreError::NoExecution)));
     assert!(matches!(store.discard(&nobody, t(11)).await, Err(StoreError::NoExecution)));
     assert_eq!(store.execution(&nobody).await.unwrap(), None);
 }
@@ -304,7 +427,7 @@ pub(crate) async fn of_two_that_replay_two_letters_one_does(database: TestDataba
         let claim = one.claim("w", t(number)).await;
         one.store.finish(&claim, ExecutionStatus::Failed, None, t(number)).await.unwrap();
     }
-    let (first, second) = futures_util::join!(one.store.replay(&letters[0], t(9)), two.store.replay(&letters[1], t(9)));
+    let (first, second) = futures_util::join!(one.store.replay(&letters[0]), two.store.replay(&letters[1]));
     let replayed = [&first, &second].into_iter().filter(|result| result.is_ok()).count();
     let refused = [&first, &second].into_iter().filter(|result| matches!(result, Err(StoreError::Active))).count();
     assert_eq!((replayed, refused), (1, 1), "{first:?} {second:?}");
@@ -317,7 +440,7 @@ pub(crate) async fn they_are_listed_by_what_is_named(database: TestDatabase) {
     let event = signal(1);
     let mut transaction = store.database().begin().await.unwrap();
     let both = [one.clone(), two.clone()];
-    let matched = pipeline::store::Store::take_signal(&mut transaction, &event, &both, "{}", t(0)).await.unwrap();
+    let matched = Store::take_signal(&mut transaction, &event, &both, "{}", t(0)).await.unwrap();
     transaction.commit().await.unwrap();
     assert_eq!(matched.unwrap().len(), 2);
     let claim = world.claim("w", t(1)).await;
@@ -353,7 +476,9 @@ pub(crate) async fn they_are_listed_by_what_is_named(database: TestDatabase) {
 pub(crate) async fn one_that_cannot_be_read_has_failed(database: TestDatabase) {
     let world = World::open(&database).await;
     let store = &world.store;
-    let broken = world.queued(&world.pipeline("one").await, t(0)).await;
+    telemetry::testing::init();
+    let pipeline = world.pipeline("one").await;
+    let broken = world.queued(&pipeline, t(0)).await;
     let sound = world.queued(&world.pipeline("two").await, t(1)).await;
     let statement = Statement::new(
         QueryType::Update,
@@ -365,6 +490,9 @@ pub(crate) async fn one_that_cannot_be_read_has_failed(database: TestDatabase) {
     let failed = store.execution(&broken).await.unwrap().unwrap();
     assert_eq!(failed.status, ExecutionStatus::Failed);
     assert_eq!(failed.detail.as_deref(), Some("an execution's pipeline in the database is none"));
+    let labels = [("status", "failed"), ("pipeline_id", pipeline.pipeline_id.as_str())];
+    let counted: f64 = metric_values("pipeline_executions_total", &labels).iter().sum();
+    assert_eq!(counted, 1.0, "an end as any other");
     assert_eq!(store.claim("w", LEASE, t(3)).await.unwrap(), None);
 }
 

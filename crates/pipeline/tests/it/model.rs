@@ -151,7 +151,7 @@ impl Model<'_> {
             }
             Move::Heartbeat(which) => {
                 let Some((_, claim, holds)) = self.claim(which) else { return };
-                Self::fenced(store.heartbeat(&claim, LEASE, now).await, holds);
+                Self::fenced(store.heartbeat(&claim).await, holds);
             }
             Move::Finish(which, status) => {
                 let Some((place, claim, holds)) = self.claim(which) else { return };
@@ -173,7 +173,7 @@ impl Model<'_> {
             Move::Expire => {
                 self.clock += 31;
                 let now = t(self.clock);
-                let given_back = store.give_back_expired(100, now).await.unwrap();
+                let (taken, ended) = self.world.take_all_away(now).await;
                 let (mut queued, mut failed) = (0, 0);
                 for place in 0..self.executions.len() {
                     let known = &self.executions[place].1;
@@ -183,7 +183,7 @@ impl Model<'_> {
                         self.go(place, if used_up { ExecutionStatus::Failed } else { ExecutionStatus::Queued });
                     }
                 }
-                assert_eq!((given_back.queued, given_back.failed.len() as u64), (queued, failed));
+                assert_eq!((taken, ended.len()), (queued, failed));
             }
             Move::Replay(which) => {
                 if self.executions.is_empty() {
@@ -191,7 +191,7 @@ impl Model<'_> {
                 }
                 let place = which % self.executions.len();
                 let (id, known) = self.executions[place].clone();
-                match store.replay(&id, now).await {
+                match store.replay(&id).await {
                     Ok(()) => {
                         assert!(!self.has_active(known.pipeline), "two at once");
                         self.go(place, ExecutionStatus::Queued);
@@ -278,7 +278,7 @@ pub(crate) async fn whatever_is_done_in_whatever_order(database: TestDatabase) {
         for pipeline in &model.pipelines {
             world.store.delete(&pipeline.pipeline_id, None, t(3_000)).await.unwrap();
         }
-        world.store.give_back_expired(100, t(100_000)).await.unwrap();
+        world.take_all_away(t(100_000)).await;
         while let Some(claim) = world.store.claim("w", LEASE, t(100_000)).await.unwrap() {
             world.store.finish(&claim, ExecutionStatus::Cancelled, None, t(100_000)).await.unwrap();
         }

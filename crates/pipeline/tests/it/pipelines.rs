@@ -12,7 +12,7 @@ pub(crate) async fn a_pipeline_is_made_changed_and_deleted(database: TestDatabas
     let made = store.create(&request("one"), t(0)).await.unwrap();
     assert_eq!((made.revision, made.created_at, made.updated_at), (1, t(0), t(0)));
     assert_eq!(store.pipeline(&made.pipeline_id).await.unwrap(), Some(made.clone()));
-    let changed = store.replace(&made.pipeline_id, Some(1), &request("two"), t(5)).await.unwrap();
+    let changed = store.replace(&made.pipeline_id, Some(1), &request("two"), t(5)).await.unwrap().pipeline;
     assert_eq!((changed.revision, changed.created_at, changed.updated_at), (2, t(0), t(5)));
     assert_eq!(changed.request.name, "two");
     assert_eq!(store.pipeline(&made.pipeline_id).await.unwrap(), Some(changed));
@@ -21,7 +21,7 @@ pub(crate) async fn a_pipeline_is_made_changed_and_deleted(database: TestDatabas
     let stale = store.delete(&made.pipeline_id, Some(3), t(6)).await;
     assert!(matches!(stale, Err(StoreError::Stale { current: 2 })), "{stale:?}");
     // Whoever does not care.
-    assert_eq!(store.replace(&made.pipeline_id, None, &request("two"), t(7)).await.unwrap().revision, 3);
+    assert_eq!(store.replace(&made.pipeline_id, None, &request("two"), t(7)).await.unwrap().pipeline.revision, 3);
     assert_eq!(store.delete(&made.pipeline_id, Some(3), t(8)).await.unwrap(), []);
     assert_eq!(store.pipeline(&made.pipeline_id).await.unwrap(), None);
     for gone in [

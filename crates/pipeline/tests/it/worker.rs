@@ -8,7 +8,7 @@ use domain::trading::{Refusal, RefusalCode, SignalAction, SignalSource};
 use domain::{Action, DecisionId, SignalEvent, StrategyName};
 use opentelemetry::trace::TraceId;
 use opentelemetry_sdk::trace::SpanData;
-use pipeline::store::{New, Store, now};
+use pipeline::store::{New, Store, Watch, now};
 use pipeline::work::WorkerConfig;
 use rust_decimal::Decimal;
 use serde_json::{Value, json};
@@ -141,7 +141,7 @@ pub(crate) async fn from_a_signal_to_an_order_and_a_message(database: TestDataba
     let cost = "0.000315".parse::<Decimal>().unwrap();
     assert_eq!((ended.cost_usd, run_of(&ended, "ask").cost_usd), (cost, cost));
     assert_eq!(floor.store().spending(&pipeline.pipeline_id, now()).await.unwrap(), cost);
-    assert_eq!(run_of(&ended, "look").output["candles"]["candles"].as_array().unwrap().len(), 250);
+    assert!(run_of(&ended, "look").output.is_null(), "nobody goes on with it");
     assert!(run_of(&ended, "judge").summary.starts_with("BUY with confidence 0.72: Uptrend."));
     assert_eq!(run_of(&ended, "order").output["order"]["status"], "filled");
     assert_eq!(
@@ -339,7 +339,7 @@ pub(crate) async fn what_can_never_work_is_not_tried_again(database: TestDatabas
     let detail = "market-data-service answered 404 (unknown_symbol): The words of the problem.";
     assert_eq!(failed.detail.as_deref(), Some(detail));
     // A dead letter that somebody replays goes on, and to its end.
-    floor.store().replay(&id, now()).await.unwrap();
+    floor.store().replay(&id).await.unwrap();
     let ended = floor.comes_to(&id, ExecutionStatus::Success).await;
     assert_eq!((ended.attempts, floor.everybody.orders().len()), (2, 1));
     let pipeline_id = ("pipeline_id", pipeline.pipeline_id.as_str());
@@ -359,7 +359,7 @@ pub(crate) async fn attempts_are_used_up_and_a_replay_has_as_many_again(database
     let failed = floor.comes_to(&id, ExecutionStatus::Failed).await;
     assert_eq!((failed.attempts, steps(&failed)), (2, vec![("order", "failed", 1), ("order", "failed", 2)]));
     floor.everybody.fail(Asked::Notice, &[Failure::Status(409, "busy", None)]);
-    floor.store().replay(&id, now()).await.unwrap();
+    floor.store().replay(&id).await.unwrap();
     let ended = floor.comes_to(&id, ExecutionStatus::Success).await;
     assert_eq!((ended.attempts, ended.max_attempts), (4, 4));
     assert_eq!(floor.everybody.asked(Asked::Order), 3, "the order is not placed again by the attempt after it");
@@ -421,18 +421,20 @@ pub(crate) async fn a_worker_that_stops_gives_back_what_it_has(database: TestDat
 
 pub(crate) async fn a_worker_that_was_lost_writes_nothing_more(database: TestDatabase) {
     let mut floor = Floor::open(&database).await;
-    // Heartbeats come often.
-    floor.config.worker.lease_seconds = 1;
-    floor.everybody.fail(Asked::Order, &[Failure::Never]);
-    let pipeline = floor.pipeline("contested", order_and_tell(), |_| {}).await;
+    // Heartbeats come often, and it has no place left to be the one who takes it.
+    (floor.config.worker.lease_seconds, floor.config.worker.concurrency) = (1, 1);
+    floor.everybody.fail(Asked::Order, &vec![Failure::Never; 10]);
+    let pipeline = floor.pipeline("contested", order_and_tell(), |body| body["max_attempts"] = json!(10)).await;
     let id = floor.set_off(&pipeline, Some(&signal(13)), "{}").await;
     let worker = floor.worker().await;
     eventually("it is at its order", async || (floor.everybody.asked(Asked::Order) == 1).then_some(())).await;
-    // Somebody whose clock is ahead takes it.
+    // Somebody who has not heard of it takes it.
     let store = floor.store();
-    let ahead = now() + TimeDelta::seconds(100);
-    store.give_back_expired(10, ahead).await.unwrap();
-    let claim = eventually("it is taken", async || store.claim("thief", LEASE, ahead).await.unwrap()).await;
+    let claim = eventually("it is taken", async || {
+        floor.world.take_all_away(now()).await;
+        store.claim("thief", LEASE, now()).await.unwrap()
+    })
+    .await;
     assert_eq!(claim.execution.execution_id, id);
     eventually("the worker lets go of it", async || {
         let report = get(&url(&worker, "/v1/worker")).await.ok();
@@ -449,7 +451,8 @@ pub(crate) async fn a_worker_that_was_lost_writes_nothing_more(database: TestDat
 }
 
 pub(crate) async fn what_a_worker_that_died_had_is_taken_up(database: TestDatabase) {
-    let floor = Floor::open(&database).await;
+    let mut floor = Floor::open(&database).await;
+    floor.config.worker.lease_seconds = 1;
     let lost = counted("pipeline_leases_lost_total", &[]);
     let pipeline = floor.pipeline("orphan", order_and_tell(), |_| {}).await;
     let id = floor.set_off(&pipeline, Some(&signal(14)), "{}").await;
@@ -469,6 +472,48 @@ pub(crate) async fn what_a_worker_that_died_had_is_taken_up(database: TestDataba
     assert_eq!(failed.detail.as_deref(), Some("its worker was not heard of any more"));
     let labels = [("status", "failed"), ("pipeline_id", pipeline.pipeline_id.as_str())];
     eventually("it is counted", async || (counted("pipeline_executions_total", &labels) == 1.0).then_some(())).await;
+    worker.stop().await;
+}
+
+/// Whatever its clock says, and however long it takes: as long as it is heard of.
+pub(crate) async fn a_healthy_worker_loses_nothing_to_others(database: TestDatabase) {
+    let mut floor = Floor::open(&database).await;
+    floor.config.worker.lease_seconds = 1;
+    floor.everybody.fail(Asked::Order, &[Failure::Never]);
+    let pipeline = floor.pipeline("healthy", order_and_tell(), |body| body["max_attempts"] = json!(1)).await;
+    let day = TimeDelta::days(1);
+    let id = floor.set_off(&pipeline, Some(&signal(16)), "{}").await;
+    let worker = floor.worker().await;
+    eventually("it is at its order", async || (floor.everybody.asked(Asked::Order) == 1).then_some(())).await;
+    let others = [floor.worker().await, floor.worker().await];
+    // Others look all the time, of which two have clocks that are wrong by a day; several leases go by.
+    let store = floor.store();
+    let mut watch = Watch::default();
+    let first = store.running().await.unwrap();
+    let mut seen = first.clone();
+    let mut beats = 0;
+    eventually("it was heard of for several leases", async || {
+        let running = store.running().await.unwrap();
+        beats += usize::from(running != seen);
+        seen.clone_from(&running);
+        let silent = watch.see(running, Duration::from_secs(1), std::time::Instant::now());
+        assert_eq!(silent, [], "it is heard of");
+        for clock in [now() + day, now() - day] {
+            assert_eq!(store.claim("thief", LEASE, clock).await.unwrap(), None);
+        }
+        (beats >= 10).then_some(())
+    })
+    .await;
+    assert_eq!(
+        store.take_away(&first[0], now() + day).await.unwrap(),
+        None,
+        "what one saw long ago counts for nothing"
+    );
+    let kept = floor.execution(&id).await;
+    assert_eq!((kept.status, kept.attempts), (ExecutionStatus::Running, 1));
+    for one in others {
+        one.stop().await;
+    }
     worker.stop().await;
 }
 
@@ -499,8 +544,10 @@ pub(crate) async fn four_workers_do_forty_executions_each_once(database: TestDat
 
 /// An execution of which a snapshot was taken so long ago, and which waits for its next attempt.
 async fn with_snapshot(floor: &Floor, steps_of: Value, taken_at: DateTime<Utc>) -> DecisionId {
-    // As one that was executed has it.
+    // As one that was executed has it, and keeps it for somebody who replays it.
+    floor.everybody.fail(Asked::Notice, &[Failure::Status(404, "no_chat", None)]);
     let like = floor.executed(steps_of.clone(), |_| {}, None).await;
+    assert!(!run_of(&like, "look").output["candles"]["candles"].as_array().unwrap().is_empty());
     let pipeline = floor.pipeline(&uuid::Uuid::new_v4().to_string(), steps_of, |_| {}).await;
     let id = floor.set_off(&pipeline, None, "{}").await;
     let store = floor.store();

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use domain::pipeline::{Pipeline, PipelineRequest, StepRun, StepStatus, TriggerMode};
+use domain::pipeline::{ExecutionStatus, Pipeline, PipelineRequest, StepRun, StepStatus, TriggerMode};
 use domain::{DecisionId, SignalEvent};
-use pipeline::store::{Claim, Enqueued, New, Store};
+use pipeline::store::{Claim, Ended, Enqueued, New, Store};
 use rust_decimal::Decimal;
 use serde_json::{Value, json};
 use storage::testing::TestDatabase;
@@ -63,6 +63,17 @@ impl World {
     /// An execution that waits.
     pub(crate) async fn queued(&self, pipeline: &Pipeline, now: DateTime<Utc>) -> DecisionId {
         id_of(self.enqueue(pipeline, None, now).await)
+    }
+
+    /// Takes everything away that runs, as somebody who has heard of nobody for a lease; how many wait, and those that failed.
+    pub(crate) async fn take_all_away(&self, now: DateTime<Utc>) -> (usize, Vec<Ended>) {
+        let mut ended = Vec::new();
+        for running in self.store.running().await.unwrap() {
+            ended.extend(self.store.take_away(&running, now).await.unwrap());
+        }
+        let (failed, queued): (Vec<Ended>, Vec<Ended>) =
+            ended.into_iter().partition(|one| one.status == ExecutionStatus::Failed);
+        (queued.len(), failed)
     }
 
     pub(crate) async fn claim(&self, worker: &str, now: DateTime<Utc>) -> Claim {
