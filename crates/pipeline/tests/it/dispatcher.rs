@@ -527,7 +527,7 @@ pub(crate) async fn its_standing_is_told(database: TestDatabase) {
     let dispatch = Dispatch::start(&database, |_| {}).await;
     let report = get(&url(&dispatch.server, "/health/ready")).await.ok();
     let names: Vec<_> = report["checks"].as_array().unwrap().iter().map(|check| check["name"].clone()).collect();
-    assert_eq!(names, ["database", "bus", "pipelines"]);
+    assert_eq!(names, ["database", "bus", "pipelines", "partitions"]);
     dispatch.publish([text(&signal(1))]).await;
     dispatch.worked_through(1).await;
     let standing = dispatch.standing().await;
