@@ -273,8 +273,8 @@ pub(crate) fn crossings_become_orders(stack: &Stack) {
     let last = candles.iter().position(|candle| time(candle) == closed_at);
     let last = last.unwrap_or_else(|| panic!("no candle that closed at {closed_at} in {candles:#?}"));
     let close = |place: usize| -> f64 { candles[place]["close"].as_str().unwrap().parse().unwrap() };
-    let average = |last: usize, length: usize| (0..length).map(|back| close(last - back)).sum::<f64>() / length as f64;
-    let distance = |last: usize| average(last, 2) - average(last, 3);
+    let sum = |last: usize, length: usize| (0..length).map(|back| close(last - back)).sum::<f64>();
+    let distance = |last: usize| sum(last, 2) / 2.0 - sum(last, 3) / 3.0;
     let (before, after) = (distance(last - 1), distance(last));
     assert!(
         if expected == "buy" { before <= 0.0 && after > 0.0 } else { before >= 0.0 && after < 0.0 },
