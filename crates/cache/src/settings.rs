@@ -16,8 +16,9 @@ const MAX_PREFIX: usize = 64;
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Shared cache")]
 pub struct CacheSettings {
-    /// Redis or Valkey that instances share: redis://[USER:PASSWORD@]HOST[:PORT][/DATABASE], rediss:// for TLS, or
-    /// unix:///SOCKET[?db=DATABASE]; with a password better in a file. Without one nothing is shared
+    /// Redis or Valkey that instances share: redis://HOST:PORT/DATABASE (USER:PASSWORD@ before the host where it wants them,
+    /// port and database where they are not 6379 and 0), rediss:// for TLS, or unix:///SOCKET?db=DATABASE; with a password
+    /// better in a file. Without one nothing is shared
     #[arg(long, env = "REDIS_URL", hide_env_values = true)]
     pub redis_url: Option<SecretString>,
 
