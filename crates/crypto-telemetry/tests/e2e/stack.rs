@@ -194,6 +194,7 @@ impl Stack {
             .env("PORT", "0")
             .env("TELEMETRY_ENABLED", "true")
             .env("TELEMETRY_OTLP_ENDPOINT", self.url("OTELCOL_GRPC_PORT", ""))
+            .env("TELEMETRY_OTLP_PROTOCOL", "grpc")
             .env("MARKET_DATA_URL", self.url("MARKET_DATA_PORT", ""))
             .env("DECISION_URL", self.url("DECISION_PORT", ""))
             .env("ORDER_URL", self.url("ORDER_PORT", ""))
